@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+)
+
+func listCommand(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the scenarios: what dies, what the client sees, how long it takes",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
+			fmt.Fprintln(w, "NAME\tWHAT GOES AWAY\tWHAT THE CLIENT SEES\tTAKES\tWITH --real")
+			for _, sc := range scenarios.All() {
+				quick, err := takes(sc, lab.Options{})
+				if err != nil {
+					return err
+				}
+				real, err := takes(sc, lab.Options{Real: true})
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", sc.Name, sc.Dies, sc.Sees, quick, real)
+			}
+			return w.Flush()
+		},
+	}
+}
+
+// takes computes how long a run takes, from its prediction and its own pauses.
+func takes(sc *scenarios.Scenario, o lab.Options) (string, error) {
+	d, err := lab.Takes(sc, o)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case d < time.Second:
+		return "1 s", nil
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds()), nil
+	}
+	return fmt.Sprintf("%.0f min", d.Minutes()), nil
+}

@@ -1,0 +1,16 @@
+// Command lab shows what a TCP program sees, and when, after the other side
+// goes away.
+package main
+
+import (
+	"os"
+
+	"github.com/seed-6fefc909/tcplab/lab/programs"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+func main() {
+	topology.RunInit() // in a host's process 1 this does not return,
+	programs.Run()     // in an example program neither
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}

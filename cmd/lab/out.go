@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+)
+
+// prepareOut makes the directory of --out before anything runs, so that a
+// place that cannot be written to is known at once.
+func (b *batch) prepareOut() error {
+	if b.flags.out == "" {
+		return nil
+	}
+	if err := makeDir(b.flags.out); err != nil {
+		return usageError(fmt.Errorf("make directory for --out: %w", err), "")
+	}
+	probe, err := os.CreateTemp(b.flags.out, ".lab-*")
+	if err != nil {
+		return usageError(fmt.Errorf("write to directory of --out: %w", err), "")
+	}
+	probe.Close()
+	return os.Remove(probe.Name())
+}
+
+// save writes a run's files. A record is complete or not there: it gets its
+// name when all of it was written.
+func (b *batch) save(r *record.Record) error {
+	if b.flags.out == "" {
+		return nil
+	}
+	dir := b.flags.out
+	if b.several {
+		dir = filepath.Join(dir, r.Scenario)
+		if err := makeDir(dir); err != nil {
+			return fmt.Errorf("save record: %w", err)
+		}
+	}
+	name := filepath.Join(dir, "record.json")
+	f, err := os.CreateTemp(dir, ".record-*")
+	if err != nil {
+		return fmt.Errorf("save record: %w", err)
+	}
+	err = r.Write(f)
+	err = errors.Join(err, f.Chmod(0o644), own(f.Name()), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("save %s: %w", name, err)
+	}
+	return nil
+}
+
+// makeDir makes a directory and what is missing above it, all of the caller's.
+func makeDir(dir string) error {
+	if info, err := os.Stat(dir); err == nil {
+		if !info.IsDir() {
+			return fmt.Errorf("%s is not a directory", dir)
+		}
+		return nil
+	}
+	if parent := filepath.Dir(dir); parent != dir {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return own(dir)
+}
+
+// own gives a file to the user who called sudo.
+func own(name string) error {
+	uid, err1 := strconv.Atoi(os.Getenv("SUDO_UID"))
+	gid, err2 := strconv.Atoi(os.Getenv("SUDO_GID"))
+	if err1 != nil || err2 != nil || os.Geteuid() != 0 {
+		return nil
+	}
+	return os.Lchown(name, uid, gid)
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
+)
+
+func reportCommand(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "report RECORD.json",
+		Short: "Show a record again; needs no root",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			f, err := os.Open(args[0])
+			if err != nil {
+				return usageError(err, "")
+			}
+			defer f.Close()
+			r, err := record.Read(f)
+			if err != nil {
+				return usageError(err, "it must be the record.json of a run")
+			}
+			if err := report.Header(s.out, r); err != nil {
+				return &exitError{exitInternal, err, ""}
+			}
+			if err := report.Text(s.out, r); err != nil {
+				return &exitError{exitInternal, err, ""}
+			}
+			return nil
+		},
+	}
+}

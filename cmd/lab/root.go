@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+)
+
+// The exit statuses.
+const (
+	exitOK       = 0
+	exitNotOK    = 1 // not as expected, or inconclusive
+	exitUsage    = 2
+	exitCannot   = 3 // this machine or these privileges do not allow it
+	exitInternal = 4 // an internal or clean-up error
+)
+
+// An exitError ends the program with a status. Without a cause it says
+// nothing: all was said.
+type exitError struct {
+	status int
+	err    error
+	hint   string
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usageError(err error, hint string) error { return &exitError{exitUsage, err, hint} }
+
+// streams are the program's standard streams.
+type streams struct {
+	in  *os.File
+	out io.Writer
+	err *os.File
+}
+
+// run executes a command line and returns the exit status.
+func run(args []string, in *os.File, out io.Writer, errs *os.File) int {
+	ctx, stop := interruptible()
+	defer stop()
+	root := &cobra.Command{
+		Use:   "lab",
+		Short: "See what a TCP program sees, and when, after the other side goes away",
+		Long: `lab builds a small network out of Linux namespaces, runs a client and a server in
+it, makes the server go away in a precisely defined way, and shows everything
+that both programs, the wire and the kernel did, with a verdict.
+
+Results go to standard output, progress and errors to standard error.
+Exit status: 0 as expected, 1 not as expected or inconclusive, 2 usage,
+3 cannot run here, 4 internal or clean-up error, 130 or 143 interrupted.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError(err, "see "+c.CommandPath()+" --help")
+	})
+	s := streams{in, out, errs}
+	root.AddCommand(listCommand(s), explainCommand(s), runCommand(s), reportCommand(s), doctorCommand(s), schemaCommand(s))
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	return status(ctx, root.ExecuteContext(ctx), errs)
+}
+
+// status reports an error and says how to end.
+func status(ctx context.Context, err error, errs io.Writer) int {
+	if err == nil {
+		return exitOK
+	}
+	e, known := errors.AsType[*exitError](err)
+	if !known {
+		// Whatever cobra says of a command line.
+		e = &exitError{exitUsage, err, "see lab --help"}
+	}
+	if e.err != nil {
+		fmt.Fprintf(errs, "lab: %v\n", e.err)
+	}
+	if e.hint != "" {
+		fmt.Fprintf(errs, "hint: %s\n", e.hint)
+	}
+	if s, ok := errors.AsType[interruption](context.Cause(ctx)); ok && e.status != exitInternal {
+		return 128 + int(s.signal)
+	}
+	return e.status
+}
+
+// An interruption is the signal that asked to stop.
+type interruption struct{ signal unix.Signal }
+
+func (i interruption) Error() string { return "interrupted by " + unix.SignalName(i.signal) }
+
+// Is makes an interruption a cancellation.
+func (i interruption) Is(target error) bool { return target == context.Canceled }
+
+// interruptible gives a context that the first SIGINT, SIGTERM or SIGHUP ends;
+// a second one ends the program at once (the hosts' inits then clean up).
+func interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	go func() {
+		if s, ok := <-signals; ok {
+			signal.Stop(signals)
+			cancel(interruption{s.(unix.Signal)})
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); close(signals); cancel(nil) }
+}
+
+// cannot turns what prevented a run into an error for the user.
+func cannot(err error) error {
+	if hint, ok := lab.Explain(err); ok {
+		return &exitError{exitCannot, err, hint}
+	}
+	return &exitError{exitInternal, err, ""}
+}

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// runFlags are the command line's, before they are understood.
+type runFlags struct {
+	path     string
+	sysctls  []string
+	real     bool
+	quick    bool
+	grace    time.Duration
+	timeout  time.Duration
+	without  []string
+	out      string
+	output   string
+	parallel int
+}
+
+// The forms of --output.
+const (
+	outputText  = "text"
+	outputJSON  = "json"
+	outputJSONL = "jsonl"
+)
+
+func runCommand(s streams) *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:               "run NAME... | all",
+		Short:             "Run scenarios on this kernel and judge what was seen; needs root",
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: completeScenario,
+		RunE: func(c *cobra.Command, args []string) error {
+			return runScenarios(c.Context(), s, f, args)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.path, "path", "", "build `PATH` (direct, switch, router) instead of the scenario's own")
+	flags.StringArrayVar(&f.sysctls, "sysctl", nil, "set `[HOST:]KEY=VALUE` on client, server or router (default: client and server)")
+	flags.BoolVar(&f.real, "real", false, "leave all timers as the kernel has them: runs may take minutes")
+	flags.BoolVar(&f.quick, "quick", false, "shorten the timers as the scenario says (the default)")
+	flags.DurationVar(&f.grace, "grace", 0, "`TIME` from SIGTERM to SIGKILL at a shutdown (default 5s)")
+	flags.DurationVar(&f.timeout, "timeout", 0, "end a run after `TIME`")
+	flags.StringSliceVar(&f.without, "without", nil, "leave `OBSERVER`s out: "+strings.Join(lab.ObserverNames, ", "))
+	flags.StringVar(&f.out, "out", "", "write record.json into `DIR` (of several runs: into DIR/NAME)")
+	flags.StringVar(&f.output, "output", outputText, "print `FORM`: text, json, jsonl")
+	flags.IntVar(&f.parallel, "parallel", 0, "run `N` scenarios at a time (default: 1, for all: as many as there are)")
+	c.MarkFlagsMutuallyExclusive("real", "quick")
+	return c
+}
+
+// options understands the flags.
+func (f *runFlags) options() (lab.Options, error) {
+	o := lab.Options{
+		Path: topology.Path(f.path), Real: f.real, Grace: f.grace, Timeout: f.timeout, Without: f.without,
+		Sysctls: map[string]map[string]string{},
+	}
+	for _, one := range f.sysctls {
+		if err := lab.ParseSysctl(one, o.Sysctls); err != nil {
+			return o, usageError(err, "for example --sysctl client:net.ipv4.tcp_retries2=3")
+		}
+	}
+	if !slices.Contains([]string{outputText, outputJSON, outputJSONL}, f.output) {
+		return o, usageError(fmt.Errorf("output %q: there are text, json, jsonl", f.output), "")
+	}
+	if f.parallel < 0 {
+		return o, usageError(fmt.Errorf("--parallel %d: there must be one at a time at least", f.parallel), "")
+	}
+	return o, nil
+}
+
+// runScenarios is lab run.
+func runScenarios(ctx context.Context, s streams, f runFlags, names []string) error {
+	o, err := f.options()
+	if err != nil {
+		return err
+	}
+	var todo []*scenarios.Scenario
+	parallel := max(f.parallel, 1)
+	if slices.Equal(names, []string{"all"}) {
+		todo = scenarios.All()
+		if f.parallel == 0 {
+			parallel = len(todo)
+		}
+	} else {
+		for _, name := range names {
+			sc, err := findScenario(name)
+			if err != nil {
+				return err
+			}
+			todo = append(todo, sc)
+		}
+	}
+	b := &batch{streams: s, flags: f, several: len(todo) > 1, live: terminal(s.err) && min(parallel, len(todo)) == 1}
+	var experiments []*lab.Experiment
+	for _, sc := range todo {
+		e, err := lab.New(sc, o)
+		if err != nil {
+			if b.several && o.Path != "" {
+				fmt.Fprintf(s.err, "lab: %s left out: %v\n", sc.Name, err)
+				continue
+			}
+			return usageError(fmt.Errorf("%s: %w", sc.Name, err), "see lab run --help")
+		}
+		experiments = append(experiments, e)
+	}
+	if err := lab.Preflight(); err != nil {
+		return cannot(err)
+	}
+	if err := b.prepareOut(); err != nil {
+		return err
+	}
+	b.run(ctx, experiments, min(parallel, 4*runtime.NumCPU()))
+	return b.finish(ctx)
+}
+
+// A batch is the runs of one command line.
+type batch struct {
+	streams streams
+	flags   runFlags
+	several bool
+	live    bool // a status line is kept on the terminal
+
+	mu      sync.Mutex
+	records []*record.Record
+	failed  []error
+}
+
+// run performs the experiments, n at a time.
+func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
+	var running sync.WaitGroup
+	slots := make(chan struct{}, n)
+	for _, e := range experiments {
+		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		running.Go(func() {
+			defer func() { <-slots }()
+			b.one(ctx, e, n == 1)
+		})
+	}
+	running.Wait()
+}
+
+// one performs an experiment and prints it. Alone, its header comes before
+// the run; beside others, all of it at the end.
+func (b *batch) one(ctx context.Context, e *lab.Experiment, alone bool) {
+	text := b.flags.output == outputText
+	if alone && text {
+		b.print(func(w io.Writer) error { return report.Header(w, e.Preview()) })
+	}
+	stop := b.showStatus(e, alone)
+	r, err := e.Run(ctx)
+	stop()
+	b.mu.Lock()
+	b.records = append(b.records, r)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		b.failed = append(b.failed, fmt.Errorf("%s: %w", r.Scenario, err))
+	}
+	b.mu.Unlock()
+	b.print(func(w io.Writer) error {
+		switch {
+		case b.flags.output == outputJSONL:
+			return json.NewEncoder(w).Encode(r)
+		case b.flags.output == outputJSON:
+			return nil // all at the end
+		case !alone:
+			if err := report.Header(w, r); err != nil {
+				return err
+			}
+		}
+		if err := report.Text(w, r); err != nil {
+			return err
+		}
+		if b.several {
+			fmt.Fprintln(w)
+		}
+		return nil
+	})
+	if err := b.save(r); err != nil {
+		b.fail(err)
+	}
+	if err := e.Close(); err != nil {
+		b.fail(&cleanupError{fmt.Errorf("%s: %w", r.Scenario, err)})
+	}
+}
+
+// A cleanupError says what could not be removed.
+type cleanupError struct{ err error }
+
+func (e *cleanupError) Error() string { return "clean up: " + e.err.Error() }
+func (e *cleanupError) Unwrap() error { return e.err }
+
+func (b *batch) fail(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failed = append(b.failed, err)
+}
+
+// print writes a piece of output in one go.
+func (b *batch) print(f func(io.Writer) error) {
+	var buf bytes.Buffer
+	err := f(&buf)
+	b.mu.Lock()
+	if err == nil && buf.Len() > 0 {
+		_, err = b.streams.out.Write(buf.Bytes())
+	}
+	b.mu.Unlock()
+	if err != nil {
+		b.fail(fmt.Errorf("write output: %w", err))
+	}
+}
+
+// finish prints what concerns all runs, and decides the exit status.
+func (b *batch) finish(ctx context.Context) error {
+	switch {
+	case b.flags.output == outputJSON && b.several:
+		b.print(func(w io.Writer) error {
+			enc := json.NewEncoder(w)
+			enc.SetIndent("", " ")
+			return enc.Encode(b.records)
+		})
+	case b.flags.output == outputJSON:
+		b.print(b.records[0].Write)
+	case b.flags.output == outputText && b.several:
+		b.print(func(w io.Writer) error { return report.Summary(w, b.records) })
+	}
+	if len(b.failed) > 0 {
+		err := errors.Join(b.failed...)
+		if _, unclean := errors.AsType[*cleanupError](err); unclean {
+			return &exitError{exitInternal, err, "lab doctor says what is left"}
+		}
+		return cannot(err)
+	}
+	if ctx.Err() != nil {
+		return &exitError{exitNotOK, context.Cause(ctx), ""}
+	}
+	for _, r := range b.records {
+		if r.Outcome != record.AsExpected {
+			return &exitError{status: exitNotOK}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,308 @@
+// Package lab runs experiments: a scenario goes in, a record comes out.
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-6fefc909/tcplab/lab/observe"
+	"github.com/seed-6fefc909/tcplab/lab/programs"
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// An Experiment is one run of a scenario.
+type Experiment struct {
+	scenario *scenarios.Scenario
+	options  Options
+	sysctls  map[string]map[string]string // planned, then in force
+	changed  []string
+
+	clock    observe.Clock
+	timeline timeline
+	net      *topology.Network
+	watch    *watch
+
+	programs []*program
+	// cursor is the time of the last thing that a step did or saw.
+	cursor       int64
+	fault        record.FaultInfo
+	prediction   record.Prediction
+	expectations []record.Expectation
+	serverAddr   netip.AddrPort
+
+	mu     sync.Mutex // guards status, which others read during the run
+	status Status
+}
+
+// Status says where a run stands, for a person who waits.
+type Status struct {
+	Step    string        // what is being done or waited for
+	Since   time.Duration // how long, already
+	Waiting bool          // for the kernel's timers
+	// Earliest and Latest say when the wait is predicted to end, counted as Since.
+	Earliest, Latest time.Duration
+	Decider          string // the setting that decides that
+	Timer            string // what the client's TCP is doing: "retransmission 3, next in 1.2 s"
+	started          int64
+}
+
+// New prepares a run of s. It builds nothing yet.
+func New(s *scenarios.Scenario, o Options) (*Experiment, error) {
+	if err := o.Check(s); err != nil {
+		return nil, err
+	}
+	e := &Experiment{scenario: s, options: o}
+	e.sysctls, e.changed = sysctlPlan(s, o)
+	e.prediction = e.predict(record.SocketRow{})
+	return e, nil
+}
+
+// Scenario is what is run.
+func (e *Experiment) Scenario() *scenarios.Scenario { return e.scenario }
+
+// Preview is what can be said before the run: a record without events. Its
+// prediction assumes a short round trip.
+func (e *Experiment) Preview() *record.Record {
+	r := e.header()
+	r.Prediction = e.prediction
+	return r
+}
+
+// Run builds the network, performs the scenario and judges what was seen. The
+// record is never nil; where err is not nil it holds what came before. What
+// Run built stays until Close.
+func (e *Experiment) Run(ctx context.Context) (*record.Record, error) {
+	if e.options.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, e.options.Timeout, errTimeout)
+		defer cancel()
+	}
+	err := e.start()
+	if err == nil {
+		err = e.perform(ctx)
+	}
+	return e.finish(err), err
+}
+
+var errTimeout = errors.New("the run's --timeout is over")
+
+// start builds the network and the observers, which take their time beside
+// each other.
+func (e *Experiment) start() error {
+	e.setStatus(Status{Step: "building the network"})
+	var err error
+	if e.clock, err = observe.NewClock(); err != nil {
+		return err
+	}
+	e.watch = newWatch(e.clock, e.options, e.timeline.add)
+	tracing := make(chan struct{})
+	go func() {
+		defer close(tracing)
+		e.watch.openTracer()
+	}()
+	e.net, err = topology.New(topology.Config{
+		Path: e.options.path(e.scenario), AnswerARP: e.scenario.AnswerARP, Sysctls: e.sysctls,
+	})
+	<-tracing
+	if err != nil {
+		return err
+	}
+	if e.sysctls, err = readSysctls(e.net, e.sysctls); err != nil {
+		return err
+	}
+	e.serverAddr = netip.AddrPortFrom(e.net.Server.NIC.Address.Addr(), programs.DefaultPort)
+	for _, h := range []*topology.Host{e.net.Client, e.net.Server} {
+		if err := e.watch.add(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// perform does the steps, one after the other, until one cannot be done or
+// sees other than it must.
+func (e *Experiment) perform(ctx context.Context) error {
+	for _, step := range e.scenario.Steps {
+		held, err := e.do(ctx, step)
+		if err != nil {
+			return fmt.Errorf("%s: %w", step, err)
+		}
+		if !held {
+			break
+		}
+	}
+	return nil
+}
+
+// finish makes the record out of all that was seen.
+func (e *Experiment) finish(failure error) *record.Record {
+	e.setStatus(Status{Step: "judging"})
+	r := e.header()
+	if e.watch == nil {
+		r.Outcome, r.Reasons = record.Inconclusive, []string{failure.Error()}
+		return r
+	}
+	r.Duration = e.clock.Now()
+	dropped := e.watch.flush()
+	r.Missing = e.watch.missing
+	r.Fault, r.Prediction, r.Expectations = e.fault, e.prediction, e.expectations
+	for _, p := range e.programs {
+		r.Programs = append(r.Programs, p.describe())
+	}
+	r.Events = e.tidy(e.timeline.all())
+	v := newView(r, e.serverAddr)
+	r.Detection = v.detection()
+	if r.Fault.Kind != "" {
+		r.Signature = v.signature()
+	}
+	judge(r, v, dropped, failure)
+	if step, err := e.clock.Step(); err != nil || step > int64(time.Millisecond) || step < -int64(time.Millisecond) {
+		inconclusive(r, fmt.Sprintf("the wall clock was set by %v during the run: packets and other events cannot be ordered", time.Duration(step)))
+	}
+	return r
+}
+
+// header is the part of the record that is known before the run.
+func (e *Experiment) header() *record.Record {
+	s := e.scenario
+	r := &record.Record{
+		Schema: record.Schema, Scenario: s.Name, Title: s.Title, Command: e.options.command(s),
+		Outcome: record.Inconclusive,
+		Kernel:  thisKernel(), Path: string(e.options.path(s)), AnswerARP: s.AnswerARP,
+		Timers: "quick", Sysctls: e.sysctls, Changed: e.changed,
+		Why: s.Why, Next: s.Next,
+		Reasons: []string{}, Expectations: []record.Expectation{}, Programs: []record.Program{},
+		Missing: []record.Missing{}, Events: []record.Event{}, Hosts: []record.Host{},
+		Signature: record.Signature{Checks: []record.Check{}},
+		Detection: record.Detection{AfterFault: -1, AfterWrite: -1},
+	}
+	if e.options.Real {
+		r.Timers = "real"
+	}
+	if r.Changed == nil {
+		r.Changed = []string{}
+	}
+	if e.clock != (observe.Clock{}) {
+		r.Started = time.Unix(0, e.clock.Start()).UTC().Format(time.RFC3339Nano)
+	}
+	for _, h := range topology.Plan(e.options.path(s)) {
+		r.Hosts = append(r.Hosts, record.Host{
+			Name: h.Name, Address: h.NIC.Address.Addr().String(), MAC: h.NIC.MAC.String(),
+		})
+	}
+	return r
+}
+
+// thisKernel describes the running one.
+func thisKernel() record.Kernel {
+	var u unix.Utsname
+	_ = unix.Uname(&u) // cannot fail with a valid buffer
+	return record.Kernel{
+		Release: unix.ByteSliceToString(u.Release[:]), Machine: unix.ByteSliceToString(u.Machine[:]), HZ: observe.HZ(),
+	}
+}
+
+// tidy sorts the events, pairs the packets of both ends, and drops what says
+// nothing: the entries of calls that returned, and what the kernel of a host
+// went on to do after it was declared dead, which on real hardware nobody
+// would have done. What it put on the wire stays.
+func (e *Experiment) tidy(all []record.Event) []record.Event {
+	type call struct {
+		host      string
+		boot, tid int
+	}
+	events := slices.Clone(all)
+	record.Sort(events)
+	last := map[call]int{} // the index of the last entry of each thread
+	for i, ev := range events {
+		if ev.Source == record.Syscall {
+			if ev.Kind == record.KindEnter {
+				last[call{ev.Host, ev.Boot, threadOf(ev)}] = i
+			} else {
+				delete(last, call{ev.Host, ev.Boot, threadOf(ev)})
+			}
+		}
+	}
+	open := slices.Collect(maps.Values(last))
+	dead := e.deadBoot()
+	kept := events[:0]
+	for i, ev := range events {
+		switch {
+		case ev.Source == record.Syscall && ev.Kind == record.KindEnter && !slices.Contains(open, i):
+		case dead > 0 && ev.Host == e.fault.Host && ev.Boot == dead && ev.Time > e.fault.Time &&
+			(ev.Source == record.Syscall || ev.Source == record.Socket || ev.Source == record.TCP):
+		default:
+			kept = append(kept, ev)
+		}
+	}
+	if e.net != nil {
+		observe.MatchEnds(kept,
+			observe.End{Host: "client", Addrs: []netip.Addr{e.net.Client.NIC.Address.Addr()}},
+			observe.End{Host: "server", Addrs: []netip.Addr{e.net.Server.NIC.Address.Addr()}})
+	}
+	return kept
+}
+
+func threadOf(ev record.Event) int {
+	if ev.TID != 0 {
+		return ev.TID
+	}
+	return ev.PID
+}
+
+// deadBoot is the number of the boot that a fault ended, 0 if none.
+func (e *Experiment) deadBoot() int {
+	if e.fault.Kind == scenarios.Crash || e.fault.Kind == scenarios.Reboot {
+		return 1
+	}
+	return 0
+}
+
+// Close ends every program and takes the network down. An error says what
+// could not be removed.
+func (e *Experiment) Close() error {
+	var errs []error
+	if e.watch != nil {
+		errs = append(errs, e.watch.close())
+	}
+	if e.net != nil {
+		errs = append(errs, e.net.Close())
+	}
+	for _, p := range e.programs {
+		p.close()
+	}
+	return errors.Join(errs...)
+}
+
+// Status says where the run stands; it may be called while Run runs.
+func (e *Experiment) Status() Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.status
+	if e.clock != (observe.Clock{}) {
+		s.Since = time.Duration(e.clock.Now() - s.started)
+	}
+	if s.Waiting && e.net != nil {
+		s.Timer = e.clientTimer()
+	}
+	return s
+}
+
+func (e *Experiment) setStatus(s Status) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.clock != (observe.Clock{}) {
+		s.started = e.clock.Now()
+	}
+	e.status = s
+}

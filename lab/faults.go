@@ -1,0 +1,94 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// inject makes the fault happen. Just before, it takes down what the client's
+// TCP knows, which the prediction is computed from.
+func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
+	h, err := e.net.Host(f.Host)
+	if err != nil {
+		return err
+	}
+	if e.options.without(ObserveSockets) {
+		e.prediction = e.predict(record.SocketRow{})
+	} else {
+		row, err := e.connection(e.net.Client)
+		if err != nil {
+			return err
+		}
+		e.prediction = e.predict(row)
+	}
+	switch f.Kind {
+	case scenarios.Kill, scenarios.KillUnread:
+		s := unix.SIGTERM
+		if f.Kind == scenarios.KillUnread {
+			s = unix.SIGKILL
+		}
+		row, err := e.connection(h)
+		if err != nil {
+			return err
+		}
+		p, err := h.Holder(row.Inode)
+		if err != nil {
+			return err
+		}
+		e.inForce(f, fmt.Sprintf("%s to process %d, which serves the connection", unix.SignalName(s), p.PID))
+		return h.Signal(p.PID, s)
+	case scenarios.Crash:
+		return e.net.Crash(h, func(what string) { e.inForce(f, what) })
+	case scenarios.Reboot:
+		return e.reboot(f, h)
+	case scenarios.Shutdown:
+		return h.Shutdown(ctx, e.options.grace(), func(s topology.Stage) {
+			e.inForce(f, fmt.Sprintf("%s to all processes: %d", unix.SignalName(s.Signal), s.Left))
+		})
+	case scenarios.UnreachableHost:
+		err = e.net.HostUnreachable()
+		e.inForce(f, "the router has no way to the host any more")
+		return err
+	case scenarios.UnreachableNet:
+		err = e.net.NetUnreachable()
+		e.inForce(f, "the router has no route to the network any more")
+		return err
+	}
+	return fmt.Errorf("unknown fault %q", f.Kind)
+}
+
+// inForce notes a moment of the fault; the first is the fault's time.
+func (e *Experiment) inForce(f scenarios.Fault, what string) {
+	now := e.clock.Now()
+	if e.fault.Kind == "" {
+		e.fault = record.FaultInfo{Kind: f.Kind, Host: f.Host, Time: now}
+		e.cursor = now
+	}
+	e.timeline.add(record.Event{Time: now, Host: f.Host, Source: record.Fault, Kind: f.Kind, Text: what})
+}
+
+// reboot also changes the observers over from the old boot to the new.
+func (e *Experiment) reboot(f scenarios.Fault, h *topology.Host) error {
+	note := func(what string) { e.inForce(f, what) }
+	if err := e.net.Crash(h, note); err != nil {
+		return err
+	}
+	// What still observes the old namespace would keep it.
+	if err := e.watch.remove(h.Name); err != nil {
+		return err
+	}
+	if err := e.net.Boot(h, note); err != nil {
+		return err
+	}
+	if err := e.watch.add(h); err != nil {
+		return err
+	}
+	e.cursor = e.clock.Now()
+	return nil
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+#ifndef MAPS_H
+#define MAPS_H
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} ring SEC(".maps");
+
+// Bytes that wait in the ring before its reader is woken at once; until then
+// it looks by itself every few milliseconds. A wake-up an event would double
+// the cost of a system call.
+#define WAKE_AT (512 << 10)
+
+// Events lost because the ring was full.
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} dropped SEC(".maps");
+
+// The watched network and PID namespaces: inode to host.
+struct hosts {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u32);
+};
+struct hosts nets SEC(".maps");
+struct hosts pids SEC(".maps");
+
+// The threads of watched hosts that made a system call, by the machine's
+// thread id, each with its last call. An entry lives as long as the thread:
+// who a thread is does not change, and is expensive to find out. head.type is
+// EVENT_ENTER while the call is in progress.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, struct call_event);
+} calls SEC(".maps");
+
+static __always_inline void lost(void)
+{
+	__u32 zero = 0;
+	__u64 *n = bpf_map_lookup_elem(&dropped, &zero);
+	if (n)
+		*n += 1;
+}
+
+static __always_inline void emit(void *event, __u64 size)
+{
+	__u64 flags = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > WAKE_AT
+			      ? BPF_RB_FORCE_WAKEUP
+			      : BPF_RB_NO_WAKEUP;
+	if (bpf_ringbuf_output(&ring, event, size, flags))
+		lost();
+}
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT
+ *
+ * What differs between architectures: numbers and argument registers.
+ * X(number, call) for every system call that is reported.
+ */
+#ifndef SYSCALLS_H
+#define SYSCALLS_H
+
+#if defined(__TARGET_ARCH_x86)
+
+#define SYSCALLS(X)            \
+	X(0, CALL_READ)        \
+	X(1, CALL_WRITE)       \
+	X(3, CALL_CLOSE)       \
+	X(7, CALL_POLL)        \
+	X(19, CALL_READV)      \
+	X(20, CALL_WRITEV)     \
+	X(23, CALL_SELECT)     \
+	X(42, CALL_CONNECT)    \
+	X(43, CALL_ACCEPT)     \
+	X(44, CALL_SENDTO)     \
+	X(45, CALL_RECVFROM)   \
+	X(46, CALL_SENDMSG)    \
+	X(47, CALL_RECVMSG)    \
+	X(48, CALL_SHUTDOWN)   \
+	X(49, CALL_BIND)       \
+	X(50, CALL_LISTEN)     \
+	X(55, CALL_GETSOCKOPT) \
+	X(61, CALL_WAIT4)      \
+	X(62, CALL_KILL)       \
+	X(232, CALL_EPOLL_WAIT) \
+	X(247, CALL_WAITID)    \
+	X(270, CALL_PSELECT6)  \
+	X(271, CALL_PPOLL)     \
+	X(281, CALL_EPOLL_PWAIT) \
+	X(288, CALL_ACCEPT4)   \
+	X(441, CALL_EPOLL_PWAIT2)
+
+#define ARG0(r) ((r)->di)
+#define ARG1(r) ((r)->si)
+#define ARG2(r) ((r)->dx)
+#define ARG3(r) ((r)->r10)
+#define ARG4(r) ((r)->r8)
+/* TS_COMPAT: a 32-bit call, with numbers of its own. */
+#define IS_COMPAT(task) ((task)->thread_info.status & 2)
+
+#elif defined(__TARGET_ARCH_arm64)
+
+#define SYSCALLS(X)            \
+	X(22, CALL_EPOLL_PWAIT) \
+	X(57, CALL_CLOSE)      \
+	X(63, CALL_READ)       \
+	X(64, CALL_WRITE)      \
+	X(65, CALL_READV)      \
+	X(66, CALL_WRITEV)     \
+	X(72, CALL_PSELECT6)   \
+	X(73, CALL_PPOLL)      \
+	X(95, CALL_WAITID)     \
+	X(129, CALL_KILL)      \
+	X(200, CALL_BIND)      \
+	X(201, CALL_LISTEN)    \
+	X(202, CALL_ACCEPT)    \
+	X(203, CALL_CONNECT)   \
+	X(206, CALL_SENDTO)    \
+	X(207, CALL_RECVFROM)  \
+	X(209, CALL_GETSOCKOPT) \
+	X(210, CALL_SHUTDOWN)  \
+	X(211, CALL_SENDMSG)   \
+	X(212, CALL_RECVMSG)   \
+	X(242, CALL_ACCEPT4)   \
+	X(260, CALL_WAIT4)     \
+	X(441, CALL_EPOLL_PWAIT2)
+
+#define ARG0(r) ((r)->regs[0])
+#define ARG1(r) ((r)->regs[1])
+#define ARG2(r) ((r)->regs[2])
+#define ARG3(r) ((r)->regs[3])
+#define ARG4(r) ((r)->regs[4])
+/* TIF_32BIT: a 32-bit task, with numbers of its own. */
+#define IS_COMPAT(task) ((task)->thread_info.flags & (1UL << 22))
+
+#else
+#error "no system call table for this architecture"
+#endif
+
+#endif

@@ -1,0 +1,8 @@
+package observe
+
+import _ "embed"
+
+// traceObject is bpf/trace.bpf.c, compiled by scripts/bpf.
+//
+//go:embed bpf/trace_amd64.o
+var traceObject []byte

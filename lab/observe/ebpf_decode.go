@@ -1,0 +1,231 @@
+package observe
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+)
+
+// A bpfDecoder turns the ring's records into events. It belongs to the
+// reading goroutine.
+type bpfDecoder struct {
+	clock Clock
+	tick  time.Duration // one jiffy
+
+	rstReasons, dropReasons map[uint32]string
+
+	// socks numbers the sockets. The kernel uses the address of a dead
+	// socket again at once; a new life begins with a change from CLOSE or,
+	// for what a listener accepts, from LISTEN.
+	socks  map[uint64]uint64
+	nsocks uint64
+	// ended are the processes whose exit was told: before Linux 6.16 it may
+	// come twice (sched_process_exit in trace.bpf.c).
+	ended map[uint64]struct{}
+	addrs map[netip.AddrPort]string
+}
+
+func newBPFDecoder(clock Clock, tick time.Duration) *bpfDecoder {
+	return &bpfDecoder{
+		clock: clock, tick: tick,
+		socks: map[uint64]uint64{}, ended: map[uint64]struct{}{}, addrs: map[netip.AddrPort]string{},
+	}
+}
+
+// decode makes an event of a record. It is false for what is not to be told.
+func (d *bpfDecoder) decode(head bpfHead, raw []byte) (record.Event, bool) {
+	e := record.Event{
+		Time: d.clock.Monotonic(head.time),
+		PID:  int(head.pid),
+		Comm: string(head.comm),
+	}
+	if head.tid != head.pid {
+		e.TID = int(head.tid)
+	}
+	ok := false
+	switch head.kind {
+	case bpfState, bpfError, bpfRetransmit, bpfRSTReceived, bpfRSTSent, bpfDrop:
+		ok = d.sock(&e, head.kind, raw)
+	case bpfEnter, bpfCall:
+		ok = d.call(&e, head, raw)
+	case bpfFork, bpfExit, bpfSignal, bpfExec:
+		ok = d.task(&e, head, raw)
+	}
+	return e, ok
+}
+
+// addr keeps the texts of addresses: there are few, and many events.
+func (d *bpfDecoder) addr(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return ""
+	}
+	s, ok := d.addrs[a]
+	if !ok {
+		if len(d.addrs) >= 4096 {
+			clear(d.addrs)
+		}
+		s = a.String()
+		d.addrs[a] = s
+	}
+	return s
+}
+
+func (d *bpfDecoder) serial(sk uint64, fresh bool) uint64 {
+	if sk == 0 {
+		return 0
+	}
+	n, ok := d.socks[sk]
+	if !ok || fresh {
+		d.nsocks++
+		n = d.nsocks
+		d.socks[sk] = n
+	}
+	return n
+}
+
+func (d *bpfDecoder) sock(e *record.Event, kind uint32, raw []byte) bool {
+	s, ok := decodeSock(raw)
+	if !ok {
+		return false
+	}
+	local, remote := d.addr(s.ends.local), d.addr(s.ends.remote)
+	if kind == bpfState {
+		const closed, listen = 7, 10
+		e.Source, e.Kind = record.Socket, record.KindState
+		e.State = &record.State{
+			Local: local, Remote: remote,
+			From: tcpStateName(s.from), To: tcpStateName(s.to),
+			Sock: d.serial(s.sk, s.from == closed || s.from == listen && s.to != closed),
+		}
+		return true
+	}
+	e.Source = record.TCP
+	e.TCP = &record.TCPEvent{Local: local, Remote: remote, Sock: d.serial(s.sk, false)}
+	if s.sk != 0 {
+		e.TCP.State = tcpStateName(uint32(s.ends.state))
+	}
+	switch kind {
+	case bpfError:
+		e.Kind = record.KindError
+		e.TCP.Error = bpfErrnoName(-int64(s.err))
+		d.timers(e.TCP, &s)
+	case bpfRetransmit:
+		e.Kind, e.Text = retransmitKind(s.pending, s.ca)
+		d.timers(e.TCP, &s)
+		if s.err != 0 {
+			e.TCP.Error = bpfErrnoName(int64(s.err))
+			e.Text = "could not be sent"
+		}
+	case bpfRSTReceived:
+		e.Kind = record.KindRSTRecv
+	case bpfRSTSent:
+		e.Kind = record.KindRSTSent
+		e.Text = "by a socket"
+		if s.sk == 0 {
+			e.Text = "no socket for the segment"
+		}
+		e.Text += reasonText(d.rstReasons, s.reason)
+	case bpfDrop:
+		e.Kind = record.KindDrop
+		e.Text = "dropped" + reasonText(d.dropReasons, s.reason)
+	}
+	return true
+}
+
+// timers fills in what the socket's timers were at the event. A retransmission
+// by the timer is told with the RTO that has just expired and counts itself in
+// Retransmits; the kernel doubles the RTO and increments Backoff only after
+// the tracepoint (tcp_retransmit_timer in net/ipv4/tcp_timer.c).
+func (d *bpfDecoder) timers(t *record.TCPEvent, s *bpfSock) {
+	t.RTO = int64(s.rto) * int64(d.tick)
+	t.Retransmits = int(s.retransmits)
+	t.Backoff = int(s.backoff)
+}
+
+// retransmitKind tells why a segment was sent again. The timer's handler
+// (tcp_write_timer_handler) leaves icsk_pending at ICSK_TIME_LOSS_PROBE while
+// it sends the probe, and clears it before it calls tcp_retransmit_timer. An
+// acknowledgement that comes while a probe is scheduled may retransmit too,
+// but only in the states Recovery and Loss, in which no probe is ever
+// scheduled; icsk_retransmits, which is 0 for it as for a probe, does not
+// tell them apart. A probe that sends new data is no retransmission and is
+// not traced at all.
+func retransmitKind(pending, ca uint8) (kind, text string) {
+	const lossProbe, recovery = 5, 3 // ICSK_TIME_LOSS_PROBE, TCP_CA_Recovery
+	switch {
+	case pending == lossProbe && ca < recovery:
+		return record.KindTLP, ""
+	case pending == 0:
+		return record.KindRetransmit, ""
+	case ca == recovery:
+		return record.KindRetransmit, "fast retransmit"
+	}
+	return record.KindRetransmit, "after an acknowledgement or an ICMP error, not the timer"
+}
+
+func reasonText(names map[uint32]string, reason uint32) string {
+	switch name := names[reason]; {
+	case name != "":
+		return ": " + name
+	case reason != 0:
+		return fmt.Sprintf(": reason %d", reason)
+	}
+	return ""
+}
+
+func (d *bpfDecoder) call(e *record.Event, head bpfHead, raw []byte) bool {
+	c, ok := decodeSyscall(raw)
+	if !ok {
+		return false
+	}
+	returned := head.kind == bpfCall
+	e.Source, e.Kind = record.Syscall, record.KindEnter
+	e.Syscall = &record.Call{Local: d.addr(c.ends.local), Remote: d.addr(c.ends.remote)}
+	fillCall(e.Syscall, &c, returned)
+	if returned {
+		e.Kind = record.KindCall
+		e.Syscall.Duration = head.time - c.start
+		if c.ret <= -512 && c.ret >= -516 {
+			e.Text = "interrupted"
+		}
+	}
+	return true
+}
+
+func (d *bpfDecoder) task(e *record.Event, head bpfHead, raw []byte) bool {
+	e.Source = record.Process
+	e.Process = &record.ProcEvent{}
+	id := uint64(head.host)<<32 | uint64(head.pid)
+	if head.kind == bpfExec {
+		argv, ok := decodeExec(raw)
+		e.Kind, e.Process.Argv = record.KindExec, argv
+		return ok
+	}
+	peer, number, ok := decodeProc(raw)
+	if !ok {
+		return false
+	}
+	switch head.kind {
+	case bpfFork:
+		delete(d.ended, id)
+		e.Kind, e.Process.Parent = record.KindFork, int(peer)
+	case bpfExit:
+		if _, twice := d.ended[id]; twice {
+			return false
+		}
+		d.ended[id] = struct{}{}
+		e.Kind = record.KindExit
+		e.TID = 0 // of whichever thread was the last
+		if sig := number & 0x7f; sig != 0 {
+			e.Process.Signal = signalName(int(sig))
+		} else {
+			e.Process.Status = int(number>>8) & 0xff
+		}
+	case bpfSignal:
+		e.Kind = record.KindSignal
+		e.Process.Signal, e.Process.Sender = signalName(int(number)), int(peer)
+	}
+	return true
+}

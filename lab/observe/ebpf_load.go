@@ -1,0 +1,234 @@
+package observe
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+)
+
+// markProgram is run for Flush, and attached to nothing.
+const markProgram = "mark"
+
+// programCosts says what a run lacks without each of the programs.
+var programCosts = map[string]string{
+	"inet_sock_set_state":  "no socket states; polled snapshots of the socket table only",
+	"inet_sk_error_report": "not told when the kernel set a socket's error (Linux 5.14 has it)",
+	"tcp_retransmit_skb":   "retransmissions and tail loss probes seen on the wire only, without the kernel's timers",
+	"tcp_receive_reset":    "resets received seen on the wire only",
+	"tcp_send_reset":       "resets sent seen on the wire only",
+	"kfree_skb":            "packets that the kernel dropped are not told",
+	"sys_enter":            "no system calls",
+	"sys_exit":             "no results of system calls",
+	"sched_process_fork":   "process starts are not told",
+	"sched_process_exec":   "programs started are not told",
+	"sched_process_exit":   "process ends are not told",
+	"signal_generate":      "signals are not told",
+}
+
+// A bpfObject is the loaded and attached object.
+type bpfObject struct {
+	maps                    map[string]*ebpf.Map
+	programs                []*ebpf.Program
+	links                   []link.Link
+	mark                    *ebpf.Program
+	rstReasons, dropReasons map[uint32]string
+}
+
+// loadBPF loads what the running kernel can take and attaches it. The kernel's
+// BTF is parsed once, and each program is loaded by itself: so that one which
+// the kernel refuses costs no other, and on all processors, since the
+// verifier takes most of the time.
+func loadBPF() (_ *bpfObject, _ []record.Missing, err error) {
+	if len(traceObject) == 0 {
+		return nil, nil, fmt.Errorf("no eBPF programs for %s", runtime.GOARCH)
+	}
+	cache := btf.NewCache()
+	kernel, err := cache.Kernel()
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the kernel's type information (CONFIG_DEBUG_INFO_BTF): %w", err)
+	}
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(traceObject))
+	if err != nil {
+		return nil, nil, fmt.Errorf("parse eBPF object: %w", err)
+	}
+	missing, err := fitToKernel(spec, kernel)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	o := &bpfObject{
+		maps:        map[string]*ebpf.Map{},
+		rstReasons:  enumNames(kernel, "sk_rst_reason", "SK_RST_REASON_"),
+		dropReasons: enumNames(kernel, "skb_drop_reason", "SKB_DROP_REASON_"),
+	}
+	defer func() {
+		if err != nil {
+			o.close()
+		}
+	}()
+	if err := o.makeMaps(spec, cache); err != nil {
+		return nil, nil, err
+	}
+	refused, err := o.loadPrograms(spec, cache)
+	return o, append(missing, refused...), err
+}
+
+func (o *bpfObject) makeMaps(spec *ebpf.CollectionSpec, cache *btf.Cache) error {
+	only := *spec
+	only.Programs = nil
+	c, err := ebpf.NewCollectionWithOptions(&only, ebpf.CollectionOptions{Cache: cache})
+	if err != nil {
+		return fmt.Errorf("create eBPF maps (CAP_BPF and CAP_PERFMON, or root): %w", err)
+	}
+	o.maps = c.Maps
+	return nil
+}
+
+// loadPrograms loads and attaches in parallel. It fails if nothing could be.
+func (o *bpfObject) loadPrograms(spec *ebpf.CollectionSpec, cache *btf.Cache) ([]record.Missing, error) {
+	var (
+		mu      sync.Mutex // guards o and what follows
+		missing []record.Missing
+		first   error
+		wg      sync.WaitGroup
+	)
+	for name := range spec.Programs {
+		wg.Go(func() {
+			prog, l, err := loadProgram(spec, cache, o.maps, name)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				first = errors.Join(first, err)
+				missing = append(missing, missingProgram(name, err.Error()))
+				return
+			}
+			o.programs = append(o.programs, prog)
+			if name == markProgram {
+				o.mark = prog
+			} else {
+				o.links = append(o.links, l)
+			}
+		})
+	}
+	wg.Wait()
+	if len(o.links) == 0 || o.mark == nil {
+		return nil, fmt.Errorf("load eBPF programs: %w", first)
+	}
+	return missing, nil
+}
+
+func loadProgram(spec *ebpf.CollectionSpec, cache *btf.Cache, maps map[string]*ebpf.Map, name string) (*ebpf.Program, link.Link, error) {
+	only := *spec
+	only.Programs = map[string]*ebpf.ProgramSpec{name: spec.Programs[name]}
+	c, err := ebpf.NewCollectionWithOptions(&only, ebpf.CollectionOptions{MapReplacements: maps, Cache: cache})
+	if err != nil {
+		return nil, nil, fmt.Errorf("load: %w", err)
+	}
+	defer c.Close() // the copies of the maps
+	prog := c.DetachProgram(name)
+	if name == markProgram {
+		return prog, nil, nil
+	}
+	l, err := link.AttachTracing(link.TracingOptions{Program: prog})
+	if err != nil {
+		prog.Close()
+		return nil, nil, fmt.Errorf("attach: %w", err)
+	}
+	return prog, l, nil
+}
+
+// fitToKernel takes out the programs whose tracepoint the kernel has not, and
+// tells the others how many arguments theirs has.
+func fitToKernel(spec *ebpf.CollectionSpec, kernel *btf.Spec) ([]record.Missing, error) {
+	var missing []record.Missing
+	for name := range spec.Programs {
+		if name == markProgram {
+			continue
+		}
+		args, ok := tracepointArgs(kernel, name)
+		if !ok {
+			missing = append(missing, missingProgram(name, "the kernel has no such tracepoint"))
+			delete(spec.Programs, name)
+			continue
+		}
+		if v := spec.Variables["args_"+name]; v != nil {
+			if err := v.Set(uint32(args)); err != nil {
+				return nil, fmt.Errorf("set number of arguments of %s: %w", name, err)
+			}
+		}
+		if name == "tcp_send_reset" && args < 3 {
+			missing = append(missing, record.Missing{
+				Observer: "ebpf:" + name,
+				Why:      "the kernel traces only resets that a socket sends (Linux 6.10 traces all)",
+				Cost:     "resets sent for want of a socket seen on the wire only",
+			})
+		}
+	}
+	return missing, nil
+}
+
+// tracepointArgs reads a tracepoint's prototype: btf_trace_NAME is a pointer
+// to a function whose first argument is the tracer's own.
+func tracepointArgs(kernel *btf.Spec, name string) (int, bool) {
+	var t *btf.Typedef
+	if err := kernel.TypeByName("btf_trace_"+name, &t); err != nil {
+		return 0, false
+	}
+	p, ok := t.Type.(*btf.Pointer)
+	if !ok {
+		return 0, false
+	}
+	f, ok := p.Target.(*btf.FuncProto)
+	if !ok {
+		return 0, false
+	}
+	return len(f.Params) - 1, true
+}
+
+// enumNames is empty where the kernel has no such type.
+func enumNames(kernel *btf.Spec, name, prefix string) map[uint32]string {
+	var e *btf.Enum
+	if err := kernel.TypeByName(name, &e); err != nil {
+		return nil
+	}
+	names := make(map[uint32]string, len(e.Values))
+	for _, v := range e.Values {
+		names[uint32(v.Value)] = strings.TrimPrefix(v.Name, prefix)
+	}
+	return names
+}
+
+func missingProgram(name, why string) record.Missing {
+	return record.Missing{Observer: "ebpf:" + name, Why: why, Cost: programCosts[name]}
+}
+
+// detach stops the programs; the ring keeps what they told.
+func (o *bpfObject) detach() error {
+	var errs []error
+	for _, l := range o.links {
+		errs = append(errs, l.Close())
+	}
+	o.links = nil
+	return errors.Join(errs...)
+}
+
+func (o *bpfObject) close() error {
+	errs := []error{o.detach()}
+	for _, p := range o.programs {
+		errs = append(errs, p.Close())
+	}
+	for _, m := range o.maps {
+		errs = append(errs, m.Close())
+	}
+	o.programs, o.maps = nil, nil
+	return errors.Join(errs...)
+}

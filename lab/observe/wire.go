@@ -1,0 +1,351 @@
+package observe
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+)
+
+// The ring of a wire tap. With 8 blocks of 256 KiB there is room for
+// 6 000 packets or more while the reader is not scheduled.
+const (
+	ringBlocks    = 8
+	ringBlockSize = 256 << 10
+	// ringRetire is after how many milliseconds the kernel hands over a block
+	// that is not full (tp_retire_blk_tov). It looks that often and hands
+	// over a block that it saw the last time too: a packet is read after
+	// twice as long at the latest.
+	ringRetire = 8
+	// snapLen is how much of a frame is kept: the longest headers, and some
+	// payload. A frame of a bulk transfer, up to 64 KiB before segmentation,
+	// would fill a block with four.
+	snapLen = 256
+)
+
+// A WireTap records the packets that pass a host's interface.
+type WireTap struct {
+	clock Clock
+	host  Host
+	sink  Sink
+
+	fd   int    // AF_PACKET socket
+	wake int    // eventfd that ends the reader's sleep
+	ring []byte // the kernel's blocks, mapped
+
+	// The reader's own.
+	block int    // that is read next
+	count uint64 // of blocks that were read
+
+	done    chan struct{} // closed when the reader ended
+	readErr error         // why, before its time; set before done is closed
+
+	mu       sync.Mutex
+	flushes  []*flush // not answered
+	stopping bool
+
+	close    sync.Once
+	dropped  uint64
+	closeErr error
+}
+
+// A flush waits until the reader's count is at least until.
+type flush struct {
+	seen  bool // until is valid
+	until uint64
+	done  chan struct{}
+}
+
+// OpenWire starts to record what passes the interface h.Iface, which may be
+// down. Every packet that it sends or receives after OpenWire returned becomes
+// an event, stamped by the kernel as it passes; frames for another hardware
+// address, which the host discards, do not. The events reach sink, from one
+// goroutine, up to 16 ms later, and not quite in order.
+//
+// The tap goes on when the interface goes down and up again, and falls silent
+// when it is removed: a rebooted host needs a tap of its own.
+//
+// OpenWire waits for one RCU grace period, which the kernel puts between
+// making the ring and using it.
+func OpenWire(clock Clock, h Host, sink Sink) (_ *WireTap, err error) {
+	w := &WireTap{clock: clock, host: h, sink: sink, fd: -1, wake: -1, done: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("tap %s of %s: %w", h.Iface, h.Name, err)
+			w.release()
+		}
+	}()
+	if w.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return nil, fmt.Errorf("make eventfd: %w", err)
+	}
+	// Protocol 0: the socket hears nothing before it is bound, in particular
+	// not the namespace's other interfaces.
+	err = h.Net.Do(func() error {
+		w.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open packet socket: %w", err)
+	}
+	if err := w.makeRing(); err != nil {
+		return nil, err
+	}
+	ifindex, err := interfaceIndex(w.fd, h.Iface)
+	if err != nil {
+		return nil, err
+	}
+	all := binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, unix.ETH_P_ALL))
+	if err := unix.Bind(w.fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: ifindex}); err != nil {
+		return nil, fmt.Errorf("bind packet socket: %w", err)
+	}
+	go w.read()
+	return w, nil
+}
+
+// interfaceIndex finds an interface of the namespace of the socket fd.
+func interfaceIndex(fd int, name string) (int, error) {
+	req, err := unix.NewIfreq(name)
+	if err == nil {
+		err = unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, req)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("find interface %s: %w", name, err)
+	}
+	return int(req.Uint32()), nil
+}
+
+func (w *WireTap) makeRing() error {
+	filter := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: snapLen}}
+	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.SetsockoptSockFprog(w.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
+		return fmt.Errorf("limit packet capture to %d bytes: %w", snapLen, err)
+	}
+	if err := unix.SetsockoptInt(w.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
+		return fmt.Errorf("choose TPACKET_V3: %w", err)
+	}
+	const frame = 2048 // the kernel checks that it divides a block, and does not use it
+	err := unix.SetsockoptTpacketReq3(w.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &unix.TpacketReq3{
+		Block_size: ringBlockSize, Block_nr: ringBlocks,
+		Frame_size: frame, Frame_nr: ringBlocks * ringBlockSize / frame,
+		Retire_blk_tov: ringRetire,
+	})
+	if err != nil {
+		return fmt.Errorf("make packet ring: %w", err)
+	}
+	// Not unix.Mmap: its Munmap would hold a lock of the process, which every
+	// other Mmap needs, for the whole of release's wait.
+	const size = ringBlocks * ringBlockSize
+	ring, err := unix.MmapPtr(w.fd, 0, nil, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("map packet ring: %w", err)
+	}
+	w.ring = unsafe.Slice((*byte)(ring), size)
+	return nil
+}
+
+// Flush returns when sink was given every packet that the kernel had put into
+// the ring before the call. That takes no time when no packet is waiting, and
+// 16 ms at most otherwise, until the kernel hands over the block that it is
+// filling. It fails when ctx ends first, or the tap does.
+func (w *WireTap) Flush(ctx context.Context) error {
+	f := &flush{done: make(chan struct{})}
+	w.mu.Lock()
+	if !w.stopping {
+		w.flushes = append(w.flushes, f)
+		w.rouse()
+	}
+	w.mu.Unlock()
+	var err error
+	select {
+	case <-f.done:
+		return nil
+	case <-w.done:
+		if err = w.readErr; err == nil {
+			err = errors.New("the tap was closed")
+		}
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	return fmt.Errorf("flush tap of %s: %w", w.host.Name, err)
+}
+
+// Close ends the recording and says how many packets were lost because the
+// ring was full. A packet of the last 16 ms that was not flushed may be
+// missing and is not counted. sink is not called any more after Close. It must
+// not be called from sink.
+//
+// The kernel needs two RCU grace periods, some 30 ms, to give the ring up.
+// Close does not wait for them; the namespace cannot end before.
+func (w *WireTap) Close() (dropped uint64, err error) {
+	w.close.Do(func() {
+		w.mu.Lock()
+		w.stopping = true
+		w.rouse()
+		w.mu.Unlock()
+		<-w.done
+		_, err := w.Dropped()
+		w.closeErr = errors.Join(w.readErr, err)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.release()
+	})
+	return w.dropped, w.closeErr
+}
+
+// Dropped is how many packets were lost so far because the ring was full. The
+// tap must be open.
+func (w *WireTap) Dropped() (uint64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stats, err := unix.GetsockoptTpacketStatsV3(w.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	if err != nil {
+		return w.dropped, fmt.Errorf("read packet statistics of %s: %w", w.host.Name, err)
+	}
+	w.dropped += uint64(stats.Drops) // the kernel counts from 0 again
+	return w.dropped, nil
+}
+
+// release gives up the descriptors at once. The ring's mapping keeps the
+// socket alive until it goes, so that the wait for the kernel is there.
+func (w *WireTap) release() {
+	for _, fd := range []int{w.fd, w.wake} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+	if w.ring != nil {
+		go unix.MunmapPtr(unsafe.Pointer(&w.ring[0]), uintptr(len(w.ring)))
+	}
+}
+
+// rouse ends the reader's sleep. It is called with w.mu held, before stopping
+// was seen to be set: the eventfd is open.
+func (w *WireTap) rouse() {
+	one := binary.NativeEndian.AppendUint64(nil, 1)
+	_, _ = unix.Write(w.wake, one) // EAGAIN: the counter is full, so the reader is awake
+}
+
+// read is the reader.
+func (w *WireTap) read() {
+	defer close(w.done)
+	fds := []unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLIN}, {Fd: int32(w.wake), Events: unix.POLLIN}}
+	for {
+		w.mu.Lock()
+		stop := w.stopping
+		w.mu.Unlock()
+		w.drain()
+		w.answer()
+		if stop {
+			return
+		}
+		if _, err := unix.Poll(fds, -1); err != nil && !errors.Is(err, unix.EINTR) {
+			w.readErr = fmt.Errorf("wait for packets of %s: %w", w.host.Name, err)
+			return
+		}
+		if fds[0].Revents&^unix.POLLIN != 0 {
+			// ENETDOWN: the interface went down. Reading the error clears
+			// it; the kernel resumes by itself when the interface is up.
+			errno, err := unix.GetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+			if err == nil && errno != 0 && unix.Errno(errno) != unix.ENETDOWN {
+				err = unix.Errno(errno)
+			}
+			if err != nil {
+				w.readErr = fmt.Errorf("receive packets of %s: %w", w.host.Name, err)
+				return
+			}
+		}
+		if fds[1].Revents != 0 {
+			var counter [8]byte
+			_, _ = unix.Read(w.wake, counter[:])
+		}
+	}
+}
+
+// header is the descriptor of the i-th block (struct tpacket_block_desc).
+func (w *WireTap) header(i int) *unix.TpacketHdrV1 {
+	const offset = unsafe.Offsetof(unix.TpacketBlockDesc{}.Hdr)
+	return (*unix.TpacketHdrV1)(unsafe.Pointer(&w.ring[i*ringBlockSize+int(offset)]))
+}
+
+// drain reads the blocks that the kernel has handed over.
+func (w *WireTap) drain() {
+	for {
+		h := w.header(w.block)
+		if atomic.LoadUint32(&h.Block_status)&unix.TP_STATUS_USER == 0 {
+			return
+		}
+		w.readBlock(w.ring[w.block*ringBlockSize:][:ringBlockSize], h)
+		// The kernel zeroes the number when it opens the block again; answer
+		// looks at it before.
+		atomic.StoreUint32(&h.Num_pkts, 0)
+		atomic.StoreUint32(&h.Block_status, unix.TP_STATUS_KERNEL)
+		w.block = (w.block + 1) % ringBlocks
+		w.count++
+	}
+}
+
+// answer settles the flushes, after drain found no block to read. What a flush
+// has to wait for can then only be in the block that the kernel is filling. It
+// counts the packets of a block in the block itself as they come
+// (prb_fill_curr_block in net/packet/af_packet.c), and never hands over an
+// empty one.
+func (w *WireTap) answer() {
+	filling := atomic.LoadUint32(&w.header(w.block).Num_pkts) != 0
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	kept := w.flushes[:0]
+	for _, f := range w.flushes {
+		if !f.seen {
+			f.seen, f.until = true, w.count
+			if filling {
+				f.until++
+			}
+		}
+		if w.count >= f.until {
+			close(f.done)
+		} else {
+			kept = append(kept, f)
+		}
+	}
+	clear(w.flushes[len(kept):])
+	w.flushes = kept
+}
+
+// readBlock reads the packets of a block: a chain of struct tpacket3_hdr, each
+// with a struct sockaddr_ll behind it.
+func (w *WireTap) readBlock(block []byte, h *unix.TpacketHdrV1) {
+	at := h.Offset_to_first_pkt
+	for range h.Num_pkts {
+		p := (*unix.Tpacket3Hdr)(unsafe.Pointer(&block[at]))
+		from := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&block[at+unix.SizeofTpacket3Hdr]))
+		frame := block[at+uint32(p.Mac):][:p.Snaplen]
+		w.packet(p, from.Pkttype, frame)
+		at += p.Next_offset
+	}
+}
+
+func (w *WireTap) packet(p *unix.Tpacket3Hdr, pkttype uint8, frame []byte) {
+	e := record.Event{
+		Time: w.clock.Realtime(int64(p.Sec)*1e9 + int64(p.Nsec)),
+		Host: w.host.Name, Boot: w.host.Boot, Source: record.Wire,
+	}
+	switch pkttype {
+	case unix.PACKET_OUTGOING:
+		e.Kind = record.KindOut
+	case unix.PACKET_HOST, unix.PACKET_BROADCAST, unix.PACKET_MULTICAST:
+		e.Kind = record.KindIn
+	default:
+		return
+	}
+	var packet record.Packet
+	packet, e.Text = decodeFrame(frame, int(p.Len))
+	e.Packet = &packet
+	w.sink(e)
+}

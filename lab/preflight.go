@@ -1,0 +1,108 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/moby/sys/capability"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// A PrivilegeError says which privileges a run lacks.
+type PrivilegeError struct{ Lacks []string }
+
+func (e *PrivilegeError) Error() string {
+	return "this process lacks " + strings.Join(e.Lacks, ", ")
+}
+
+// needed are the capabilities that a run cannot do without, and for what.
+var needed = []struct {
+	cap capability.Cap
+	why string
+}{
+	{capability.CAP_SYS_ADMIN, "to make namespaces"},
+	{capability.CAP_NET_ADMIN, "to make links and to destroy sockets"},
+	{capability.CAP_NET_RAW, "to capture packets"},
+	{capability.CAP_SYS_PTRACE, "to look into the hosts' processes"},
+	{capability.CAP_KILL, "to end them"},
+}
+
+// Preflight tells, in no time, whether this process may run experiments at all.
+func Preflight() error {
+	if uid := os.Geteuid(); uid != 0 {
+		return &PrivilegeError{[]string{fmt.Sprintf("root (its effective user id is %d)", uid)}}
+	}
+	caps, err := capability.NewPid2(0)
+	if err == nil {
+		err = caps.Load()
+	}
+	if err != nil {
+		return fmt.Errorf("read own capabilities: %w", err)
+	}
+	var lacks []string
+	for _, n := range needed {
+		if !caps.Get(capability.EFFECTIVE, n.cap) {
+			lacks = append(lacks, "CAP_"+strings.ToUpper(n.cap.String())+" ("+n.why+")")
+		}
+	}
+	if len(lacks) > 0 {
+		return &PrivilegeError{lacks}
+	}
+	return nil
+}
+
+// Explain tells whether an error means that this machine or these privileges
+// do not allow a run, and how to get what is missing.
+func Explain(err error) (hint string, cannot bool) {
+	if p, ok := errors.AsType[*PrivilegeError](err); ok {
+		if strings.HasPrefix(p.Lacks[0], "root") {
+			return "run it with sudo", true
+		}
+		return "in a container: docker run --privileged, or use a virtual machine (Vagrantfile)", true
+	}
+	switch {
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return "the kernel has no veth or bridge: modprobe veth bridge, or a kernel with CONFIG_VETH and CONFIG_BRIDGE", true
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return "something forbids it even to root: a container's seccomp or AppArmor profile, perhaps; lab doctor tells more", true
+	case errors.Is(err, unix.ENOSPC):
+		return "the machine's limit of namespaces is reached: see /proc/sys/user/max_net_namespaces and its neighbours", true
+	case errors.Is(err, unix.EINVAL) && strings.Contains(err.Error(), "namespace"):
+		return "the kernel has no network or PID namespaces (CONFIG_NET_NS, CONFIG_PID_NS)", true
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM), errors.Is(err, unix.EAGAIN):
+		return "the machine is short of descriptors, processes or memory: run fewer at a time", true
+	}
+	if _, ok := errors.AsType[*topology.SysctlError](err); ok {
+		return "this kernel does not take that value", true
+	}
+	return "", false
+}
+
+// Takes is about how long a run of the scenario takes, computed from its
+// prediction and its own pauses.
+func Takes(s *scenarios.Scenario, o Options) (time.Duration, error) {
+	e, err := New(s, o)
+	if err != nil {
+		return 0, err
+	}
+	d := time.Duration(e.prediction.Max)
+	for _, step := range s.Steps {
+		switch step := step.(type) {
+		case scenarios.Fault:
+			if step.Kind == scenarios.Shutdown {
+				d += o.grace()
+			}
+		case scenarios.Expect:
+			if step.Never {
+				d += step.Within
+			}
+		}
+	}
+	return d, nil
+}

@@ -1,0 +1,143 @@
+package lab
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/seed-6fefc909/tcplab/lab/programs"
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/topology"
+	"golang.org/x/sys/unix"
+)
+
+// maxLine bounds a line of output in the record; what is longer is cut into several.
+const maxLine = 4096
+
+// A program is one that the scenario started, with its streams.
+type program struct {
+	name    string
+	argv    []string
+	process *topology.Process
+	boot    int
+	stdin   *os.File
+	outputs sync.WaitGroup
+	files   []*os.File // our ends
+}
+
+// startProgram runs an example program on a host.
+func (e *Experiment) startProgram(s scenarios.Start) error {
+	h, err := e.net.Host(s.Host)
+	if err != nil {
+		return err
+	}
+	argv := make([]string, len(s.Argv))
+	for i, a := range s.Argv {
+		argv[i] = strings.ReplaceAll(a, "{server}", e.serverAddr.String())
+	}
+	if !programs.Known(argv[0]) {
+		return fmt.Errorf("no example program %q", argv[0])
+	}
+	p := &program{name: s.Name, argv: argv, boot: h.Boot()}
+	var theirs []*os.File
+	defer func() {
+		for _, f := range theirs {
+			f.Close()
+		}
+	}()
+	pipe := func() (r, w *os.File, err error) {
+		if r, w, err = os.Pipe(); err != nil {
+			return nil, nil, fmt.Errorf("make pipe: %w", err)
+		}
+		return r, w, nil
+	}
+	in, stdin, err := pipe()
+	if err != nil {
+		return err
+	}
+	theirs, p.stdin, p.files = append(theirs, in), stdin, append(p.files, stdin)
+	var streams []*os.File
+	for range 2 {
+		r, w, err := pipe()
+		if err != nil {
+			p.close()
+			return err
+		}
+		theirs, p.files, streams = append(theirs, w), append(p.files, r), append(streams, r)
+	}
+	p.process, err = h.Start(topology.Command{
+		Path: topology.Self, Argv: argv, Env: []string{"GOMAXPROCS=1"},
+		Stdin: theirs[0], Stdout: theirs[1], Stderr: theirs[2],
+	})
+	if err != nil {
+		p.close()
+		return err
+	}
+	for i, kind := range []string{record.KindStdout, record.KindStderr} {
+		p.outputs.Go(func() { e.listen(p, kind, streams[i]) })
+	}
+	e.programs = append(e.programs, p)
+	return nil
+}
+
+// listen turns a stream of a program into events, a line each.
+func (e *Experiment) listen(p *program, kind string, r io.Reader) {
+	in := bufio.NewReaderSize(r, maxLine)
+	for {
+		line, err := in.ReadSlice('\n')
+		if len(line) > 0 {
+			e.timeline.add(record.Event{
+				Time: e.clock.Now(), Host: p.process.Host.Name, Boot: p.boot, Source: record.Output, Kind: kind,
+				PID: p.process.PID, Comm: p.name,
+				Text: strings.ToValidUTF8(strings.TrimSuffix(string(line), "\n"), "\uFFFD"),
+			})
+		}
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return // end of file, or closed by close
+		}
+	}
+}
+
+// find returns a program by its name.
+func (e *Experiment) find(name string) (*program, error) {
+	for _, p := range e.programs {
+		if p.name == name {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("no program %q was started", name)
+}
+
+// describe says how the program fared so far.
+func (p *program) describe() record.Program {
+	d := record.Program{Host: p.process.Host.Name, Name: p.name, Argv: p.argv, PID: p.process.PID, Exit: -1}
+	status, ok := p.process.Status()
+	select {
+	case <-p.process.Done():
+	default:
+		d.Running = true
+		return d
+	}
+	switch {
+	case !ok: // its host went away under it
+		d.Signal = "SIGKILL"
+	case status.Signaled():
+		d.Signal = unix.SignalName(status.Signal())
+	default:
+		d.Exit = status.ExitStatus()
+	}
+	return d
+}
+
+// close gives up our ends of the program's streams, which ends the listeners.
+func (p *program) close() {
+	for _, f := range p.files {
+		f.Close()
+	}
+	p.outputs.Wait()
+}

@@ -1,0 +1,23 @@
+package programs
+
+import (
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+)
+
+const stubbornName = "stubborn"
+
+// stubbornMain is a process that ignores SIGTERM and sleeps: what a shutdown
+// has to kill.
+func stubbornMain([]string) int {
+	signal.Ignore(unix.SIGTERM)
+	say("ready") // SIGTERM is ignored from here on
+	for {
+		if err := unix.Pause(); err != nil && err != unix.EINTR {
+			complain("pause", err)
+			os.Exit(1)
+		}
+	}
+}

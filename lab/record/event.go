@@ -1,0 +1,214 @@
+// Package record holds what happened in a run: events on one clock, the
+// checks made of them, and the verdict. It is pure data and imports nothing
+// else of this module; observers fill it, reports read it.
+package record
+
+import "sort"
+
+// Source names the observer an event comes from.
+type Source string
+
+// The sources, as they appear in record.json.
+const (
+	Wire    Source = "wire"    // a packet seen at a host's end of its link
+	Socket  Source = "socket"  // a TCP socket changed state, or a snapshot of the socket table
+	TCP     Source = "tcp"     // the kernel's TCP did something: retransmitted, set an error, sent a RST
+	Syscall Source = "syscall" // a program's system call, with its result
+	Process Source = "process" // a program started, got a signal, ended
+	Fault   Source = "fault"   // a fault took effect
+	Step    Source = "step"    // the scenario did something
+	Output  Source = "output"  // a program wrote a line
+)
+
+// The kinds of events, by source.
+const (
+	// Wire.
+	KindOut = "out" // the host sent the packet
+	KindIn  = "in"  // the host received it
+
+	// Socket.
+	KindState    = "state"    // a socket changed state: State
+	KindSnapshot = "snapshot" // the host's TCP sockets at one instant: Sockets
+	KindCarrier  = "carrier"  // the host's interface changed its operational state: Text
+
+	// TCP.
+	KindRetransmit = "retransmit" // the retransmission timer sent a segment again
+	KindTLP        = "tlp"        // a tail loss probe (RFC 8985 section 7)
+	KindRSTSent    = "rst-sent"
+	KindRSTRecv    = "rst-received"
+	KindError      = "error" // the socket's error was set (sk_err): TCP.Error
+	KindDrop       = "drop"  // the kernel dropped a packet: Text says why
+
+	// Syscall.
+	KindEnter = "enter" // a call began; kept in a record only if it never returned
+	KindCall  = "call"  // a call returned; Time is the return, Syscall.Duration how long it took
+
+	// Process.
+	KindFork   = "fork"
+	KindExec   = "exec"
+	KindSignal = "signal" // a signal was sent to PID
+	KindExit   = "exit"
+
+	// Fault and Step name themselves.
+
+	// Output.
+	KindStdout = "stdout"
+	KindStderr = "stderr"
+)
+
+// An Event is one thing that happened, at one instant, on one host.
+// Exactly one of the pointers is set, chosen by Source; Text is free text for
+// a reader and never parsed.
+type Event struct {
+	// Time is nanoseconds since the run began, on CLOCK_MONOTONIC whatever
+	// clock the observer used.
+	Time   int64  `json:"t_ns"`
+	Host   string `json:"host"`
+	Source Source `json:"source"`
+	Kind   string `json:"kind"`
+	// PID is the process (thread group) id as the host's own PID namespace
+	// numbers it, TID the thread if it is another; 0 where no process is known.
+	PID  int    `json:"pid,omitempty"`
+	TID  int    `json:"tid,omitempty"`
+	Comm string `json:"comm,omitempty"`
+	// Boot counts the host's boots, from 1: events of a rebooted host carry 2.
+	Boot int    `json:"boot,omitempty"`
+	Text string `json:"text,omitempty"`
+
+	Packet  *Packet     `json:"packet,omitempty"`
+	State   *State      `json:"state,omitempty"`
+	TCP     *TCPEvent   `json:"tcp,omitempty"`
+	Syscall *Call       `json:"syscall,omitempty"`
+	Process *ProcEvent  `json:"process,omitempty"`
+	Sockets []SocketRow `json:"sockets,omitempty"`
+}
+
+// TCP header flags, as in the header's 14th octet (RFC 9293 section 3.1).
+const (
+	FlagFIN = 1 << iota
+	FlagSYN
+	FlagRST
+	FlagPSH
+	FlagACK
+)
+
+// A Packet is one frame at one end of a link.
+type Packet struct {
+	Proto string `json:"proto"`         // "tcp", "icmp", "arp", or the EtherType in hex
+	Src   string `json:"src,omitempty"` // address, with the port for tcp
+	Dst   string `json:"dst,omitempty"`
+
+	Flags  int    `json:"flags,omitempty"` // tcp: FlagSYN and so on
+	Seq    uint32 `json:"seq,omitempty"`
+	Ack    uint32 `json:"ack,omitempty"`
+	Window int    `json:"window,omitempty"` // as in the header, not scaled
+	Len    int    `json:"len,omitempty"`    // tcp: payload octets
+
+	ARP string `json:"arp,omitempty"` // ARPRequest or ARPReply
+
+	ICMPType int `json:"icmp_type,omitempty"`
+	ICMPCode int `json:"icmp_code,omitempty"`
+
+	// Fate is what became of a packet that this host sent: FateArrived with
+	// Transit, or FateLost. Empty where the other end was not observed.
+	Fate string `json:"fate,omitempty"`
+	// Transit is nanoseconds from this end to the receiver's.
+	Transit int64 `json:"transit_ns,omitempty"`
+
+	// Frame identifies the frame's bytes, to match the two ends; never stored.
+	Frame uint64 `json:"-"`
+	// SrcMAC is the sender's hardware address.
+	SrcMAC string `json:"src_mac,omitempty"`
+}
+
+// The two messages of ARP (RFC 826).
+const (
+	ARPRequest = "request"
+	ARPReply   = "reply"
+)
+
+// The fates of a packet.
+const (
+	FateArrived = "arrived"
+	FateLost    = "lost"
+)
+
+// State is a TCP socket's change of state, in the kernel's names
+// (ESTABLISHED, SYN_SENT, FIN_WAIT2, ...).
+type State struct {
+	Local  string `json:"local,omitempty"`
+	Remote string `json:"remote,omitempty"`
+	From   string `json:"from"`
+	To     string `json:"to"`
+	// Sock tells sockets of one run apart.
+	Sock uint64 `json:"sock,omitempty"`
+}
+
+// A TCPEvent is something the kernel's TCP did with a socket.
+type TCPEvent struct {
+	Local  string `json:"local,omitempty"`
+	Remote string `json:"remote,omitempty"`
+	State  string `json:"state,omitempty"`
+	// RTO is the retransmission timeout after the event, in nanoseconds.
+	RTO         int64  `json:"rto_ns,omitempty"`
+	Retransmits int    `json:"retransmits,omitempty"` // icsk_retransmits
+	Backoff     int    `json:"backoff,omitempty"`     // icsk_backoff
+	Error       string `json:"error,omitempty"`       // errno's name
+	Sock        uint64 `json:"sock,omitempty"`
+}
+
+// A Call is one system call.
+type Call struct {
+	Name string `json:"name"`
+	FD   int    `json:"fd"` // -1 where the call has none
+	// Local and Remote are the addresses of the socket behind FD, empty
+	// for other files.
+	Local  string `json:"local,omitempty"`
+	Remote string `json:"remote,omitempty"`
+	// Arg is the argument that matters, as text: the address of connect,
+	// the backlog of listen, the signal of kill.
+	Arg string `json:"arg,omitempty"`
+	// Data is the beginning of what was read or written.
+	Data string `json:"data,omitempty"`
+	Ret  int64  `json:"ret"`
+	// Error is the errno's name ("ETIMEDOUT"), empty on success.
+	Error string `json:"error,omitempty"`
+	// Duration is nanoseconds from entry to return.
+	Duration int64 `json:"duration_ns"`
+	// Socket is set where FD is an internet socket.
+	Socket bool `json:"socket,omitempty"`
+}
+
+// A ProcEvent is a change in a process.
+type ProcEvent struct {
+	Parent int      `json:"parent,omitempty"` // fork: the parent
+	Argv   []string `json:"argv,omitempty"`   // exec
+	Signal string   `json:"signal,omitempty"` // signal, exit: "SIGTERM"
+	// Sender is the process that sent the signal: its id in the host, 0 for
+	// the kernel or a process outside of the host.
+	Sender int `json:"sender,omitempty"`
+	Status int `json:"status"` // exit: the exit status, if no signal ended it
+}
+
+// A SocketRow is a line of the host's socket table, as netstat shows it.
+type SocketRow struct {
+	Local       string `json:"local"`
+	Remote      string `json:"remote"`
+	State       string `json:"state"`
+	RecvQueue   int    `json:"recv_queue"` // octets received and not read; a listener: connections not accepted
+	SendQueue   int    `json:"send_queue"` // octets sent and not acknowledged; a listener: the backlog
+	Timer       string `json:"timer,omitempty"`
+	Expires     int64  `json:"expires_ns,omitempty"` // until Timer fires
+	Retransmits int    `json:"retransmits,omitempty"`
+	Backoff     int    `json:"backoff,omitempty"`
+	RTO         int64  `json:"rto_ns,omitempty"`
+	RTT         int64  `json:"rtt_ns,omitempty"`    // smoothed
+	RTTVar      int64  `json:"rttvar_ns,omitempty"` // its mean deviation
+	Inode       uint32 `json:"inode,omitempty"`     // 0: no process holds it
+}
+
+// Sort puts events in the order of their times. It is stable: events of the
+// same nanosecond stay in the order in which they were seen.
+func Sort(events []Event) {
+	sort.SliceStable(events, func(i, j int) bool { return events[i].Time < events[j].Time })
+}

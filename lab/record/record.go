@@ -1,0 +1,198 @@
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// Schema is the version of the record's form: the number rises when a name
+// changes its meaning or goes; additions do not count.
+const Schema = "lab-record/1"
+
+// An Outcome is what a run comes to. A run is never as expected by default:
+// what cannot be judged is inconclusive.
+type Outcome string
+
+// The outcomes.
+const (
+	AsExpected    Outcome = "as-expected"
+	NotAsExpected Outcome = "not-as-expected"
+	Inconclusive  Outcome = "inconclusive"
+)
+
+// A Record is everything that a run was and saw. Reports are made from it alone.
+type Record struct {
+	Schema   string  `json:"schema"`
+	Scenario string  `json:"scenario"`
+	Title    string  `json:"title"`
+	Outcome  Outcome `json:"outcome"`
+	// Reasons say what the outcome rests on, if it is not as expected.
+	Reasons []string `json:"reasons"`
+	// Command is the command line that makes such a run again.
+	Command string `json:"command"`
+
+	Kernel Kernel `json:"kernel"`
+	// Started is the wall-clock time of the run's zero, as RFC 3339 with nanoseconds.
+	Started string `json:"started"`
+	// Duration is from the run's zero to the end of its last step.
+	Duration int64 `json:"duration_ns"`
+
+	Path string `json:"path"`
+	// AnswerARP: the network goes on resolving a dead host's address.
+	AnswerARP bool   `json:"answer_arp"`
+	Hosts     []Host `json:"hosts"`
+	// Timers is "quick" where the scenario shortened what the kernel would
+	// take minutes for, "real" where it left the kernel's defaults.
+	Timers string `json:"timers"`
+	// Sysctls in force, by node and name: all that decide a timing.
+	Sysctls map[string]map[string]string `json:"sysctls"`
+	// Changed are those that differ from the kernel's defaults, as
+	// "client net.ipv4.tcp_retries2=5 (kernel default 15)".
+	Changed []string `json:"changed"`
+
+	Fault        FaultInfo     `json:"fault"`
+	Detection    Detection     `json:"detection"`
+	Prediction   Prediction    `json:"prediction"`
+	Signature    Signature     `json:"signature"`
+	Expectations []Expectation `json:"expectations"`
+	Programs     []Program     `json:"programs"`
+	Missing      []Missing     `json:"missing"`
+	// Why explains what was seen, and what to do about it.
+	Why []string `json:"why"`
+	// Next names scenarios to run after this one.
+	Next   []string `json:"next"`
+	Events []Event  `json:"events"`
+}
+
+// Kernel is what ran the network.
+type Kernel struct {
+	Release string `json:"release"`
+	Machine string `json:"machine"`
+	HZ      int    `json:"hz"` // timer ticks a second: the grain of TCP's timers
+}
+
+// A Host is one end of the path.
+type Host struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	MAC     string `json:"mac"`
+}
+
+// FaultInfo is the fault that the run was about. Kind is empty if the run
+// never came to it.
+type FaultInfo struct {
+	Kind string `json:"kind"`
+	Host string `json:"host"`
+	Time int64  `json:"t_ns"` // when it was in force
+}
+
+// Detection is the system call that told the program: the first on the
+// connection to return an error or end of file after the fault.
+type Detection struct {
+	Host    string `json:"host"`
+	PID     int    `json:"pid"`
+	Syscall string `json:"syscall"`
+	// Error is errno's name, "EOF" for a read of 0 octets, or "" if the
+	// program never noticed.
+	Error string `json:"error"`
+	Time  int64  `json:"t_ns"` // when the call returned
+	// AfterFault counts from the fault, AfterWrite from the program's first
+	// write on the connection after it; -1 if there was none.
+	AfterFault int64 `json:"after_fault_ns"`
+	AfterWrite int64 `json:"after_write_ns"`
+}
+
+// A Prediction is what the kernel's own rules say must happen.
+type Prediction struct {
+	Error string `json:"error"`
+	// Errors are the possible ones, where the kernel's rules leave more than one.
+	Errors []string `json:"errors,omitempty"`
+	// Min and Max bound the time of detection, counted from From: "write",
+	// the first after the fault, or "fault".
+	Min  int64  `json:"min_ns"`
+	Max  int64  `json:"max_ns"`
+	From string `json:"from"`
+	// Tolerance is what is allowed beyond Max for scheduling.
+	Tolerance int64 `json:"tolerance_ns"`
+	// Decider is the setting that decides, as "net.ipv4.tcp_retries2=5".
+	Decider string `json:"decider,omitempty"`
+	Why     string `json:"why,omitempty"`
+	// Sends is the schedule of retransmissions.
+	Sends []PredictedSend `json:"sends,omitempty"`
+	// Held tells whether the measurement fell into the window; absent
+	// where there was nothing to compare.
+	Held *bool `json:"held,omitempty"`
+}
+
+// A PredictedSend is one retransmission that is due, counted from the write.
+type PredictedSend struct {
+	Kind string `json:"kind"` // "tlp" or "retransmit"
+	Min  int64  `json:"min_ns"`
+	Max  int64  `json:"max_ns"`
+}
+
+// Signature is what the fault must look like on the wire and in the kernel.
+type Signature struct {
+	OK     bool    `json:"ok"`
+	Checks []Check `json:"checks"`
+}
+
+// A Check is one part of a signature. Unknown is set where an observer was
+// missing: then OK is false and means nothing.
+type Check struct {
+	Name    string `json:"name"`
+	OK      bool   `json:"ok"`
+	Unknown bool   `json:"unknown,omitempty"`
+	Seen    string `json:"seen"`
+}
+
+// An Expectation is something that the scenario said must happen.
+type Expectation struct {
+	What    string `json:"what"`
+	OK      bool   `json:"ok"`
+	Unknown bool   `json:"unknown,omitempty"` // it could not be observed
+	Actual  string `json:"actual"`
+	// Within is the tolerance: how long it was waited for.
+	Within int64 `json:"within_ns"`
+	// Time is that of the deciding event, 0 if there was none.
+	Time int64 `json:"t_ns,omitempty"`
+}
+
+// A Program is one that the scenario started.
+type Program struct {
+	Host string   `json:"host"`
+	Name string   `json:"name"`
+	Argv []string `json:"argv"`
+	PID  int      `json:"pid"`
+	// Exit is its exit status, -1 if a signal or the end of the run ended it.
+	Exit int `json:"exit"`
+	// Signal is the signal that ended it, "" if it exited.
+	Signal string `json:"signal"`
+	// Running tells that it was still running when the run ended, and was
+	// then killed by lab.
+	Running bool `json:"running,omitempty"`
+}
+
+// Write writes the record as indented JSON.
+func (r *Record) Write(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", " ")
+	if err := enc.Encode(r); err != nil {
+		return fmt.Errorf("write record: %w", err)
+	}
+	return nil
+}
+
+// Read reads a record that Write wrote.
+func Read(in io.Reader) (*Record, error) {
+	var r Record
+	if err := json.NewDecoder(in).Decode(&r); err != nil {
+		return nil, fmt.Errorf("read record: %w", err)
+	}
+	if r.Schema != Schema {
+		return nil, fmt.Errorf("read record: schema %q, not %q", r.Schema, Schema)
+	}
+	return &r, nil
+}

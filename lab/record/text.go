@@ -1,0 +1,105 @@
+package record
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// String says in a line what the call was and what came of it, as strace
+// does: read(3) = -1 ECONNRESET is told as read() = ECONNRESET, for which
+// descriptor it was says less than whether it was the connection.
+func (c *Call) String() string {
+	object := ""
+	switch {
+	case c.Arg != "":
+		object = c.Arg
+	case c.Socket:
+	case c.FD == 0 && !c.Socket:
+		object = "stdin"
+	case c.FD == 1:
+		object = "stdout"
+	case c.FD == 2:
+		object = "stderr"
+	}
+	return c.Name + "(" + object + ")"
+}
+
+// Result is what the call returned: a number, or errno's name.
+func (c *Call) Result() string {
+	if strings.HasPrefix(c.Error, "ERESTART") { // the kernel's own, never seen by a program
+		return "interrupted by a signal"
+	}
+	if c.Error != "" {
+		return c.Error
+	}
+	return strconv.FormatInt(c.Ret, 10)
+}
+
+// String says what happened, without when and where.
+func (e *Event) String() string {
+	switch {
+	case e.Packet != nil:
+		s := e.Packet.String()
+		if e.Packet.Fate == FateLost {
+			s += ", lost"
+		}
+		return s
+	case e.State != nil:
+		return e.State.From + " -> " + e.State.To
+	case e.Syscall != nil:
+		if e.Kind == KindEnter {
+			return e.Syscall.String() + " blocked"
+		}
+		s := e.Syscall.String() + " = " + e.Syscall.Result()
+		if e.Syscall.Error == "" && e.Syscall.Ret == 0 && e.Syscall.Socket && e.Syscall.Name == "read" {
+			s += " (end of file)"
+		}
+		return s
+	case e.TCP != nil:
+		return e.tcp()
+	case e.Process != nil:
+		return e.process()
+	case len(e.Sockets) > 0:
+		return count(len(e.Sockets), "socket")
+	}
+	return e.Text
+}
+
+func (e *Event) tcp() string {
+	switch e.Kind {
+	case KindTLP:
+		return "tail loss probe"
+	case KindRetransmit:
+		return fmt.Sprintf("retransmit %d", e.TCP.Retransmits+1)
+	case KindRSTSent:
+		return "sends RST"
+	case KindRSTRecv:
+		return "receives RST"
+	case KindError:
+		return "socket error " + e.TCP.Error
+	}
+	return e.Kind + " " + e.Text
+}
+
+func (e *Event) process() string {
+	who := "process " + strconv.Itoa(e.PID)
+	p := e.Process
+	if e.Comm != "" && e.Kind != KindExec {
+		who += " (" + e.Comm + ")"
+	}
+	switch e.Kind {
+	case KindExec:
+		return who + " executes " + strings.Join(p.Argv, " ")
+	case KindFork:
+		return fmt.Sprintf("process %d forks %d", p.Parent, e.PID)
+	case KindSignal:
+		return p.Signal + " to " + who
+	case KindExit:
+		if p.Signal != "" {
+			return who + " ended by " + p.Signal
+		}
+		return fmt.Sprintf("%s exit %d", who, p.Status)
+	}
+	return who
+}

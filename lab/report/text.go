@@ -1,0 +1,211 @@
+// Package report shows a record: as text, for a terminal. It looks at nothing
+// but the record.
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+)
+
+// Header writes what is known before the run: what is asked, the path, the
+// kernel, what differs from its defaults, and the prediction.
+func Header(w io.Writer, r *record.Record) error {
+	p := &printer{w: w}
+	p.line("%s: %s", r.Scenario, r.Title)
+	p.line("  %s      Linux %s, HZ=%d", path(r), r.Kernel.Release, r.Kernel.HZ)
+	if len(r.Changed) == 0 {
+		p.line("  the kernel's default timers")
+	}
+	for i, c := range r.Changed {
+		hint := ""
+		if i == 0 && r.Timers == "quick" {
+			hint = "      (--real: all of the kernel's own)"
+		}
+		p.line("  %s%s", c, hint)
+	}
+	p.line("  prediction: %s", predicted(&r.Prediction))
+	return p.err
+}
+
+func path(r *record.Record) string {
+	if len(r.Hosts) != 2 {
+		return r.Path
+	}
+	middle := " -- " + r.Path + " -- "
+	if r.Path == "direct" {
+		middle = " ---- "
+	}
+	return r.Hosts[0].Name + " " + r.Hosts[0].Address + middle + r.Hosts[1].Address + " " + r.Hosts[1].Name
+}
+
+// predicted says a prediction in a sentence.
+func predicted(p *record.Prediction) string {
+	what := p.Error
+	if len(p.Errors) > 1 {
+		what = strings.Join(p.Errors, " or ")
+	}
+	after := "the client's next write"
+	if p.From == "fault" {
+		after = "the fault"
+	}
+	if p.Max < int64(time.Millisecond)*100 {
+		return fmt.Sprintf("%s at once, with %s", what, after)
+	}
+	s := fmt.Sprintf("%s %s after %s", what, window(p), after)
+	if p.Decider != "" {
+		s += ", by " + p.Decider
+	}
+	return s
+}
+
+func window(p *record.Prediction) string {
+	low, high := time.Duration(p.Min), time.Duration(p.Max)
+	if high >= 2*time.Minute {
+		return low.Round(time.Second).String() + " to " + high.Round(time.Second).String()
+	}
+	return fmt.Sprintf("%.1f to %.1f s", low.Seconds(), high.Seconds())
+}
+
+// Text writes the timeline and the verdict.
+func Text(w io.Writer, r *record.Record) error {
+	p := &printer{w: w}
+	timeline(p, r)
+	p.line("")
+	verdict(p, r)
+	return p.err
+}
+
+// verdict writes what it all comes to, and why.
+func verdict(p *printer, r *record.Record) {
+	p.line("%-9s %s: %s", "verdict", strings.ReplaceAll(string(r.Outcome), "-", " "), answer(r))
+	for _, reason := range r.Reasons {
+		p.line("          - %s", clean(reason))
+	}
+	ok := 0
+	for _, c := range r.Signature.Checks {
+		if c.OK {
+			ok++
+		}
+	}
+	switch {
+	case len(r.Signature.Checks) == 0:
+	case r.Signature.OK:
+		p.line("signature ok: the fault was what it is called")
+	default:
+		p.line("signature NOT ok: %d of %d checks held", ok, len(r.Signature.Checks))
+	}
+	for _, c := range r.Signature.Checks {
+		mark := "ok     "
+		switch {
+		case c.Unknown:
+			mark = "unknown"
+		case !c.OK:
+			mark = "NOT OK "
+		}
+		p.line("  %s %s: %s", mark, c.Name, clean(c.Seen))
+	}
+	for _, m := range r.Missing {
+		p.line("missing   %s: %s; %s", m.Observer, clean(m.Why), m.Cost)
+	}
+	for i, why := range r.Why {
+		label := ""
+		if i == 0 {
+			label = "why"
+		}
+		p.line("%-9s %s", label, why)
+	}
+	if len(r.Next) > 0 {
+		var next []string
+		for _, n := range r.Next {
+			next = append(next, "lab run "+n)
+		}
+		p.line("next      %s", strings.Join(next, "      "))
+	}
+}
+
+// answer says in a sentence what the client saw.
+func answer(r *record.Record) string {
+	d, p := r.Detection, r.Prediction
+	if r.Fault.Kind == "" {
+		return "the run did not come to its fault"
+	}
+	if d.Error == "" {
+		for _, m := range r.Missing {
+			if m.Observer == "ebpf" || strings.HasPrefix(m.Observer, "ebpf:sys_") {
+				return "which system call told the client was not observed"
+			}
+		}
+		return "the client was never told"
+	}
+	s := d.Syscall + "() = " + d.Error
+	switch {
+	case p.From == "write" && d.AfterWrite >= 0:
+		s += ", " + precise(d.AfterWrite) + " after the client's write"
+	default:
+		s += ", " + precise(d.AfterFault) + " after the fault"
+	}
+	if p.Max >= int64(100*time.Millisecond) {
+		s += " (predicted: " + p.Error + " after " + window(&p) + ")"
+	} else {
+		s += " (predicted: " + p.Error + " at once)"
+	}
+	return s
+}
+
+// precise gives a time with three significant digits.
+func precise(ns int64) string {
+	d := time.Duration(ns)
+	switch {
+	case d >= 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d >= time.Second:
+		return fmt.Sprintf("%.2f s", d.Seconds())
+	case d >= time.Millisecond:
+		return fmt.Sprintf("%.3g ms", float64(d)/1e6)
+	}
+	return fmt.Sprintf("%.3g µs", float64(d)/1e3)
+}
+
+// A printer remembers the first error, so that callers check once.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.err != nil {
+		return
+	}
+	_, p.err = fmt.Fprintln(p.w, strings.TrimRight(fmt.Sprintf(format, args...), " "))
+}
+
+// clean makes text of programs and packets harmless to a terminal: what is
+// not printable is shown as its number.
+func clean(s string) string {
+	safe := true
+	for _, r := range s {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			safe = false
+			break
+		}
+	}
+	if safe {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

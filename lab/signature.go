@@ -1,0 +1,328 @@
+package lab
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+)
+
+// signature checks that the fault was what it is called: from the packets and
+// the kernel's own events, not from what was ordered.
+func (v *view) signature() record.Signature {
+	var checks []record.Check
+	switch v.r.Fault.Kind {
+	case scenarios.Crash:
+		checks = []record.Check{v.nothingLeftServer(), v.carrierKept(), v.allLost(), v.arpAfterCrash(), v.backoff()}
+	case scenarios.UnreachableHost:
+		checks = []record.Check{v.unreachables("host", 1), v.nothingLeftServer(), v.carrierKept(), v.allLost(), v.soft(), v.moreThanSilence()}
+	case scenarios.UnreachableNet:
+		checks = []record.Check{v.unreachables("net", 0), v.nothingLeftServer(), v.carrierKept(), v.allLost(), v.soft(), v.moreThanSilence()}
+	case scenarios.Reboot:
+		checks = []record.Check{v.silentUntilBoot(), v.carrierKept(), v.clientSilentUntilBoot(), v.resetFromNewBoot(), v.sameCard()}
+	case scenarios.Kill:
+		checks = []record.Check{v.endBeforeFIN(), v.finAcknowledged(), v.resetAnswersData(), v.reaped(), v.carrierKept()}
+	case scenarios.Shutdown:
+		checks = []record.Check{v.signalOrder(), v.endBeforeFIN(), v.finAcknowledged(), v.resetAnswersData(), v.carrierKept()}
+	case scenarios.KillUnread:
+		checks = []record.Check{v.unread(), v.resetInsteadOfFIN(), v.carrierKept()}
+	}
+	s := record.Signature{OK: len(checks) > 0, Checks: checks}
+	for _, c := range checks {
+		s.OK = s.OK && c.OK
+	}
+	return s
+}
+
+// check makes a Check that is unknown where one of the observers is missing.
+func (v *view) check(name string, ok bool, seen string, needs ...string) record.Check {
+	if why := v.lacks(needs...); why != "" {
+		return record.Check{Name: name, Unknown: true, Seen: why}
+	}
+	return record.Check{Name: name, OK: ok, Seen: seen}
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// flagsOf names the segments' flags, for a reader.
+func flagsOf(events []*record.Event) string {
+	var names []string
+	for _, e := range events {
+		names = append(names, e.Packet.FlagNames())
+	}
+	return strings.Join(names, ", ")
+}
+
+func (v *view) nothingLeftServer() record.Check {
+	got := v.segments("client", record.KindIn)
+	seen := "the client received nothing from it: no FIN, no RST"
+	if len(got) > 0 {
+		seen = "the client received " + count(len(got), "segment") + ": " + flagsOf(got)
+	}
+	return v.check("no segment of the server reached the client after the fault", len(got) == 0, seen, ObserveWire)
+}
+
+func (v *view) carrierKept() record.Check {
+	lost := v.events(func(e *record.Event) bool {
+		return e.Kind == record.KindCarrier && e.Host == "client" && v.after(e) && e.Text != "up"
+	})
+	seen := "up throughout"
+	if len(lost) > 0 {
+		seen = fmt.Sprintf("%s %s after the fault: a remote host's end does not do that; use a path with a switch",
+			lost[0].Text, time.Duration(lost[0].Time-v.r.Fault.Time))
+	}
+	return v.check("the client kept its carrier", len(lost) == 0, seen, ObserveWire)
+}
+
+func (v *view) allLost() record.Check {
+	sent := v.segments("client", record.KindOut)
+	arrived := 0
+	for _, e := range sent {
+		if e.Packet.Fate == record.FateArrived {
+			arrived++
+		}
+	}
+	seen := fmt.Sprintf("%s sent, %d arrived", count(len(sent), "segment"), arrived)
+	return v.check("what the client sent did not arrive", arrived == 0 && len(sent) > 0, seen, ObserveWire)
+}
+
+// arpAfterCrash checks who answered for the dead host's address. The
+// prediction tells which of the two the scenario is about.
+func (v *view) arpAfterCrash() record.Check {
+	asked := v.events(func(e *record.Event) bool {
+		return e.Source == record.Wire && e.Kind == record.KindOut && e.Host == "client" && v.after(e) && e.Packet.ARP == record.ARPRequest
+	})
+	answered := v.events(func(e *record.Event) bool {
+		return e.Source == record.Wire && e.Kind == record.KindIn && e.Host == "client" && v.after(e) && e.Packet.ARP == record.ARPReply
+	})
+	seen := fmt.Sprintf("%s, %d answered", count(len(asked), "request"), len(answered))
+	if v.r.AnswerARP {
+		if len(asked) == 0 {
+			seen = "the client did not ask: its entry stayed valid"
+		}
+		return v.check("the dead host's address was still resolved", len(answered) >= len(asked), seen, ObserveWire)
+	}
+	return v.check("nobody resolved the dead host's address", len(asked) > 0 && len(answered) == 0, seen, ObserveWire)
+}
+
+// backoff compares the pauses between the client's retransmissions: in
+// silence each timeout is twice the one before. Where ARP fails, the kernel
+// takes some of the doubling back (RFC 6069).
+func (v *view) backoff() record.Check {
+	sends := v.retransmissions()
+	if !v.r.AnswerARP {
+		return v.check("the kernel retransmitted", len(sends) > 0, count(len(sends), "retransmission")+" on the wire", ObserveWire)
+	}
+	limit := 120 * time.Second // TCP_RTO_MAX; above it nothing doubles
+	var pauses []string
+	ok := len(sends) >= 2
+	for i := 1; i < len(sends); i++ {
+		pause := time.Duration(sends[i].Time - sends[i-1].Time)
+		pauses = append(pauses, fmt.Sprintf("%.2f", pause.Seconds()))
+		if i < 2 {
+			continue // before the first timeout came the tail loss probe
+		}
+		before := time.Duration(sends[i-1].Time - sends[i-2].Time)
+		ratio := float64(pause) / float64(before)
+		// The timer wheel rounds a timeout up by an eighth at most.
+		if before < limit*9/16 && (ratio < 1.7 || ratio > 2.3) {
+			ok = false
+		}
+	}
+	return v.check("each retransmission timeout was twice the one before", ok,
+		"pauses of "+strings.Join(pauses, ", ")+" s", ObserveWire)
+}
+
+func (v *view) unreachables(what string, code int) record.Check {
+	got := v.events(func(e *record.Event) bool {
+		return e.Source == record.Wire && e.Kind == record.KindIn && e.Host == "client" && v.after(e) &&
+			e.Packet.Proto == "icmp" && e.Packet.ICMPType == 3 && e.Packet.ICMPCode == code
+	})
+	return v.check("the router answered ICMP "+what+" unreachable", len(got) > 0,
+		count(len(got), "message")+fmt.Sprintf(" of type 3, code %d", code), ObserveWire)
+}
+
+// soft checks that the first ICMP message did not end the connection.
+func (v *view) soft() record.Check {
+	const name = "the message did not end the connection: that was left to the timer"
+	first := v.events(func(e *record.Event) bool {
+		return e.Source == record.Wire && e.Kind == record.KindIn && e.Host == "client" && v.after(e) && e.Packet.Proto == "icmp"
+	})
+	last := v.retransmissions()
+	if len(first) == 0 || len(last) == 0 {
+		return v.check(name, false, "no message, or no retransmission after it", ObserveWire)
+	}
+	gap := last[len(last)-1].Time - first[0].Time
+	return v.check(name, gap > 0, fmt.Sprintf("retransmitted until %.2f s after the first message", time.Duration(gap).Seconds()), ObserveWire)
+}
+
+func (v *view) moreThanSilence() record.Check {
+	n, silent := len(v.retransmissions()), silentSends(v.r)
+	return v.check("more retransmissions than in silence", n > silent,
+		fmt.Sprintf("%d, in silence %d", n, silent), ObserveWire)
+}
+
+// bootTime is when the rebooted host's link was up again.
+func (v *view) bootTime() int64 {
+	back := v.events(func(e *record.Event) bool { return e.Source == record.Fault && e.Text == "link up" })
+	if len(back) == 0 {
+		return int64(1) << 62
+	}
+	return back[0].Time
+}
+
+func before(events []*record.Event, t int64) []*record.Event {
+	var kept []*record.Event
+	for _, e := range events {
+		if e.Time < t {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+func (v *view) silentUntilBoot() record.Check {
+	got := before(v.segments("client", record.KindIn), v.bootTime())
+	seen := "nothing"
+	if len(got) > 0 {
+		seen = flagsOf(got)
+	}
+	return v.check("no FIN and no RST left the host before it was back", len(got) == 0, seen, ObserveWire)
+}
+
+func (v *view) clientSilentUntilBoot() record.Check {
+	sent := before(withData(v.segments("client", record.KindOut)), v.bootTime())
+	return v.check("the client sent nothing while the host was down", len(sent) == 0, count(len(sent), "segment"), ObserveWire)
+}
+
+func (v *view) resetFromNewBoot() record.Check {
+	resets := with(v.segments("server", record.KindOut), record.FlagRST)
+	ok := len(resets) > 0
+	seen := "no RST"
+	if ok {
+		seen = fmt.Sprintf("RST sent by boot %d", resets[0].Boot)
+		ok = resets[0].Boot == 2 && resets[0].Packet.Fate == record.FateArrived
+	}
+	return v.check("the RST came from the new namespace", ok, seen, ObserveWire)
+}
+
+func (v *view) sameCard() record.Check {
+	var got []*record.Event
+	for _, e := range v.segments("client", record.KindIn) {
+		if e.Packet.Flags&record.FlagRST != 0 {
+			got = append(got, e)
+		}
+	}
+	if len(got) == 0 {
+		return v.check("the rebooted host has its old addresses", false, "no RST", ObserveWire)
+	}
+	p := got[0].Packet
+	return v.check("the rebooted host has its old addresses", p.SrcMAC == v.mac["server"] && p.Src == v.server,
+		p.Src+" from "+p.SrcMAC, ObserveWire)
+}
+
+// endBeforeFIN checks that the FIN is the work of the kernel that closed an
+// ended process' descriptors.
+func (v *view) endBeforeFIN() record.Check {
+	const name = "a process ended, then its kernel sent a FIN"
+	fins := with(v.segments("server", record.KindOut), record.FlagFIN)
+	ends := v.events(func(e *record.Event) bool {
+		return e.Source == record.Process && e.Kind == record.KindExit && e.Host == "server" && v.after(e)
+	})
+	if len(fins) == 0 || len(ends) == 0 {
+		return v.check(name, false, fmt.Sprintf("%s, %s", count(len(ends), "end"), count(len(fins), "FIN")),
+			ObserveWire, ObserveEBPF, ObserveEBPF+":sched_process_exit")
+	}
+	gap := time.Duration(fins[0].Time - ends[0].Time)
+	return v.check(name, gap >= 0, fmt.Sprintf("FIN %s after process %d ended", gap, ends[0].PID),
+		ObserveWire, ObserveEBPF, ObserveEBPF+":sched_process_exit")
+}
+
+func (v *view) finAcknowledged() record.Check {
+	const name = "the client's kernel acknowledged the FIN"
+	fins := with(v.segments("client", record.KindIn), record.FlagFIN)
+	if len(fins) == 0 {
+		return v.check(name, false, "no FIN reached it", ObserveWire)
+	}
+	want := fins[0].Packet.Seq + uint32(fins[0].Packet.Len) + 1
+	for _, e := range v.segments("client", record.KindOut) {
+		if e.Time > fins[0].Time && e.Packet.Flags&record.FlagACK != 0 && e.Packet.Ack == want {
+			return v.check(name, true, fmt.Sprintf("ACK %s after the FIN", time.Duration(e.Time-fins[0].Time)), ObserveWire)
+		}
+	}
+	return v.check(name, false, "no ACK of it", ObserveWire)
+}
+
+func (v *view) resetAnswersData() record.Check {
+	const name = "the server's kernel answered the client's next data with RST"
+	resets := with(v.segments("server", record.KindOut), record.FlagRST)
+	data := withData(v.segments("client", record.KindOut))
+	if len(resets) == 0 || len(data) == 0 {
+		return v.check(name, false, fmt.Sprintf("%s, %s with data", count(len(resets), "RST"), count(len(data), "segment")), ObserveWire)
+	}
+	gap := time.Duration(resets[0].Time - data[0].Time)
+	return v.check(name, gap > 0, fmt.Sprintf("RST %s after the data", gap), ObserveWire)
+}
+
+func (v *view) reaped() record.Check {
+	waits := v.events(func(e *record.Event) bool {
+		return e.Source == record.Syscall && e.Kind == record.KindCall && e.Host == "server" && v.after(e) &&
+			e.Syscall.Name == "wait4" && e.Syscall.Ret > 0
+	})
+	seen := "it did not"
+	if len(waits) > 0 {
+		seen = fmt.Sprintf("wait4() = %d, %s after the fault", waits[0].Syscall.Ret, time.Duration(waits[0].Time-v.r.Fault.Time))
+	}
+	return v.check("the parent waited for its child", len(waits) > 0, seen, ObserveEBPF)
+}
+
+// signalOrder checks a shutdown's course: SIGTERM to all, and SIGKILL to
+// those that were still there after the grace.
+func (v *view) signalOrder() record.Check {
+	const name = "SIGTERM to every process, SIGKILL later to what was left"
+	sent := func(signal string) []*record.Event {
+		return v.events(func(e *record.Event) bool {
+			return e.Source == record.Process && e.Kind == record.KindSignal && e.Host == "server" && v.after(e) &&
+				e.Process.Signal == signal && e.Process.Sender == 1
+		})
+	}
+	term, kill := sent("SIGTERM"), sent("SIGKILL")
+	seen := fmt.Sprintf("SIGTERM to %d, SIGKILL to %d", len(term), len(kill))
+	ok := len(term) > len(kill) && len(kill) > 0
+	if ok {
+		gap := kill[0].Time - term[0].Time
+		seen += fmt.Sprintf(" %.2f s later", time.Duration(gap).Seconds())
+		ok = gap > 0
+	}
+	return v.check(name, ok, seen, ObserveEBPF, ObserveEBPF+":signal_generate")
+}
+
+func (v *view) unread() record.Check {
+	const name = "octets lay unread in the server's receive queue"
+	for i := len(v.r.Events) - 1; i >= 0; i-- {
+		e := &v.r.Events[i]
+		if e.Kind != record.KindSnapshot || e.Host != "server" || v.after(e) {
+			continue
+		}
+		for _, row := range e.Sockets {
+			if row.Local == v.server && row.State == "ESTABLISHED" {
+				return v.check(name, row.RecvQueue > 0, count(row.RecvQueue, "octet"), ObserveSockets)
+			}
+		}
+	}
+	return v.check(name, false, "no such socket", ObserveSockets)
+}
+
+func (v *view) resetInsteadOfFIN() record.Check {
+	sent := v.segments("server", record.KindOut)
+	resets, fins := with(sent, record.FlagRST), with(sent, record.FlagFIN)
+	return v.check("a RST left the server, and no FIN", len(resets) > 0 && len(fins) == 0,
+		fmt.Sprintf("%s, %s", count(len(resets), "RST"), count(len(fins), "FIN")), ObserveWire)
+}

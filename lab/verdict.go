@@ -1,0 +1,99 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab/predict"
+	"github.com/seed-6fefc909/tcplab/lab/record"
+)
+
+// judge decides the outcome. A run is as expected only if its fault had its
+// signature, all that had to be seen was seen, and the kernel's rules said so
+// too; whatever could not be known makes it inconclusive.
+func judge(r *record.Record, v *view, dropped uint64, failure error) {
+	var wrong, unsure []string
+	for _, x := range r.Expectations {
+		switch {
+		case x.Unknown:
+			unsure = append(unsure, x.What+": "+x.Actual)
+		case !x.OK:
+			wrong = append(wrong, fmt.Sprintf("%s: %s (waited %v)", x.What, x.Actual, time.Duration(x.Within)))
+		}
+	}
+	for _, c := range r.Signature.Checks {
+		switch {
+		case c.Unknown:
+			unsure = append(unsure, c.Name+": "+c.Seen)
+		case !c.OK:
+			wrong = append(wrong, "signature: "+c.Name+": "+c.Seen)
+		}
+	}
+	if r.Fault.Kind == "" {
+		unsure = append(unsure, "the fault never came")
+	} else {
+		w, u := comparePrediction(r, v)
+		wrong, unsure = append(wrong, w...), append(unsure, u...)
+	}
+	if dropped > 0 {
+		unsure = append(unsure, fmt.Sprintf("the observers lost %d events", dropped))
+	}
+	switch {
+	case errors.Is(failure, context.Canceled):
+		unsure = append(unsure, "interrupted")
+	case failure != nil:
+		unsure = append(unsure, failure.Error())
+	}
+	switch {
+	case failure != nil:
+		// What it was cut off from cannot be held against it.
+		r.Outcome, r.Reasons = record.Inconclusive, append(unsure, wrong...)
+	case len(wrong) > 0:
+		r.Outcome, r.Reasons = record.NotAsExpected, append(wrong, unsure...)
+	case len(unsure) > 0:
+		r.Outcome, r.Reasons = record.Inconclusive, unsure
+	default:
+		r.Outcome, r.Reasons = record.AsExpected, []string{}
+	}
+}
+
+// comparePrediction holds the detection against what was predicted.
+func comparePrediction(r *record.Record, v *view) (wrong, unsure []string) {
+	p, d := &r.Prediction, r.Detection
+	if why := v.lacks(ObserveEBPF, ObserveEBPF+":sys_enter", ObserveEBPF+":sys_exit"); why != "" {
+		return nil, []string{"which system call told the client is not known: " + why}
+	}
+	held := false
+	p.Held = &held
+	took := d.AfterFault
+	if p.From == "write" {
+		took = d.AfterWrite
+	}
+	switch {
+	case d.Error == "":
+		wrong = append(wrong, "the client was never told")
+	case d.Error != p.Error && !slices.Contains(p.Errors, d.Error):
+		wrong = append(wrong, fmt.Sprintf("the client was told %s, predicted was %s", d.Error, p.Error))
+	case took < 0:
+		wrong = append(wrong, "the client was told before it wrote")
+	case took < p.Min-int64(predict.ToleranceEarly) || took > p.Max+p.Tolerance:
+		wrong = append(wrong, fmt.Sprintf("the client was told %.3f s after the %s, predicted were %.3f to %.3f s (and %.2f s of tolerance)",
+			seconds(took), p.From, seconds(p.Min), seconds(p.Max), seconds(p.Tolerance)))
+	default:
+		held = true
+	}
+	return wrong, unsure
+}
+
+func seconds(ns int64) float64 { return time.Duration(ns).Seconds() }
+
+// inconclusive takes a good verdict back.
+func inconclusive(r *record.Record, why string) {
+	r.Reasons = append(r.Reasons, why)
+	if r.Outcome == record.AsExpected {
+		r.Outcome = record.Inconclusive
+	}
+}

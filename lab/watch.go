@@ -1,0 +1,207 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab/observe"
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// pollEvery is how often the socket table is read where the kernel cannot
+// tell of changes itself.
+const pollEvery = 10 * time.Millisecond
+
+// flushTimeout bounds the wait for an observer's last events.
+const flushTimeout = 2 * time.Second
+
+// A watch is the set of observers of a run.
+type watch struct {
+	clock   observe.Clock
+	options Options
+	sink    observe.Sink
+
+	tracer  *observe.Tracer
+	hosts   map[string]*hostWatch // by host name: that of the current boot
+	missing []record.Missing
+	dropped uint64
+}
+
+// A hostWatch is what observes one boot of a host.
+type hostWatch struct {
+	host    observe.Host
+	tap     *observe.WireTap
+	carrier io.Closer
+	polling context.CancelFunc
+	polled  sync.WaitGroup
+}
+
+func newWatch(clock observe.Clock, o Options, sink observe.Sink) *watch {
+	return &watch{clock: clock, options: o, sink: sink, hosts: map[string]*hostWatch{}, missing: []record.Missing{}}
+}
+
+func (w *watch) miss(observer, why, cost string) {
+	w.missing = append(w.missing, record.Missing{Observer: observer, Why: why, Cost: cost})
+}
+
+const notWanted = "left out by --without"
+
+// openTracer loads the eBPF programs. A kernel that cannot is no error.
+func (w *watch) openTracer() {
+	const cost = "system calls, processes, signals and TCP's own doings are not seen; socket states are polled"
+	if w.options.without(ObserveEBPF) {
+		w.miss(ObserveEBPF, notWanted, cost)
+		return
+	}
+	tracer, missing, err := observe.OpenTracer(w.clock, w.sink)
+	if err != nil {
+		w.miss(ObserveEBPF, err.Error(), cost)
+		return
+	}
+	w.tracer = tracer
+	w.missing = append(w.missing, missing...)
+	if w.lacks(ObserveEBPF + ":inet_sock_set_state") {
+		w.miss("socket states", "no tracepoint for them", "they are polled: short ones are not seen")
+	}
+}
+
+// lacks tells whether an observer is missing, by its name in the record.
+func (w *watch) lacks(observer string) bool {
+	for _, m := range w.missing {
+		if m.Observer == observer {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *watch) describe(h *topology.Host) observe.Host {
+	return observe.Host{
+		Name: h.Name, Boot: h.Boot(), Net: h.Namespace(), PIDNS: h.PIDNamespace(), Iface: h.NIC.Name,
+	}
+}
+
+// add begins to observe a host's current boot.
+func (w *watch) add(h *topology.Host) error {
+	hw := &hostWatch{host: w.describe(h)}
+	w.hosts[h.Name] = hw
+	if w.options.without(ObserveWire) {
+		if !w.lacks(ObserveWire) {
+			w.miss(ObserveWire, notWanted, "no packets: the fault's signature cannot be checked")
+		}
+	} else {
+		var err error
+		if hw.tap, err = observe.OpenWire(w.clock, hw.host, w.sink); err != nil {
+			return err
+		}
+		if hw.carrier, err = observe.WatchCarrier(w.clock, hw.host, w.sink); err != nil {
+			return err
+		}
+	}
+	if w.tracer != nil {
+		if err := w.tracer.Add(hw.host); err != nil {
+			return err
+		}
+	}
+	if w.options.without(ObserveSockets) {
+		if !w.lacks(ObserveSockets) {
+			w.miss(ObserveSockets, notWanted, "no socket tables, and the prediction assumes the round trip time")
+		}
+		return nil
+	}
+	if w.tracer == nil || w.lacks(ObserveEBPF+":inet_sock_set_state") {
+		hw.poll(w)
+	}
+	return nil
+}
+
+// poll watches the socket table from the outside. That it ends with an error
+// when its host is gone is its normal end.
+func (hw *hostWatch) poll(w *watch) {
+	ctx, cancel := context.WithCancel(context.Background())
+	hw.polling = cancel
+	hw.polled.Go(func() { _ = observe.PollSockets(ctx, w.clock, hw.host, pollEvery, w.sink) })
+}
+
+// remove ends the observation of a host's boot: what it holds would keep the
+// boot's namespace alive.
+func (w *watch) remove(name string) error {
+	hw := w.hosts[name]
+	if hw == nil {
+		return nil
+	}
+	delete(w.hosts, name)
+	var errs []error
+	if w.tracer != nil {
+		errs = append(errs, w.tracer.Remove(hw.host))
+	}
+	if hw.polling != nil {
+		hw.polling()
+		hw.polled.Wait()
+	}
+	if hw.carrier != nil {
+		errs = append(errs, hw.carrier.Close())
+	}
+	if hw.tap != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		defer cancel()
+		errs = append(errs, hw.tap.Flush(ctx))
+		dropped, err := hw.tap.Close()
+		w.dropped += dropped
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("stop observing %s: %w", name, err)
+	}
+	return nil
+}
+
+// flush waits for every event up to now and returns how many were lost since
+// the beginning.
+func (w *watch) flush() uint64 {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	if w.tracer != nil {
+		if err := w.tracer.Flush(ctx); err != nil {
+			w.miss(ObserveEBPF, err.Error(), "the last events are missing")
+		}
+		w.count(ObserveEBPF, w.tracer.Dropped)
+	}
+	for _, hw := range w.hosts {
+		if hw.tap == nil {
+			continue
+		}
+		if err := hw.tap.Flush(ctx); err != nil {
+			w.miss(ObserveWire, err.Error(), "the last packets are missing")
+		}
+		w.count(ObserveWire, hw.tap.Dropped)
+	}
+	return w.dropped
+}
+
+// count adds what an observer lost.
+func (w *watch) count(observer string, dropped func() (uint64, error)) {
+	n, err := dropped()
+	if err != nil {
+		w.miss(observer, err.Error(), "how many events were lost is not known")
+	}
+	w.dropped += n
+}
+
+// close ends all observers.
+func (w *watch) close() error {
+	var errs []error
+	for name := range w.hosts {
+		errs = append(errs, w.remove(name))
+	}
+	if w.tracer != nil {
+		_, err := w.tracer.Close()
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,150 @@
+package topology
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// A Note is called at each moment of a fault that takes several, just after
+// it took effect.
+type Note func(what string)
+
+// Crash lets the host die in silence. The order is what makes it a crash:
+// first the link, then the processes, or a FIN escapes; at last the sockets
+// that the processes left in the kernel, which would speak up again if the
+// link came back.
+func (n *Network) Crash(h *Host, note Note) error {
+	if err := n.CutLink(h); err != nil {
+		return fmt.Errorf("crash %s: %w", h.Name, err)
+	}
+	note("link down")
+	if err := h.powerOff(); err != nil {
+		return fmt.Errorf("crash %s: %w", h.Name, err)
+	}
+	note("every process killed, every socket destroyed")
+	return nil
+}
+
+// Boot starts a crashed host again: new namespaces, no memory of any
+// connection or process, but the same network card and address. It returns
+// when the link is up again; nothing runs on the host but its init. Whoever
+// holds a descriptor of the old boot's namespace keeps that from ending.
+func (n *Network) Boot(h *Host, note Note) error {
+	if err := n.boot(h, note); err != nil {
+		return fmt.Errorf("boot %s again: %w", h.Name, err)
+	}
+	return nil
+}
+
+// boot does it. The card waits in a namespace of its own meanwhile: deleted
+// with the old one it would take its peer along.
+func (n *Network) boot(h *Host, note Note) error {
+	shelf, err := NewNamespace()
+	if err != nil {
+		return err
+	}
+	defer shelf.Close()
+	old := h.Namespace()
+	if err := old.moveLink(h.NIC.Name, shelf); err != nil {
+		return err
+	}
+	if err := old.Close(); err != nil {
+		return fmt.Errorf("close old namespace: %w", err)
+	}
+	note(fmt.Sprintf("network namespace %d thrown away", old.Inode()))
+	if err := h.start(); err != nil {
+		return err
+	}
+	note(fmt.Sprintf("network namespace %d made", h.Namespace().Inode()))
+	if err := shelf.moveLink(h.NIC.Name, h.Namespace()); err != nil {
+		return err
+	}
+	if err := h.bringUp(); err != nil {
+		return err
+	}
+	if err := n.waitUp(); err != nil {
+		return err
+	}
+	note("link up")
+	return nil
+}
+
+// CutLink takes the host's own end of its link down. On a direct path the
+// other host loses its carrier by it; behind a switch or router it does not.
+func (n *Network) CutLink(h *Host) error {
+	if err := h.Namespace().setLink(h.NIC.Name, false); err != nil {
+		return fmt.Errorf("cut link of %s: %w", h.Name, err)
+	}
+	return nil
+}
+
+// HostUnreachable makes the router answer everything for the server with ICMP
+// host unreachable (RFC 792 code 1): its table says so.
+func (n *Network) HostUnreachable() error {
+	dst := n.Server.NIC.Address.Addr()
+	return n.reroute("make host unreachable", func(h *netlink.Handle) error {
+		return h.RouteReplace(&netlink.Route{
+			Dst:  &net.IPNet{IP: dst.AsSlice(), Mask: net.CIDRMask(dst.BitLen(), dst.BitLen())},
+			Type: unix.RTN_UNREACHABLE,
+		})
+	})
+}
+
+// NetUnreachable makes the router answer everything for the server's network
+// with ICMP net unreachable (code 0): it lost its route there.
+func (n *Network) NetUnreachable() error {
+	dst := n.Server.NIC.Address.Masked()
+	return n.reroute("make net unreachable", func(h *netlink.Handle) error {
+		link, err := h.LinkByName(n.port(n.Server).name)
+		if err != nil {
+			return err
+		}
+		return h.RouteDel(&netlink.Route{
+			LinkIndex: link.Attrs().Index, Scope: netlink.SCOPE_LINK, // as the kernel made it with the address
+			Dst: &net.IPNet{IP: dst.Addr().AsSlice(), Mask: net.CIDRMask(dst.Bits(), dst.Addr().BitLen())},
+		})
+	})
+}
+
+func (n *Network) reroute(what string, change func(*netlink.Handle) error) error {
+	if n.Path != Router {
+		return fmt.Errorf("%s: the path is %s, without a router", what, n.Path)
+	}
+	h, err := n.middle.NetlinkHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	if err := change(h); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// ErrNoHolder is returned where no process holds the socket that was meant.
+var ErrNoHolder = errors.New("no process holds the socket")
+
+// Holder finds the process of the host that holds the socket with the given inode.
+func (h *Host) Holder(inode uint32) (ProcessInfo, error) {
+	all, err := h.Processes()
+	if err != nil {
+		return ProcessInfo{}, err
+	}
+	for _, p := range all {
+		for _, s := range p.Sockets {
+			if s == inode {
+				return p, nil
+			}
+		}
+	}
+	return ProcessInfo{}, fmt.Errorf("%s: %w", h.Name, ErrNoHolder)
+}
+
+// DefaultGrace is the time between SIGTERM and SIGKILL at a shutdown; UNP 5.16
+// gives 5 to 20 seconds as usual.
+const DefaultGrace = 5 * time.Second

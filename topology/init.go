@@ -1,0 +1,216 @@
+package topology
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// initName is what a host's init is called; RunInit knows it by that.
+const initName = "lab-init"
+
+// RunInit must be called first in main of every program that makes networks.
+// In a process that was re-executed to be a host's init it does that work and
+// does not return; in any other it does nothing.
+func RunInit() {
+	if len(os.Args) != 2 || os.Args[0] != initName || os.Getpid() != 1 {
+		return
+	}
+	if err := initMain(os.Args[1]); err != nil {
+		fmt.Fprintf(os.Stderr, "%s %s: %v\n", initName, os.Args[1], err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// hostInit is process 1 of a host. It starts programs, sends signals, reaps
+// everything that ends, and ends itself (and with it, by the rules of PID
+// namespaces, all of the host) when lab is gone.
+type hostInit struct {
+	mu       sync.Mutex // held while a child is started, so that its end is told after its start
+	children sync.Cond  // signalled at each reaped process
+}
+
+func initMain(host string) error {
+	h := &hostInit{}
+	h.children.L = &h.mu
+	if err := unix.Sethostname([]byte(host)); err != nil {
+		return fmt.Errorf("set host name: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mount /proc: %w", err)
+	}
+	unix.CloseOnExec(initFD)
+	// Only SIGKILL ends a host. The signals are caught, not ignored: what is
+	// ignored stays so in the programs that are started.
+	signal.Notify(make(chan os.Signal), unix.SIGINT, unix.SIGHUP, unix.SIGTERM, unix.SIGQUIT)
+	ended := make(chan os.Signal, 64)
+	signal.Notify(ended, unix.SIGCHLD)
+	go func() {
+		for range ended {
+			h.reap()
+		}
+	}()
+	if err := sendMessage(initFD, initMessage{Op: opReady}); err != nil {
+		return err
+	}
+	buf := make([]byte, maxMessage)
+	for {
+		m, fds, err := receiveMessage(initFD, buf)
+		if err == io.EOF {
+			return h.powerOff()
+		}
+		if err != nil {
+			return fmt.Errorf("receive request: %w", err)
+		}
+		switch m.Op {
+		case opStart:
+			h.start(m, fds)
+		case opSignal:
+			answer := initMessage{Op: opDone, ID: m.ID}
+			if err := unix.Kill(m.PID, m.Signal); err != nil {
+				answer.Error = err.Error()
+			}
+			h.tell(answer)
+		case opShutdown:
+			go h.shutdown(m) // new requests must be possible meanwhile
+		case opPowerOff:
+			answer := initMessage{Op: opDone, ID: m.ID}
+			if err := h.powerOff(); err != nil {
+				answer.Error = err.Error()
+			}
+			h.tell(answer)
+		}
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	}
+}
+
+// tell answers lab. If lab is gone, so is soon this process: nothing to report to.
+func (h *hostInit) tell(m initMessage) { _ = sendMessage(initFD, m) }
+
+func (h *hostInit) start(m initMessage, fds []int) {
+	files := make([]uintptr, len(fds))
+	for i, fd := range fds {
+		files[i] = uintptr(fd)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	// A process group of its own: a program that signals its group must not
+	// hit another.
+	pid, err := syscall.ForkExec(m.Path, m.Argv, &syscall.ProcAttr{
+		Dir: m.Dir, Env: m.Env, Files: files,
+		Sys: &syscall.SysProcAttr{Setpgid: true},
+	})
+	answer := initMessage{Op: opStarted, ID: m.ID, PID: pid}
+	if err != nil {
+		answer = initMessage{Op: opStarted, ID: m.ID, Error: err.Error()}
+	}
+	h.tell(answer)
+}
+
+// reap collects every ended process, the orphans of others included: one
+// SIGCHLD may stand for many.
+func (h *hostInit) reap() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || pid <= 0 {
+			break
+		}
+		h.tell(initMessage{Op: opExited, PID: pid, Status: status})
+	}
+	h.children.Broadcast()
+}
+
+// shutdown does what init does when a system goes down (UNP 5.16): SIGTERM to
+// every process, time to end in peace, SIGKILL to those that remain.
+func (h *hostInit) shutdown(m initMessage) {
+	answer := initMessage{Op: opDone, ID: m.ID}
+	h.stage(m.ID, unix.SIGTERM)
+	if h.waitAll(m.Grace) > 0 {
+		h.stage(m.ID, unix.SIGKILL)
+		if left := h.waitAll(killTimeout); left > 0 {
+			answer.Error = fmt.Sprintf("%d processes survive SIGKILL", left)
+		}
+	}
+	h.tell(answer)
+}
+
+// killTimeout is how long a killed process may need to end: one that the
+// kernel holds in an uninterruptible sleep never does.
+const killTimeout = 5 * time.Second
+
+// powerOff ends every process at once and then destroys their sockets, which
+// would otherwise hold the network namespace for as long as they have
+// unacknowledged data: minutes, if the peer is gone.
+func (h *hostInit) powerOff() error {
+	if err := unix.Kill(-1, unix.SIGKILL); err != nil && err != unix.ESRCH {
+		return fmt.Errorf("kill all processes: %w", err)
+	}
+	h.waitAll(killTimeout)
+	return destroySockets() // all threads are in the host's namespace
+}
+
+// waitAll waits until no process is left, at most for the given time, and
+// returns how many are.
+func (h *hostInit) waitAll(timeout time.Duration) int {
+	expired := false
+	timer := time.AfterFunc(timeout, func() {
+		h.mu.Lock()
+		expired = true
+		h.mu.Unlock()
+		h.children.Broadcast()
+	})
+	defer timer.Stop()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for {
+		left := countProcesses()
+		if left == 0 || expired {
+			return left
+		}
+		h.children.Wait()
+	}
+}
+
+// stage tells lab before it signals, so that what follows comes after.
+func (h *hostInit) stage(id int, s unix.Signal) {
+	h.tell(initMessage{Op: opStage, ID: id, Signal: s, Left: countProcesses()})
+	if err := unix.Kill(-1, s); err != nil && err != unix.ESRCH {
+		h.tell(initMessage{Op: opStage, ID: id, Signal: s, Error: err.Error()})
+	}
+}
+
+// countProcesses counts the host's processes other than this one. A zombie
+// whose parent has not waited for it counts: it is still a process.
+func countProcesses() int {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && pid != 1 && !strings.HasPrefix(e.Name(), ".") {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,118 @@
+package topology
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lab and a host's init speak over a pair of SOCK_SEQPACKET sockets: one JSON
+// object a packet, with descriptors beside it where a program is started.
+// When either end is gone the other reads end of file, which is how the init
+// learns that lab died, however it died.
+
+// initFD is where the init finds its end.
+const initFD = 3
+
+// maxMessage bounds a packet; it holds the longest argument list and
+// environment that are accepted.
+const maxMessage = 1 << 18
+
+type initOp string
+
+const (
+	opReady    initOp = "ready"    // the init is up
+	opStart    initOp = "start"    // start a program
+	opStarted  initOp = "started"  // it runs: PID, or Error
+	opSignal   initOp = "signal"   // kill(PID, Signal)
+	opShutdown initOp = "shutdown" // SIGTERM to all, Grace, SIGKILL to all
+	opPowerOff initOp = "poweroff" // SIGKILL to all, then their sockets
+	opDone     initOp = "done"     // a signal, shutdown or power-off is done, or Error
+	opExited   initOp = "exited"   // a process ended: PID, Status
+	opStage    initOp = "stage"    // shutdown: Signal was sent, Left processes remained
+)
+
+type initMessage struct {
+	Op     initOp          `json:"op"`
+	ID     int             `json:"id,omitempty"` // pairs an answer with its request
+	Path   string          `json:"path,omitempty"`
+	Argv   []string        `json:"argv,omitempty"`
+	Env    []string        `json:"env,omitempty"`
+	Dir    string          `json:"dir,omitempty"`
+	PID    int             `json:"pid,omitempty"`
+	Signal unix.Signal     `json:"signal,omitempty"`
+	Grace  time.Duration   `json:"grace,omitempty"`
+	Left   int             `json:"left,omitempty"`
+	Status unix.WaitStatus `json:"status,omitempty"`
+	Error  string          `json:"error,omitempty"`
+}
+
+// sendMessage writes one packet; files go along and stay the caller's.
+func sendMessage(fd int, m initMessage, files ...*os.File) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	if len(b) > maxMessage {
+		return fmt.Errorf("%s: arguments and environment of %d octets are too long", m.Op, len(b))
+	}
+	var oob []byte
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			fds[i] = int(f.Fd())
+		}
+		oob = unix.UnixRights(fds...)
+	}
+	for {
+		err := unix.Sendmsg(fd, b, oob, nil, unix.MSG_NOSIGNAL)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// receiveMessage reads one packet; the descriptors are the caller's. At the
+// end of the conversation it returns io.EOF.
+func receiveMessage(fd int, buf []byte) (initMessage, []int, error) {
+	oob := make([]byte, unix.CmsgSpace(4*8))
+	var n, oobn int
+	for {
+		var err error
+		n, oobn, _, _, err = unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if errors.Is(err, unix.ECONNRESET) || (err == nil && n == 0) {
+			return initMessage{}, nil, io.EOF
+		}
+		if err != nil {
+			return initMessage{}, nil, err
+		}
+		break
+	}
+	var fds []int
+	if oobn > 0 {
+		cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+		if err != nil {
+			return initMessage{}, nil, err
+		}
+		for i := range cmsgs {
+			got, err := unix.ParseUnixRights(&cmsgs[i])
+			if err != nil {
+				return initMessage{}, nil, err
+			}
+			fds = append(fds, got...)
+		}
+	}
+	var m initMessage
+	if err := json.Unmarshal(buf[:n], &m); err != nil {
+		return initMessage{}, fds, err
+	}
+	return m, fds, nil
+}

@@ -1,0 +1,140 @@
+package topology
+
+import (
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// An end is one end of a veth pair: an interface in a namespace.
+type end struct {
+	ns   *Namespace
+	name string
+	mac  net.HardwareAddr
+}
+
+// connect makes a veth pair straight across the two namespaces: nothing ever
+// exists outside of them, so nothing can clash or be left behind. Both ends
+// are up afterwards, but the operational state follows a little later.
+//
+// A segment on the wire is at most one MSS: without segmentation offload the
+// captures show what a real wire would carry.
+func connect(a, b end) error {
+	h, err := a.ns.NetlinkHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.HardwareAddr, attrs.GSOMaxSegs = a.name, a.mac, 1
+	veth := &netlink.Veth{
+		LinkAttrs: attrs, PeerName: b.name, PeerHardwareAddr: b.mac, PeerNamespace: netlink.NsFd(b.ns.FD()),
+	}
+	if err := h.LinkAdd(veth); err != nil {
+		return fmt.Errorf("create veth pair %s-%s: %w", a.name, b.name, err)
+	}
+	return nil
+}
+
+// up configures an interface and sets it up.
+func (i Interface) up(ns *Namespace) error {
+	h, err := ns.NetlinkHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	link, err := h.LinkByName(i.Name)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", i.Name, err)
+	}
+	if err := h.LinkSetGSOMaxSegs(link, 1); err != nil {
+		return fmt.Errorf("turn segmentation offload of %s off: %w", i.Name, err)
+	}
+	if i.Address.IsValid() {
+		addr := &netlink.Addr{IPNet: &net.IPNet{
+			IP:   i.Address.Addr().AsSlice(),
+			Mask: net.CIDRMask(i.Address.Bits(), i.Address.Addr().BitLen()),
+		}}
+		if err := h.AddrAdd(link, addr); err != nil {
+			return fmt.Errorf("add address %s to %s: %w", i.Address, i.Name, err)
+		}
+	}
+	if err := h.LinkSetUp(link); err != nil {
+		return fmt.Errorf("set %s up: %w", i.Name, err)
+	}
+	if i.Gateway.IsValid() {
+		if err := h.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: i.Gateway.AsSlice()}); err != nil {
+			return fmt.Errorf("add default route via %s: %w", i.Gateway, err)
+		}
+	}
+	return nil
+}
+
+// operstateTimeout is generous: older kernels update the operational state
+// once a second for the entire system (net/core/link_watch.c).
+const operstateTimeout = 10 * time.Second
+
+// waitUp waits for the interface's operational state to be UP: before that a
+// first segment can be swallowed, and its retransmission starts at a second.
+// The state is asked for, not subscribed to: asking makes the kernel update
+// it now (since 6.8), a subscriber waits for its next round.
+func (n *Namespace) waitUp(iface string) error {
+	h, err := n.NetlinkHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	deadline := time.Now().Add(operstateTimeout)
+	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 10*time.Millisecond) {
+		link, err := h.LinkByName(iface)
+		if err != nil {
+			return fmt.Errorf("find %s: %w", iface, err)
+		}
+		state := link.Attrs().OperState
+		if state == netlink.OperUp {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s is still %s after %v", iface, state, operstateTimeout)
+		}
+		time.Sleep(pause)
+	}
+}
+
+// setLink sets an interface administratively up or down.
+func (n *Namespace) setLink(iface string, up bool) error {
+	h, err := n.NetlinkHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	link, err := h.LinkByName(iface)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", iface, err)
+	}
+	if up {
+		return h.LinkSetUp(link)
+	}
+	return h.LinkSetDown(link)
+}
+
+// moveLink moves an interface into another namespace. It arrives down and
+// without addresses, but with its hardware address and its peer.
+func (n *Namespace) moveLink(iface string, to *Namespace) error {
+	h, err := n.NetlinkHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	link, err := h.LinkByName(iface)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", iface, err)
+	}
+	if err := h.LinkSetNsFd(link, to.FD()); err != nil {
+		return fmt.Errorf("move %s to another namespace: %w", iface, err)
+	}
+	return nil
+}

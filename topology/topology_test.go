@@ -1,0 +1,302 @@
+package topology_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+func TestMain(m *testing.M) {
+	topology.RunInit()
+	os.Exit(m.Run())
+}
+
+// newNetwork builds a network for one test, and checks that it is gone afterwards.
+func newNetwork(t *testing.T, c topology.Config) *topology.Network {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: effective user id is", os.Geteuid())
+	}
+	n, err := topology.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error("close:", err)
+		}
+	})
+	return n
+}
+
+// echoOnce dials the server's address from the client's namespace and
+// exchanges a line with an echo that this process listens for.
+func dial(t *testing.T, n *topology.Network) (client, server net.Conn) {
+	t.Helper()
+	var l net.Listener
+	if err := n.Server.Namespace().Do(func() (err error) {
+		l, err = net.Listen("tcp4", "0.0.0.0:9998")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+		}
+		accepted <- c
+	}()
+	addr := net.JoinHostPort(n.Server.NIC.Address.Addr().String(), "9998")
+	if err := n.Client.Namespace().Do(func() error {
+		var err error
+		// A plain dial connects on this thread: the socket is made here.
+		client, err = net.DialTimeout("tcp4", addr, 5*time.Second)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	server = <-accepted
+	t.Cleanup(func() { client.Close(); server.Close() })
+	return client, server
+}
+
+func TestPathsCarryTraffic(t *testing.T) {
+	for _, path := range topology.Paths {
+		for _, answer := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s,answerARP=%v", path, answer), func(t *testing.T) {
+				t.Parallel()
+				n := newNetwork(t, topology.Config{Path: path, AnswerARP: answer})
+				client, server := dial(t, n)
+				if _, err := fmt.Fprintln(client, "hello"); err != nil {
+					t.Fatal(err)
+				}
+				line, err := bufio.NewReader(server).ReadString('\n')
+				if err != nil || line != "hello\n" {
+					t.Errorf("server read %q, %v", line, err)
+				}
+			})
+		}
+	}
+}
+
+func TestUnreachableFailsConnect(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		make func(*topology.Network) error
+		want error
+	}{
+		{"host", (*topology.Network).HostUnreachable, unix.EHOSTUNREACH},
+		{"net", (*topology.Network).NetUnreachable, unix.ENETUNREACH},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := newNetwork(t, topology.Config{Path: topology.Router})
+			if err := c.make(n); err != nil {
+				t.Fatal(err)
+			}
+			err := n.Client.Namespace().Do(func() error {
+				conn, err := net.DialTimeout("tcp4", "10.0.1.2:9998", 5*time.Second)
+				if err == nil {
+					conn.Close()
+				}
+				return err
+			})
+			if !errors.Is(err, c.want) {
+				t.Errorf("connect: %v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+func TestUnreachableNeedsRouter(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Direct})
+	if err := n.HostUnreachable(); err == nil || !strings.Contains(err.Error(), "without a router") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestCrashKeepsClientsCarrierBehindSwitch(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Switch, AnswerARP: true})
+	dial(t, n)
+	var notes []string
+	if err := n.Crash(n.Server, func(s string) { notes = append(notes, s) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(notes) != 2 || notes[0] != "link down" {
+		t.Errorf("notes %q", notes)
+	}
+	var carrier string
+	if err := n.Client.Namespace().Do(func() error {
+		i, err := net.InterfaceByName("eth0")
+		if err == nil {
+			carrier = i.Flags.String()
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(carrier, "running") {
+		t.Errorf("client's eth0 is %s, want running", carrier)
+	}
+}
+
+func TestRebootKeepsCard(t *testing.T) {
+	for _, path := range topology.Paths {
+		t.Run(string(path), func(t *testing.T) {
+			n := newNetwork(t, topology.Config{Path: path})
+			before := n.Server.Namespace().Inode()
+			if err := n.Crash(n.Server, func(string) {}); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.Boot(n.Server, func(string) {}); err != nil {
+				t.Fatal(err)
+			}
+			if after := n.Server.Namespace().Inode(); after == before {
+				t.Errorf("still in network namespace %d", after)
+			}
+			if n.Server.Boot() != 2 {
+				t.Errorf("boot %d, want 2", n.Server.Boot())
+			}
+			var mac string
+			if err := n.Server.Namespace().Do(func() error {
+				i, err := net.InterfaceByName("eth0")
+				if err == nil {
+					mac = i.HardwareAddr.String()
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if mac != n.Server.NIC.MAC.String() {
+				t.Errorf("hardware address %s, want %s", mac, n.Server.NIC.MAC)
+			}
+			dial(t, n) // it carries traffic again
+		})
+	}
+}
+
+func TestStartReportsWhatPreventedIt(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Direct})
+	_, err := n.Client.Start(topology.Command{Path: "/nonexistent", Argv: []string{"nonexistent"}})
+	if err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestProcessStatusAndOutput(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Direct})
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p, err := n.Server.Start(topology.Command{Path: "/bin/sh", Argv: []string{"sh", "-c", "hostname; echo $$; exit 3"}, Env: []string{"PATH=/bin:/usr/bin"}, Stdout: w})
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	status, ok := p.Status()
+	if !ok || status.ExitStatus() != 3 {
+		t.Errorf("status %v, %v; want exit 3", status, ok)
+	}
+	lines := bufio.NewScanner(r)
+	lines.Scan()
+	if lines.Text() != "server" {
+		t.Errorf("host name %q, want server", lines.Text())
+	}
+	lines.Scan()
+	if lines.Text() != fmt.Sprint(p.PID) {
+		t.Errorf("its own process id is %s, lab's is %d", lines.Text(), p.PID)
+	}
+}
+
+func TestShutdownOrder(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Direct})
+	ready := func(script string) *topology.Process {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		p, err := n.Server.Start(topology.Command{
+			Path: "/bin/sh", Argv: []string{"sh", "-c", script}, Env: []string{"PATH=/bin:/usr/bin"}, Stdout: w,
+		})
+		w.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bufio.NewReader(r).ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	polite := ready("echo; while :; do sleep 0.01; done")
+	stubborn := ready("trap '' TERM; echo; while :; do sleep 0.01; done")
+	var stages []topology.Stage
+	start := time.Now()
+	const grace = 300 * time.Millisecond
+	if err := n.Server.Shutdown(context.Background(), grace, func(s topology.Stage) { stages = append(stages, s) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(stages) != 2 || stages[0].Signal != unix.SIGTERM || stages[1].Signal != unix.SIGKILL || stages[1].Left == 0 {
+		t.Errorf("stages %+v, want SIGTERM and, with processes left, SIGKILL", stages)
+	}
+	if took := time.Since(start); took < grace {
+		t.Errorf("took %v, less than the grace of %v", took, grace)
+	}
+	for p, want := range map[*topology.Process]unix.Signal{polite: unix.SIGTERM, stubborn: unix.SIGKILL} {
+		<-p.Done()
+		if status, ok := p.Status(); !ok || status.Signal() != want {
+			t.Errorf("process %d: %v, want %v", p.PID, status.Signal(), want)
+		}
+	}
+}
+
+func TestMainThreadStaysHome(t *testing.T) {
+	ns := namespace(t)
+	home, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 200 {
+		if err := ns.Do(func() error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		link, err := os.Readlink("/proc/self/task/" + task.Name() + "/ns/net")
+		if err == nil && link != home {
+			t.Errorf("thread %s is in %s, not %s", task.Name(), link, home)
+		}
+	}
+}
+
+func namespace(t *testing.T) *topology.Namespace {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: effective user id is", os.Geteuid())
+	}
+	ns, err := topology.NewNamespace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ns.Close() })
+	return ns
+}
