@@ -245,12 +245,58 @@ func (e *Experiment) tidy(all []record.Event) []record.Event {
 			kept = append(kept, ev)
 		}
 	}
+	nameProcesses(kept)
 	if e.net != nil {
 		observe.MatchEnds(kept,
 			observe.End{Host: "client", Addrs: []netip.Addr{e.net.Client.NIC.Address.Addr()}},
 			observe.End{Host: "server", Addrs: []netip.Addr{e.net.Server.NIC.Address.Addr()}})
 	}
+	markAnswered(kept)
 	return kept
+}
+
+// nameProcesses gives every event of a process the name that it was executed
+// under: the kernel's own (comm) is at first that of the file, and a thread's.
+func nameProcesses(events []record.Event) {
+	type process struct {
+		host      string
+		boot, pid int
+	}
+	names := map[process]string{}
+	for i := range events {
+		ev := &events[i]
+		key := process{ev.Host, ev.Boot, ev.PID}
+		if ev.Source == record.Process && ev.Kind == record.KindExec && len(ev.Process.Argv) > 0 {
+			names[key] = ev.Process.Argv[0]
+		}
+		if name := names[key]; name != "" && ev.Source != record.Output {
+			ev.Comm = name
+		}
+	}
+}
+
+// answerTime is how soon a switch answers an ARP request at the latest.
+const answerTime = int64(10 * time.Millisecond)
+
+// markAnswered finds the ARP requests that never reached the host they were
+// for, because the network answered them itself.
+func markAnswered(events []record.Event) {
+	for i := range events {
+		ask := &events[i]
+		if ask.Packet == nil || ask.Packet.ARP != record.ARPRequest || ask.Packet.Fate != record.FateLost {
+			continue
+		}
+		for _, reply := range events[i+1:] {
+			if reply.Time-ask.Time > answerTime {
+				break
+			}
+			if reply.Kind == record.KindIn && reply.Host == ask.Host && reply.Packet != nil &&
+				reply.Packet.ARP == record.ARPReply && reply.Packet.Src == ask.Packet.Dst {
+				ask.Packet.Fate = record.FateAnswered
+				break
+			}
+		}
+	}
 }
 
 func threadOf(ev record.Event) int {

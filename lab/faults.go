@@ -49,7 +49,7 @@ func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 		return e.reboot(f, h)
 	case scenarios.Shutdown:
 		return h.Shutdown(ctx, e.options.grace(), func(s topology.Stage) {
-			e.inForce(f, fmt.Sprintf("%s to all processes: %d", unix.SignalName(s.Signal), s.Left))
+			e.inForceAt(f, e.clock.Monotonic(s.At), fmt.Sprintf("%s to every process: %d", unix.SignalName(s.Signal), s.Left))
 		})
 	case scenarios.UnreachableHost:
 		err = e.net.HostUnreachable()
@@ -65,12 +65,16 @@ func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 
 // inForce notes a moment of the fault; the first is the fault's time.
 func (e *Experiment) inForce(f scenarios.Fault, what string) {
-	now := e.clock.Now()
+	e.inForceAt(f, e.clock.Now(), what)
+	e.watch.askCarrier("client")
+}
+
+func (e *Experiment) inForceAt(f scenarios.Fault, at int64, what string) {
 	if e.fault.Kind == "" {
-		e.fault = record.FaultInfo{Kind: f.Kind, Host: f.Host, Time: now}
-		e.cursor = now
+		e.fault = record.FaultInfo{Kind: f.Kind, Host: f.Host, Time: at}
+		e.cursor = at
 	}
-	e.timeline.add(record.Event{Time: now, Host: f.Host, Source: record.Fault, Kind: f.Kind, Text: what})
+	e.timeline.add(record.Event{Time: at, Host: f.Host, Source: record.Fault, Kind: f.Kind, Text: what})
 }
 
 // reboot also changes the observers over from the old boot to the new.

@@ -25,6 +25,9 @@ func (m *matcher) look(events []record.Event, seen int) bool {
 	if m.pattern.Block != "" {
 		return m.blocked(events)
 	}
+	if m.pattern.Idle {
+		return m.idle(events)
+	}
 	for i := range events[seen:] {
 		ev := &events[seen+i]
 		if ev.Time >= m.since && m.matches(ev) {
@@ -56,6 +59,29 @@ func (m *matcher) blocked(events []record.Event) bool {
 		}
 	}
 	return false
+}
+
+// idle looks for the acknowledgement of the last data that the host sent.
+// Packets are told of in blocks, so that their order is to be made first.
+func (m *matcher) idle(events []record.Event) bool {
+	var last, ack *record.Event
+	for i := range events {
+		ev := &events[i]
+		if ev.Source != record.Wire || ev.Host != m.pattern.Host || ev.Packet == nil || ev.Packet.Proto != "tcp" {
+			continue
+		}
+		if ev.Kind == record.KindOut && ev.Packet.Len > 0 && (last == nil || ev.Time > last.Time) {
+			last = ev
+		}
+		if ev.Kind == record.KindIn && (ack == nil || ev.Time > ack.Time) {
+			ack = ev
+		}
+	}
+	if last == nil || ack == nil || ack.Packet.Ack != last.Packet.Seq+uint32(last.Packet.Len) {
+		return false
+	}
+	m.found = ack
+	return true
 }
 
 // by tells whether the event is the pattern's program's or host's.
@@ -91,10 +117,6 @@ func (m *matcher) matches(ev *record.Event) bool {
 		if p.Result != "" && resultOf(ev.Syscall) != p.Result {
 			if m.near == nil {
 				m.near = ev
-			}
-			// An error where another was expected is the answer.
-			if p.Detection && resultOf(ev.Syscall) != "ok" {
-				return false
 			}
 			return false
 		}
@@ -187,7 +209,7 @@ func (e *Experiment) blind(p scenarios.Pattern) string {
 		return ""
 	case p.Call != "" || p.Block != "" || p.Reaped:
 		return lacks(ObserveEBPF, ObserveEBPF+":sys_enter", ObserveEBPF+":sys_exit")
-	case p.Flags != "" || p.Data:
+	case p.Flags != "" || p.Data || p.Idle:
 		return lacks(ObserveWire)
 	}
 	return ""

@@ -82,6 +82,10 @@ func (e *Experiment) startProgram(s scenarios.Start) error {
 		p.outputs.Go(func() { e.listen(p, kind, streams[i]) })
 	}
 	e.programs = append(e.programs, p)
+	go func() {
+		<-p.process.Done() // at the latest when the network is taken down
+		e.timeline.poke()
+	}()
 	return nil
 }
 

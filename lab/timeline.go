@@ -19,6 +19,13 @@ type timeline struct {
 func (t *timeline) add(e record.Event) {
 	t.mu.Lock()
 	t.events = append(t.events, e)
+	t.mu.Unlock()
+	t.poke()
+}
+
+// poke lets those who wait look again, for a reason that is no event.
+func (t *timeline) poke() {
+	t.mu.Lock()
 	grown := t.grown
 	t.grown = nil
 	t.mu.Unlock()

@@ -161,6 +161,16 @@ func (w *watch) remove(name string) error {
 	return nil
 }
 
+// askCarrier makes the kernel announce a change of a host's link now: it
+// batches such news for up to a second, by when a short loss may be over.
+func (w *watch) askCarrier(name string) {
+	if hw := w.hosts[name]; hw != nil && hw.carrier != nil {
+		if err := hw.host.Net.QueryLink(hw.host.Iface); err != nil {
+			w.miss(ObserveWire, err.Error(), "a short loss of carrier may not have been seen")
+		}
+	}
+}
+
 // flush waits for every event up to now and returns how many were lost since
 // the beginning.
 func (w *watch) flush() uint64 {
@@ -172,10 +182,11 @@ func (w *watch) flush() uint64 {
 		}
 		w.count(ObserveEBPF, w.tracer.Dropped)
 	}
-	for _, hw := range w.hosts {
+	for name, hw := range w.hosts {
 		if hw.tap == nil {
 			continue
 		}
+		w.askCarrier(name)
 		if err := hw.tap.Flush(ctx); err != nil {
 			w.miss(ObserveWire, err.Error(), "the last packets are missing")
 		}

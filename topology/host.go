@@ -363,16 +363,17 @@ func (h *Host) Signal(pid int, s unix.Signal) error {
 	return nil
 }
 
-// A Stage is a moment of a shutdown: Signal is about to be sent to Left processes.
+// A Stage is a moment of a shutdown: Signal was sent to Left processes.
 type Stage struct {
 	Signal unix.Signal
 	Left   int
+	At     int64 // CLOCK_MONOTONIC just before, in nanoseconds
 }
 
 // Shutdown ends the host's processes as init does (UNP 5.16): SIGTERM to all,
 // up to grace for them to end, SIGKILL to those that remain. The kernel stays
 // up: connections whose processes are gone are still answered. each is told
-// of the stages, just before the signals are sent. It returns when no process
+// of the stages as they come. It returns when no process
 // is left.
 func (h *Host) Shutdown(ctx context.Context, grace time.Duration, each func(Stage)) error {
 	p, err := h.running()
@@ -388,7 +389,7 @@ func (h *Host) Shutdown(ctx context.Context, grace time.Duration, each func(Stag
 			default:
 			}
 		case m.Op == opStage:
-			each(Stage{m.Signal, m.Left})
+			each(Stage{m.Signal, m.Left, m.At})
 		default:
 			select {
 			case done <- nil:

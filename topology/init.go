@@ -191,9 +191,12 @@ func (h *hostInit) waitAll(timeout time.Duration) int {
 	}
 }
 
-// stage tells lab before it signals, so that what follows comes after.
+// stage signals all processes, and tells lab when it did.
 func (h *hostInit) stage(id int, s unix.Signal) {
-	h.tell(initMessage{Op: opStage, ID: id, Signal: s, Left: countProcesses()})
+	left := countProcesses()
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail on Linux
+	h.tell(initMessage{Op: opStage, ID: id, Signal: s, Left: left, At: now.Nano()})
 	if err := unix.Kill(-1, s); err != nil && err != unix.ESRCH {
 		h.tell(initMessage{Op: opStage, ID: id, Signal: s, Error: err.Error()})
 	}

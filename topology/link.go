@@ -104,6 +104,20 @@ func (n *Namespace) waitUp(iface string) error {
 	}
 }
 
+// QueryLink asks the kernel for an interface, which makes it bring the
+// operational state up to date and announce a change of it at once.
+func (n *Namespace) QueryLink(iface string) error {
+	h, err := n.NetlinkHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	if _, err := h.LinkByName(iface); err != nil {
+		return fmt.Errorf("find %s: %w", iface, err)
+	}
+	return nil
+}
+
 // setLink sets an interface administratively up or down.
 func (n *Namespace) setLink(iface string, up bool) error {
 	h, err := n.NetlinkHandle(unix.NETLINK_ROUTE)

@@ -111,6 +111,7 @@ type Packet struct {
 
 	// Fate is what became of a packet that this host sent: FateArrived with
 	// Transit, or FateLost. Empty where the other end was not observed.
+	// FateAnswered: the network itself answered it, in the receiver's place.
 	Fate string `json:"fate,omitempty"`
 	// Transit is nanoseconds from this end to the receiver's.
 	Transit int64 `json:"transit_ns,omitempty"`
@@ -131,6 +132,8 @@ const (
 const (
 	FateArrived = "arrived"
 	FateLost    = "lost"
+
+	FateAnswered = "answered"
 )
 
 // State is a TCP socket's change of state, in the kernel's names
@@ -149,10 +152,13 @@ type TCPEvent struct {
 	Local  string `json:"local,omitempty"`
 	Remote string `json:"remote,omitempty"`
 	State  string `json:"state,omitempty"`
-	// RTO is the retransmission timeout after the event, in nanoseconds.
-	RTO         int64  `json:"rto_ns,omitempty"`
-	Retransmits int    `json:"retransmits,omitempty"` // icsk_retransmits
-	Backoff     int    `json:"backoff,omitempty"`     // icsk_backoff
+	// RTO is the retransmission timeout in force at the event, in
+	// nanoseconds: of a retransmission that which just expired.
+	RTO int64 `json:"rto_ns,omitempty"`
+	// Retransmits is icsk_retransmits, this one counted; Backoff is
+	// icsk_backoff, this doubling not yet counted.
+	Retransmits int    `json:"retransmits,omitempty"`
+	Backoff     int    `json:"backoff,omitempty"`
 	Error       string `json:"error,omitempty"`       // errno's name
 	Sock        uint64 `json:"sock,omitempty"`
 }

@@ -42,9 +42,9 @@ func (p *Packet) String() string {
 		return s
 	case "arp":
 		if p.ARP == ARPRequest {
-			return "ARP: who has " + p.Dst + "?"
+			return "ARP who-has " + p.Dst
 		}
-		return "ARP: " + p.Src + " is at " + p.SrcMAC
+		return "ARP " + p.Src + " is-at " + p.SrcMAC[max(0, len(p.SrcMAC)-5):]
 	case "icmp":
 		if p.ICMPType == 3 { // destination unreachable, RFC 792
 			switch p.ICMPCode {

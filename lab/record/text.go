@@ -71,7 +71,7 @@ func (e *Event) tcp() string {
 	case KindTLP:
 		return "tail loss probe"
 	case KindRetransmit:
-		return fmt.Sprintf("retransmit %d", e.TCP.Retransmits+1)
+		return fmt.Sprintf("retransmit %d", e.TCP.Retransmits)
 	case KindRSTSent:
 		return "sends RST"
 	case KindRSTRecv:

@@ -34,7 +34,7 @@ func timeline(p *printer, r *record.Record) {
 		// A retransmission is told by the kernel just after the packet
 		// left: one row for both.
 		if told := toldBy(events, i); told != nil {
-			row.side(e.Host, told.String()+next(told))
+			row.side(e.Host, told.String()+next(events, told))
 		}
 		row.print(p, stamp(r, e.Time))
 	}
@@ -90,6 +90,9 @@ func place(r *record.Record, e *record.Event) *row {
 		if e.Kind == record.KindIn && !heardOnly(r, e) {
 			return nil // told with its departure
 		}
+		if e.Packet.Fate == record.FateAnswered {
+			w.side(e.Host, "(answered by the switch)")
+		}
 		w.wire = arrow(e)
 		return w
 	case record.Fault:
@@ -117,8 +120,8 @@ func place(r *record.Record, e *record.Event) *row {
 		w.side(e.Host, clean(e.String()))
 		return w
 	case record.Process:
-		if e.Kind == record.KindFork || e.Kind == record.KindSignal && e.Process.Signal == "SIGURG" {
-			return nil // Go's runtime preempts its own threads by SIGURG
+		if e.Kind == record.KindFork || e.PID == 1 {
+			return nil // the init is lab's own
 		}
 	}
 	w.side(e.Host, clean(e.String()))
@@ -149,6 +152,10 @@ func arrow(e *record.Event) string {
 	right := (e.Host == "client") == (e.Kind == record.KindOut)
 	lost := e.Packet.Fate == record.FateLost
 	switch {
+	case e.Packet.Fate == record.FateAnswered && right:
+		return "── " + text + " " + line + "┤"
+	case e.Packet.Fate == record.FateAnswered:
+		return "├" + line + " " + text + " ──"
 	case right && lost:
 		return "── " + text + " " + line + "✕"
 	case right:
@@ -196,12 +203,21 @@ func toldBy(events []record.Event, i int) *record.Event {
 	return nil
 }
 
-// next says when the timer that a retransmission arms will fire.
-func next(e *record.Event) string {
-	if e.TCP.RTO == 0 {
-		return ""
+// next says how long after a retransmission the next one came, or the end.
+func next(events []record.Event, e *record.Event) string {
+	for i := range events {
+		n := &events[i]
+		if n.Time <= e.Time || n.TCP == nil || n.TCP.Sock != e.TCP.Sock || n.Host != e.Host || n.Boot != e.Boot {
+			continue
+		}
+		switch n.Kind {
+		case record.KindRetransmit, record.KindTLP:
+			return fmt.Sprintf(", next after %.2f s", time.Duration(n.Time-e.Time).Seconds())
+		case record.KindError:
+			return fmt.Sprintf(", end after %.2f s", time.Duration(n.Time-e.Time).Seconds())
+		}
 	}
-	return fmt.Sprintf(", next in %.2f s", time.Duration(e.TCP.RTO).Seconds())
+	return ""
 }
 
 // table writes a socket table as netstat does.

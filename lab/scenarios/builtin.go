@@ -15,6 +15,8 @@ func connected(clientArgs ...string) []Step {
 		Type{Program: "client", Line: "hello"},
 		Expect{Event: Pattern{Program: "client", Output: "hello"}},
 		Expect{Event: Pattern{Program: "client", Block: "read", Input: true}},
+		// Or the server, not the client, would retransmit into the fault.
+		Expect{Event: Pattern{Host: "server", Idle: true}},
 	}
 }
 

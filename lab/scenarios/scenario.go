@@ -139,6 +139,7 @@ type Pattern struct {
 	Data   bool   // a packet with data arrives at Host
 	Output string // a line of output that contains it
 	Exit   bool   // the program ends
+	Idle   bool   // all data that Host sent was acknowledged, as it knows
 	Reaped bool   // the host's parent process waited for an ended child
 
 	// Detection: the event tells the program that its peer is gone. It is
@@ -170,6 +171,8 @@ func (p Pattern) String() string {
 		return who + " sends " + p.Flags
 	case p.Data:
 		return who + " receives data"
+	case p.Idle:
+		return who + " has everything acknowledged"
 	case p.Output != "":
 		return who + " prints \"" + p.Output + "\""
 	case p.Reaped:
