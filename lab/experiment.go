@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -84,7 +85,7 @@ func (e *Experiment) Preview() *record.Record {
 func (e *Experiment) Run(ctx context.Context) (*record.Record, error) {
 	if e.options.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, e.options.Timeout, errTimeout)
+		ctx, cancel = context.WithTimeoutCause(ctx, e.options.Timeout, ErrTimeout)
 		defer cancel()
 	}
 	err := e.start()
@@ -94,7 +95,8 @@ func (e *Experiment) Run(ctx context.Context) (*record.Record, error) {
 	return e.finish(err), err
 }
 
-var errTimeout = errors.New("the run's --timeout is over")
+// ErrTimeout ends a run that took longer than Options.Timeout.
+var ErrTimeout = errors.New("the run took longer than it was given")
 
 // start builds the network and the observers, which take their time beside
 // each other.
@@ -161,6 +163,7 @@ func (e *Experiment) finish(failure error) *record.Record {
 	}
 	r.Events = e.tidy(e.timeline.all())
 	v := newView(r, e.serverAddr)
+	r.Why = append(slices.Clip(r.Why), e.withDefaults()...)
 	r.Detection = v.detection()
 	if r.Fault.Kind != "" {
 		r.Signature = v.signature()
@@ -201,6 +204,27 @@ func (e *Experiment) header() *record.Record {
 		})
 	}
 	return r
+}
+
+// withDefaults says how long it would take with the kernel's own timers, where
+// they were shortened.
+func (e *Experiment) withDefaults() []string {
+	if e.options.Real || e.scenario.Quick == nil {
+		return nil
+	}
+	real := e.options
+	real.Real = true
+	other, err := New(e.scenario, real)
+	if err != nil || other.prediction.Max == e.prediction.Max {
+		return nil
+	}
+	p := other.prediction
+	what := p.Error
+	if len(p.Errors) > 1 {
+		what = strings.Join(p.Errors, " or ")
+	}
+	return []string{fmt.Sprintf("With the kernel's own timers: %s after %v to %v (--real).",
+		what, time.Duration(p.Min).Round(time.Second), time.Duration(p.Max).Round(time.Second))}
 }
 
 // thisKernel describes the running one.

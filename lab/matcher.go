@@ -121,6 +121,8 @@ func (m *matcher) matches(ev *record.Event) bool {
 			return false
 		}
 		return true
+	case p.Resend:
+		return ev.Source == record.TCP && (ev.Kind == record.KindRetransmit || ev.Kind == record.KindTLP)
 	case p.Reaped:
 		return ev.Source == record.Syscall && ev.Kind == record.KindCall &&
 			(ev.Syscall.Name == "wait4" || ev.Syscall.Name == "waitid") && ev.Syscall.Ret > 0
@@ -209,6 +211,8 @@ func (e *Experiment) blind(p scenarios.Pattern) string {
 		return ""
 	case p.Call != "" || p.Block != "" || p.Reaped:
 		return lacks(ObserveEBPF, ObserveEBPF+":sys_enter", ObserveEBPF+":sys_exit")
+	case p.Resend:
+		return lacks(ObserveEBPF, ObserveEBPF+":tcp_retransmit_skb")
 	case p.Flags != "" || p.Data || p.Idle:
 		return lacks(ObserveWire)
 	}

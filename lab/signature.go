@@ -76,7 +76,7 @@ func (v *view) carrierKept() record.Check {
 	seen := "up throughout"
 	if len(lost) > 0 {
 		seen = fmt.Sprintf("%s %s after the fault: a remote host's end does not do that; use a path with a switch",
-			lost[0].Text, time.Duration(lost[0].Time-v.r.Fault.Time))
+			lost[0].Text, record.Span(lost[0].Time-v.r.Fault.Time))
 	}
 	return v.check("the client kept its carrier", len(lost) == 0, seen, ObserveWire)
 }
@@ -240,8 +240,8 @@ func (v *view) endBeforeFIN() record.Check {
 		return v.check(name, false, fmt.Sprintf("%s, %s", count(len(ends), "end"), count(len(fins), "FIN")),
 			ObserveWire, ObserveEBPF, ObserveEBPF+":sched_process_exit")
 	}
-	gap := time.Duration(fins[0].Time - ends[0].Time)
-	return v.check(name, gap >= 0, fmt.Sprintf("FIN %s after process %d ended", gap, ends[0].PID),
+	gap := fins[0].Time - ends[0].Time
+	return v.check(name, gap >= 0, fmt.Sprintf("FIN %s after process %d ended", record.Span(gap), ends[0].PID),
 		ObserveWire, ObserveEBPF, ObserveEBPF+":sched_process_exit")
 }
 
@@ -254,7 +254,7 @@ func (v *view) finAcknowledged() record.Check {
 	want := fins[0].Packet.Seq + uint32(fins[0].Packet.Len) + 1
 	for _, e := range v.segments("client", record.KindOut) {
 		if e.Time > fins[0].Time && e.Packet.Flags&record.FlagACK != 0 && e.Packet.Ack == want {
-			return v.check(name, true, fmt.Sprintf("ACK %s after the FIN", time.Duration(e.Time-fins[0].Time)), ObserveWire)
+			return v.check(name, true, fmt.Sprintf("ACK %s after the FIN", record.Span(e.Time-fins[0].Time)), ObserveWire)
 		}
 	}
 	return v.check(name, false, "no ACK of it", ObserveWire)
@@ -267,8 +267,8 @@ func (v *view) resetAnswersData() record.Check {
 	if len(resets) == 0 || len(data) == 0 {
 		return v.check(name, false, fmt.Sprintf("%s, %s with data", count(len(resets), "RST"), count(len(data), "segment")), ObserveWire)
 	}
-	gap := time.Duration(resets[0].Time - data[0].Time)
-	return v.check(name, gap > 0, fmt.Sprintf("RST %s after the data", gap), ObserveWire)
+	gap := resets[0].Time - data[0].Time
+	return v.check(name, gap > 0, fmt.Sprintf("RST %s after the data", record.Span(gap)), ObserveWire)
 }
 
 func (v *view) reaped() record.Check {
@@ -278,7 +278,7 @@ func (v *view) reaped() record.Check {
 	})
 	seen := "it did not"
 	if len(waits) > 0 {
-		seen = fmt.Sprintf("wait4() = %d, %s after the fault", waits[0].Syscall.Ret, time.Duration(waits[0].Time-v.r.Fault.Time))
+		seen = fmt.Sprintf("wait4() = %d, %s after the fault", waits[0].Syscall.Ret, record.Span(waits[0].Time-v.r.Fault.Time))
 	}
 	return v.check("the parent waited for its child", len(waits) > 0, seen, ObserveEBPF)
 }

@@ -83,13 +83,17 @@ func (e *Experiment) typeLine(s scenarios.Type) error {
 	return nil
 }
 
-// snapshot puts the socket tables of both hosts into the record.
+// snapshot puts the socket tables of the hosts into the record; of those that
+// live.
 func (e *Experiment) snapshot() error {
 	if e.options.without(ObserveSockets) {
 		return nil
 	}
 	e.mark(scenarios.Sockets{}, "")
 	for _, h := range []*topology.Host{e.net.Client, e.net.Server} {
+		if h.Name == e.fault.Host && h.Boot() == e.deadBoot() {
+			continue
+		}
 		rows, err := observe.Sockets(e.watch.describe(h))
 		if err != nil {
 			return err

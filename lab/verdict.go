@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/predict"
@@ -16,10 +18,11 @@ import (
 // too; whatever could not be known makes it inconclusive.
 func judge(r *record.Record, v *view, dropped uint64, failure error) {
 	var wrong, unsure []string
+	blind := map[string][]string{} // by what was missing: what is not known for want of it
 	for _, x := range r.Expectations {
 		switch {
 		case x.Unknown:
-			unsure = append(unsure, x.What+": "+x.Actual)
+			blind[x.Actual] = append(blind[x.Actual], x.What)
 		case !x.OK:
 			wrong = append(wrong, fmt.Sprintf("%s: %s (waited %v)", x.What, x.Actual, time.Duration(x.Within)))
 		}
@@ -27,10 +30,13 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 	for _, c := range r.Signature.Checks {
 		switch {
 		case c.Unknown:
-			unsure = append(unsure, c.Name+": "+c.Seen)
+			blind[c.Seen] = append(blind[c.Seen], c.Name)
 		case !c.OK:
 			wrong = append(wrong, "signature: "+c.Name+": "+c.Seen)
 		}
+	}
+	for _, why := range slices.Sorted(maps.Keys(blind)) {
+		unsure = append(unsure, why+": not known: "+strings.Join(blind[why], "; "))
 	}
 	if r.Fault.Kind == "" {
 		unsure = append(unsure, "the fault never came")
@@ -74,7 +80,7 @@ func comparePrediction(r *record.Record, v *view) (wrong, unsure []string) {
 	}
 	switch {
 	case d.Error == "":
-		wrong = append(wrong, "the client was never told")
+		wrong = append(wrong, "the client was told nothing while the run lasted")
 	case d.Error != p.Error && !slices.Contains(p.Errors, d.Error):
 		wrong = append(wrong, fmt.Sprintf("the client was told %s, predicted was %s", d.Error, p.Error))
 	case took < 0:

@@ -175,7 +175,7 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, alone bool) {
 	stop()
 	b.mu.Lock()
 	b.records = append(b.records, r)
-	if err != nil && !errors.Is(err, context.Canceled) {
+	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, lab.ErrTimeout) {
 		b.failed = append(b.failed, fmt.Errorf("%s: %w", r.Scenario, err))
 	}
 	b.mu.Unlock()

@@ -159,7 +159,7 @@ type TCPEvent struct {
 	// icsk_backoff, this doubling not yet counted.
 	Retransmits int    `json:"retransmits,omitempty"`
 	Backoff     int    `json:"backoff,omitempty"`
-	Error       string `json:"error,omitempty"`       // errno's name
+	Error       string `json:"error,omitempty"` // errno's name
 	Sock        uint64 `json:"sock,omitempty"`
 }
 

@@ -174,6 +174,16 @@ type Program struct {
 	Running bool `json:"running,omitempty"`
 }
 
+// Observed tells whether an observer was there all the time.
+func (r *Record) Observed(observer string) bool {
+	for _, m := range r.Missing {
+		if m.Observer == observer {
+			return false
+		}
+	}
+	return true
+}
+
 // Write writes the record as indented JSON.
 func (r *Record) Write(w io.Writer) error {
 	enc := json.NewEncoder(w)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // String says in a line what the call was and what came of it, as strace
@@ -34,6 +35,22 @@ func (c *Call) Result() string {
 		return c.Error
 	}
 	return strconv.FormatInt(c.Ret, 10)
+}
+
+// Span gives a time with three significant digits, for a reader.
+func Span(ns int64) string {
+	d := time.Duration(ns)
+	switch {
+	case d < 0:
+		return "-" + Span(-ns)
+	case d >= 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d >= time.Second:
+		return fmt.Sprintf("%.2f s", d.Seconds())
+	case d >= time.Millisecond:
+		return fmt.Sprintf("%.3g ms", float64(d)/1e6)
+	}
+	return fmt.Sprintf("%.3g µs", float64(d)/1e3)
 }
 
 // String says what happened, without when and where.
@@ -79,7 +96,7 @@ func (e *Event) tcp() string {
 	case KindError:
 		return "socket error " + e.TCP.Error
 	}
-	return e.Kind + " " + e.Text
+	return "packet " + e.Text // KindDrop: dropped, and why
 }
 
 func (e *Event) process() string {

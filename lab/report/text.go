@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
@@ -81,22 +82,27 @@ func Text(w io.Writer, r *record.Record) error {
 
 // verdict writes what it all comes to, and why.
 func verdict(p *printer, r *record.Record) {
-	p.line("%-9s %s: %s", "verdict", strings.ReplaceAll(string(r.Outcome), "-", " "), answer(r))
+	p.wrapped("verdict   ", strings.ReplaceAll(string(r.Outcome), "-", " ")+": "+answer(r))
 	for _, reason := range r.Reasons {
-		p.line("          - %s", clean(reason))
+		p.wrapped("          - ", clean(reason))
 	}
-	ok := 0
+	failed, unknown := 0, 0
 	for _, c := range r.Signature.Checks {
-		if c.OK {
-			ok++
+		switch {
+		case c.Unknown:
+			unknown++
+		case !c.OK:
+			failed++
 		}
 	}
 	switch {
 	case len(r.Signature.Checks) == 0:
 	case r.Signature.OK:
 		p.line("signature ok: the fault was what it is called")
+	case failed > 0:
+		p.line("signature NOT ok: %d of %d checks failed", failed, len(r.Signature.Checks))
 	default:
-		p.line("signature NOT ok: %d of %d checks held", ok, len(r.Signature.Checks))
+		p.line("signature unknown: %d of %d checks could not be made", unknown, len(r.Signature.Checks))
 	}
 	for _, c := range r.Signature.Checks {
 		mark := "ok     "
@@ -106,17 +112,17 @@ func verdict(p *printer, r *record.Record) {
 		case !c.OK:
 			mark = "NOT OK "
 		}
-		p.line("  %s %s: %s", mark, c.Name, clean(c.Seen))
+		p.wrapped("  "+mark+" ", c.Name+": "+clean(c.Seen))
 	}
 	for _, m := range r.Missing {
-		p.line("missing   %s: %s; %s", m.Observer, clean(m.Why), m.Cost)
+		p.wrapped("missing   ", m.Observer+": "+clean(m.Why)+"; "+m.Cost)
 	}
 	for i, why := range r.Why {
 		label := ""
 		if i == 0 {
 			label = "why"
 		}
-		p.line("%-9s %s", label, why)
+		p.wrapped(fmt.Sprintf("%-9s ", label), why)
 	}
 	if len(r.Next) > 0 {
 		var next []string
@@ -133,20 +139,19 @@ func answer(r *record.Record) string {
 	if r.Fault.Kind == "" {
 		return "the run did not come to its fault"
 	}
-	if d.Error == "" {
-		for _, m := range r.Missing {
-			if m.Observer == "ebpf" || strings.HasPrefix(m.Observer, "ebpf:sys_") {
-				return "which system call told the client was not observed"
-			}
-		}
-		return "the client was never told"
+	switch {
+	case d.Error != "":
+	case r.Observed("ebpf") && r.Observed("ebpf:sys_enter") && r.Observed("ebpf:sys_exit"):
+		return "the client was told nothing while the run lasted"
+	default:
+		return "which system call told the client was not observed"
 	}
 	s := d.Syscall + "() = " + d.Error
 	switch {
 	case p.From == "write" && d.AfterWrite >= 0:
-		s += ", " + precise(d.AfterWrite) + " after the client's write"
+		s += ", " + record.Span(d.AfterWrite) + " after the client's write"
 	default:
-		s += ", " + precise(d.AfterFault) + " after the fault"
+		s += ", " + record.Span(d.AfterFault) + " after the fault"
 	}
 	if p.Max >= int64(100*time.Millisecond) {
 		s += " (predicted: " + p.Error + " after " + window(&p) + ")"
@@ -154,20 +159,6 @@ func answer(r *record.Record) string {
 		s += " (predicted: " + p.Error + " at once)"
 	}
 	return s
-}
-
-// precise gives a time with three significant digits.
-func precise(ns int64) string {
-	d := time.Duration(ns)
-	switch {
-	case d >= 10*time.Second:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d >= time.Second:
-		return fmt.Sprintf("%.2f s", d.Seconds())
-	case d >= time.Millisecond:
-		return fmt.Sprintf("%.3g ms", float64(d)/1e6)
-	}
-	return fmt.Sprintf("%.3g µs", float64(d)/1e3)
 }
 
 // A printer remembers the first error, so that callers check once.
@@ -181,6 +172,30 @@ func (p *printer) line(format string, args ...any) {
 		return
 	}
 	_, p.err = fmt.Fprintln(p.w, strings.TrimRight(fmt.Sprintf(format, args...), " "))
+}
+
+// textWidth is where prose is broken: that of the timeline, about.
+const textWidth = 110
+
+// wrapped writes prose behind a label, broken into lines with an indent as
+// wide as the label.
+func (p *printer) wrapped(label, text string) {
+	room := textWidth - utf8.RuneCountInString(label)
+	line, used := label, 0
+	for _, word := range strings.Fields(text) {
+		n := utf8.RuneCountInString(word)
+		if used > 0 && used+1+n > room {
+			p.line("%s", line)
+			line, used = strings.Repeat(" ", utf8.RuneCountInString(label)), 0
+		}
+		if used > 0 {
+			line += " "
+			used++
+		}
+		line += word
+		used += n
+	}
+	p.line("%s", line)
 }
 
 // clean makes text of programs and packets harmless to a terminal: what is

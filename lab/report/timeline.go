@@ -21,10 +21,14 @@ func timeline(p *printer, r *record.Record) {
 	p.line("")
 	p.line("%12s   %-*s %-*s %s", "time (s)", clientWidth, "client", wireWidth, "wire", "server")
 	events := r.Events
+	told := map[*record.Event]bool{}
 	for i := 0; i < len(events); i++ {
 		e := &events[i]
 		if e.Kind == record.KindSnapshot {
 			table(p, r, e)
+			continue
+		}
+		if told[e] {
 			continue
 		}
 		row := place(r, e)
@@ -33,8 +37,13 @@ func timeline(p *printer, r *record.Record) {
 		}
 		// A retransmission is told by the kernel just after the packet
 		// left: one row for both.
-		if told := toldBy(events, i); told != nil {
-			row.side(e.Host, told.String()+next(events, told))
+		again := e
+		if t := toldBy(events, i); t != nil {
+			told[t] = true
+			again = t
+		}
+		if again.Kind == record.KindRetransmit || again.Kind == record.KindTLP {
+			row.side(e.Host, again.String()+next(events, again))
 		}
 		row.print(p, stamp(r, e.Time))
 	}
@@ -114,10 +123,16 @@ func place(r *record.Record, e *record.Event) *row {
 	case record.Syscall:
 		return call(e)
 	case record.TCP:
-		if e.Kind == record.KindRetransmit || e.Kind == record.KindTLP || e.Kind == record.KindRSTSent {
+		if e.Kind == record.KindRSTSent && r.Observed("wire") {
 			return nil // told with the packet
 		}
 		w.side(e.Host, clean(e.String()))
+		if e.Kind == record.KindRetransmit || e.Kind == record.KindTLP {
+			w.wire = "(not sent)"
+			if !r.Observed("wire") {
+				w.wire = ""
+			}
+		}
 		return w
 	case record.Process:
 		if e.Kind == record.KindFork || e.PID == 1 {
@@ -179,7 +194,7 @@ func call(e *record.Event) *row {
 	w := &row{}
 	text := clean(e.String())
 	if e.Kind == record.KindCall && c.Duration >= int64(100*time.Millisecond) {
-		text += ", blocked " + precise(c.Duration)
+		text += ", blocked " + record.Span(c.Duration)
 	}
 	w.side(e.Host, text)
 	return w

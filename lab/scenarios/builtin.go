@@ -25,6 +25,8 @@ func told(err string) []Step {
 	return []Step{
 		Type{Program: "client", Line: "anyone there?"},
 		Expect{Event: Pattern{Program: "client", Call: "write", Result: "ok"}},
+		Expect{Event: Pattern{Host: "client", Resend: true}},
+		Sockets{},
 		Expect{Event: Pattern{Program: "client", Call: "read", Result: err, Detection: true}},
 	}
 }

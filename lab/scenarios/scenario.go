@@ -137,6 +137,7 @@ type Pattern struct {
 	Result string // Call: "ok" (more than 0), "EOF", or an errno's name
 	Flags  string // a packet with these flags leaves Host: "FIN", "RST"
 	Data   bool   // a packet with data arrives at Host
+	Resend bool   // the host's TCP sends again what was not acknowledged
 	Output string // a line of output that contains it
 	Exit   bool   // the program ends
 	Idle   bool   // all data that Host sent was acknowledged, as it knows
@@ -171,6 +172,8 @@ func (p Pattern) String() string {
 		return who + " sends " + p.Flags
 	case p.Data:
 		return who + " receives data"
+	case p.Resend:
+		return who + " retransmits"
 	case p.Idle:
 		return who + " has everything acknowledged"
 	case p.Output != "":
