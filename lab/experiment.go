@@ -53,7 +53,7 @@ type Status struct {
 	// Earliest and Latest say when the wait is predicted to end, counted as Since.
 	Earliest, Latest time.Duration
 	Decider          string // the setting that decides that
-	Timer            string // what the client's TCP is doing: "retransmission 3, next in 1.2 s"
+	Timer            string // what the client's TCP is doing: "3 retransmitted, timer fires in 1.2 s"
 	started          int64
 }
 

@@ -122,5 +122,5 @@ func (e *Experiment) clientTimer() string {
 	if err != nil || row.Timer == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s %d, next in %.1f s", row.Timer, row.Retransmits+1, time.Duration(row.Expires).Seconds())
+	return fmt.Sprintf("%d retransmitted, timer fires in %.1f s", row.Retransmits, time.Duration(row.Expires).Seconds())
 }

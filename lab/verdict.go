@@ -40,7 +40,7 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 	}
 	if r.Fault.Kind == "" {
 		unsure = append(unsure, "the fault never came")
-	} else {
+	} else if failure == nil || r.Detection.Error != "" {
 		w, u := comparePrediction(r, v)
 		wrong, unsure = append(wrong, w...), append(unsure, u...)
 	}

@@ -74,7 +74,7 @@ func describe(s lab.Status) string {
 	if !s.Waiting {
 		return fmt.Sprintf("%s (%.0f s)", s.Step, s.Since.Seconds())
 	}
-	parts := []string{fmt.Sprintf("waiting for the kernel's timers: %.0f of %.0f to %.0f s",
+	parts := []string{fmt.Sprintf("waiting for the kernel's timers: %.0f s of %.1f to %.1f s",
 		s.Since.Seconds(), s.Earliest.Seconds(), s.Latest.Seconds())}
 	if s.Timer != "" {
 		parts = append(parts, s.Timer)

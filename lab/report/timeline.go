@@ -35,6 +35,9 @@ func timeline(p *printer, r *record.Record) {
 		if row == nil {
 			continue
 		}
+		if e.State != nil && replaced(events, i) {
+			row.side(e.Host, e.String()+" (a mini-socket goes on)")
+		}
 		// A retransmission is told by the kernel just after the packet
 		// left: one row for both.
 		again := e
@@ -216,6 +219,22 @@ func toldBy(events []record.Event, i int) *record.Event {
 		}
 	}
 	return nil
+}
+
+// replaced tells whether a socket's change to CLOSE only means that a
+// mini-socket has taken its place, to wait in FIN_WAIT2 or TIME_WAIT without a
+// process (tcp_time_wait): nothing reset it.
+func replaced(events []record.Event, i int) bool {
+	e := &events[i]
+	if e.State.To != "CLOSE" || e.State.From != "FIN_WAIT2" && e.State.From != "FIN_WAIT1" && e.State.From != "CLOSING" {
+		return false
+	}
+	for j := i - 1; j >= 0 && e.Time-events[j].Time < int64(time.Millisecond); j-- {
+		if events[j].Host == e.Host && (events[j].Kind == record.KindRSTRecv || events[j].Kind == record.KindError) {
+			return false
+		}
+	}
+	return true
 }
 
 // next says how long after a retransmission the next one came, or the end.

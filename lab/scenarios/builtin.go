@@ -88,7 +88,7 @@ func kill() *Scenario {
 			"The client is blocked in a read of its own input and notices nothing. A FIN says only that the other side will send no more, so the next line is sent all the same; it finds no process and draws a RST.",
 			"The client's read returns 0, end of file. UNP says that it may fail with ECONNRESET if the RST is there first; Linux returns the end of file even then, because a FIN was received before (tcp_recvmsg looks at SOCK_DONE before sk_err). The write after that fails with EPIPE.",
 		},
-		Sources: []string{"UNP 5.12 and 5.13 (P1-P4, A1-A9)", "RFC 9293 section 3.6 (half-closed connections)"},
+		Sources: []string{"UNP 5.12 and 5.13", "RFC 9293 section 3.6 (half-closed connections)"},
 		Why: []string{
 			"The FIN arrived at once, but this client was waiting for its user and did not look. Its next write succeeded: it was copied into the send buffer, and a peer that sent a FIN may still read.",
 			"Sooner: wait for the connection and the input together (poll, select).",
@@ -151,7 +151,7 @@ func crash() *Scenario {
 			"The host's link goes down beyond a switch, so that the client keeps its carrier; then its processes and sockets go, in silence. Nothing is sent on the connection: that is what a crash is. The network still resolves the host's address (as a cloud's fabric does), so nothing is heard at all.",
 			"The client writes a line. That succeeds, for it means only that the line is in the kernel's send buffer. The kernel sends it, probes the tail (RFC 8985), and retransmits with a timeout that doubles each time, until tcp_retries2 retransmissions' worth of time has gone by without an answer. Then the read, blocked all the while, returns ETIMEDOUT.",
 		},
-		Sources: []string{"UNP 5.14 (B1-B4)", "RFC 6298", "RFC 8985 section 7", "net/ipv4/tcp_timer.c, tcp_write_timeout"},
+		Sources: []string{"UNP 5.14", "RFC 6298", "RFC 8985 section 7", "net/ipv4/tcp_timer.c, tcp_write_timeout"},
 		Why: []string{
 			"write() succeeded after the crash: success only meant \"copied into the send buffer\".",
 			"Sooner: TCP_USER_TIMEOUT, a timeout on the read, an application's own heartbeat; without anything to send, SO_KEEPALIVE.",
@@ -183,7 +183,7 @@ func crashLAN() *Scenario {
 		"As crash, but nothing on the LAN knows the dead host any more. The client's own kernel finds that out: its neighbour entry ages, is probed, and fails. From then on each retransmission is stopped before the wire, for want of an address, and the kernel tells itself that the host is unreachable.",
 		"That is a soft error: the connection lives on. Only when the retransmissions end is the read told, now with EHOSTUNREACH instead of ETIMEDOUT. And each such error takes back one doubling of the timeout (RFC 6069), so that there are more attempts than in silence.",
 	}
-	s.Sources = []string{"UNP 5.14 (B4, B5)", "RFC 6069", "RFC 826", "net/core/neighbour.c; net/ipv4/route.c, ipv4_link_failure"}
+	s.Sources = []string{"UNP 5.14", "RFC 6069", "RFC 826", "net/core/neighbour.c; net/ipv4/route.c, ipv4_link_failure"}
 	s.Why = []string{
 		"ARP for the dead host failed, so the kernel knew the reason by the time it gave up: EHOSTUNREACH. The time is still that of the retransmissions.",
 		"Which of the two errors a client on a LAN gets is a race of the neighbour's timers and TCP's.",
@@ -218,7 +218,7 @@ func unreachable(kind string) *Scenario {
 		"TCP must not believe such a message at once (RFC 1122 section 4.2.3.9): it is a soft error, kept for later. The connection goes on, and each message takes back one doubling of the retransmission timeout (RFC 6069), so that more is sent than in silence. When the retransmissions end, the read is told " + errno + " instead of ETIMEDOUT.",
 		"A Linux router does not answer without limit: after five messages to a host it sends one a second (ip_error).",
 	}
-	s.Sources = []string{"UNP 5.14 (B5)", "RFC 792", "RFC 1122 section 4.2.3.9", "RFC 6069", "net/ipv4/tcp_ipv4.c, tcp_v4_err"}
+	s.Sources = []string{"UNP 5.14", "RFC 792", "RFC 1122 section 4.2.3.9", "RFC 6069", "net/ipv4/tcp_ipv4.c, tcp_v4_err"}
 	s.Why = []string{
 		"The router's answer was there within a millisecond of the write, but it is only a hint to TCP: it replaced the error, not the time.",
 		"Sooner: IP_RECVERR hands the hint to the program at once.",
@@ -255,7 +255,7 @@ func reboot() *Scenario {
 			"The host crashes as in crash, and is started again: the same network card and address, but new namespaces, in which nothing knows of the connection. The server program runs again, too.",
 			"The client sent nothing meanwhile and so knows nothing. Its next line reaches a TCP that has no such connection and answers with a RST; the client, blocked in its read, gets ECONNRESET.",
 		},
-		Sources: []string{"UNP 5.15 (C1-C3)", "RFC 9293 section 3.5.2 (reset generation)"},
+		Sources: []string{"UNP 5.15", "RFC 9293 section 3.5.2 (reset generation)"},
 		Why: []string{
 			"A new kernel knows nothing of old connections: the first segment that it saw told it that something was wrong, and the RST told the client.",
 			"A client that sends nothing is never told. For that: SO_KEEPALIVE or a heartbeat.",
@@ -287,7 +287,7 @@ func shutdown() *Scenario {
 			"As init does it: SIGTERM to every process of the host, time to end, then SIGKILL to all that still run. The echo server does not catch SIGTERM and ends at once, and its kernel closes its connections; one process ignores SIGTERM and lives until SIGKILL.",
 			"For the client it is as in kill: a FIN that it does not look at, a write that succeeds, a RST, end of file.",
 		},
-		Sources: []string{"UNP 5.16 (D1, D2)", "RFC 9293 section 3.6"},
+		Sources: []string{"UNP 5.16", "RFC 9293 section 3.6"},
 		Why: []string{
 			"A shutdown is a kill of everything: each connection ends with a FIN when its process does. The client was told at once, and looked when it wrote next.",
 			"Sooner: wait for the connection and the input together (poll, select).",
