@@ -54,7 +54,7 @@ type Status struct {
 	Earliest, Latest time.Duration
 	Decider          string // the setting that decides that
 	Timer            string // what the client's TCP is doing: "3 retransmitted, timer fires in 1.2 s"
-	started          int64
+	started          time.Time
 }
 
 // New prepares a run of s. It builds nothing yet.
@@ -65,6 +65,7 @@ func New(s *scenarios.Scenario, o Options) (*Experiment, error) {
 	e := &Experiment{scenario: s, options: o}
 	e.sysctls, e.changed = sysctlPlan(s, o)
 	e.prediction = e.predict(record.SocketRow{})
+	e.setStatus(Status{Step: "not started"})
 	return e, nil
 }
 
@@ -359,10 +360,8 @@ func (e *Experiment) Status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.status
-	if e.clock != (observe.Clock{}) {
-		s.Since = time.Duration(e.clock.Now() - s.started)
-	}
-	if s.Waiting && e.net != nil {
+	s.Since = time.Since(s.started)
+	if s.Waiting { // then the network is there
 		s.Timer = e.clientTimer()
 	}
 	return s
@@ -371,8 +370,6 @@ func (e *Experiment) Status() Status {
 func (e *Experiment) setStatus(s Status) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.clock != (observe.Clock{}) {
-		s.started = e.clock.Now()
-	}
+	s.started = time.Now()
 	e.status = s
 }

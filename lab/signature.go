@@ -253,7 +253,7 @@ func (v *view) finAcknowledged() record.Check {
 	}
 	want := fins[0].Packet.Seq + uint32(fins[0].Packet.Len) + 1
 	for _, e := range v.segments("client", record.KindOut) {
-		if e.Time > fins[0].Time && e.Packet.Flags&record.FlagACK != 0 && e.Packet.Ack == want {
+		if e.Time > fins[0].Time && e.Packet.Len == 0 && e.Packet.Flags&record.FlagACK != 0 && e.Packet.Ack == want {
 			return v.check(name, true, fmt.Sprintf("ACK %s after the FIN", record.Span(e.Time-fins[0].Time)), ObserveWire)
 		}
 	}
