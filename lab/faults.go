@@ -33,16 +33,9 @@ func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 		if f.Kind == scenarios.KillUnread {
 			s = unix.SIGKILL
 		}
-		row, err := e.connection(h)
-		if err != nil {
-			return err
-		}
-		p, err := h.Holder(row.Inode)
-		if err != nil {
-			return err
-		}
-		e.inForce(f, fmt.Sprintf("%s to process %d, which serves the connection", unix.SignalName(s), p.PID))
-		return h.Signal(p.PID, s)
+		return e.signalHolder(h, s, func(pid int) {
+			e.inForce(f, fmt.Sprintf("%s to process %d, which serves the connection", unix.SignalName(s), pid))
+		})
 	case scenarios.Crash:
 		return e.net.Crash(h, func(what string) { e.inForce(f, what) })
 	case scenarios.Reboot:

@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,12 +16,7 @@ import (
 // load reads a record of a real run.
 func load(t *testing.T, scenario string) *record.Record {
 	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", scenario+".json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := record.Read(f)
+	r, err := record.ReadFile(filepath.Join("testdata", scenario+".json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,8 +34,11 @@ func (e *Experiment) do(ctx context.Context, step scenarios.Step) (held bool, er
 		e.mark(step, p.process.Host.Name)
 		return true, p.stdin.Close()
 	case scenarios.Freeze:
-		e.mark(step, s.Host)
-		return true, e.signalHolder(s.Host, unix.SIGSTOP)
+		h, err := e.net.Host(s.Host)
+		if err != nil {
+			return false, err
+		}
+		return true, e.signalHolder(h, unix.SIGSTOP, func(int) { e.mark(step, s.Host) })
 	case scenarios.Sockets:
 		return true, e.snapshot()
 	case scenarios.Fault:
@@ -120,12 +123,9 @@ func (e *Experiment) connection(h *topology.Host) (record.SocketRow, error) {
 	return record.SocketRow{}, fmt.Errorf("%s has no connection of %s", h.Name, server)
 }
 
-// signalHolder signals the process that holds the connection on a host.
-func (e *Experiment) signalHolder(host string, s unix.Signal) error {
-	h, err := e.net.Host(host)
-	if err != nil {
-		return err
-	}
+// signalHolder signals the process that holds the connection on a host; tell
+// is given its id just before.
+func (e *Experiment) signalHolder(h *topology.Host, s unix.Signal, tell func(pid int)) error {
 	row, err := e.connection(h)
 	if err != nil {
 		return err
@@ -134,6 +134,7 @@ func (e *Experiment) signalHolder(host string, s unix.Signal) error {
 	if err != nil {
 		return err
 	}
+	tell(p.PID)
 	return h.Signal(p.PID, s)
 }
 

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -15,12 +13,7 @@ func reportCommand(s streams) *cobra.Command {
 		Short: "Show a record again; needs no root",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			f, err := os.Open(args[0])
-			if err != nil {
-				return usageError(err, "")
-			}
-			defer f.Close()
-			r, err := record.Read(f)
+			r, err := record.ReadFile(args[0])
 			if err != nil {
 				return usageError(err, "it must be the record.json of a run")
 			}

@@ -150,22 +150,25 @@ type batch struct {
 func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 	var running sync.WaitGroup
 	slots := make(chan struct{}, n)
-	for _, e := range experiments {
+	b.records = make([]*record.Record, len(experiments))
+	for i, e := range experiments {
 		slots <- struct{}{}
 		if ctx.Err() != nil {
 			break
 		}
 		running.Go(func() {
 			defer func() { <-slots }()
-			b.one(ctx, e, n == 1)
+			b.one(ctx, e, i, n == 1)
 		})
 	}
 	running.Wait()
+	// Those that an interrupt kept from starting.
+	b.records = slices.DeleteFunc(b.records, func(r *record.Record) bool { return r == nil })
 }
 
 // one performs an experiment and prints it. Alone, its header comes before
 // the run; beside others, all of it at the end.
-func (b *batch) one(ctx context.Context, e *lab.Experiment, alone bool) {
+func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, alone bool) {
 	text := b.flags.output == outputText
 	if alone && text {
 		b.print(func(w io.Writer) error { return report.Header(w, e.Preview()) })
@@ -174,7 +177,7 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, alone bool) {
 	r, err := e.Run(ctx)
 	stop()
 	b.mu.Lock()
-	b.records = append(b.records, r)
+	b.records[i] = r
 	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, lab.ErrTimeout) {
 		b.failed = append(b.failed, fmt.Errorf("%s: %w", r.Scenario, err))
 	}
@@ -241,7 +244,7 @@ func (b *batch) finish(ctx context.Context) error {
 			enc.SetIndent("", " ")
 			return enc.Encode(b.records)
 		})
-	case b.flags.output == outputJSON:
+	case b.flags.output == outputJSON && len(b.records) > 0:
 		b.print(b.records[0].Write)
 	case b.flags.output == outputText && b.several:
 		b.print(func(w io.Writer) error { return report.Summary(w, b.records) })

@@ -10,17 +10,10 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-6fefc909/tcplab/internal/testenv"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
-
-// needRoot skips a test that makes network namespaces.
-func needRoot(t testing.TB) {
-	t.Helper()
-	if euid := os.Geteuid(); euid != 0 {
-		t.Skipf("makes network namespaces: needs root, euid is %d", euid)
-	}
-}
 
 // testNamespace is an empty namespace without IPv6's background noise.
 func testNamespace(t testing.TB) *topology.Namespace {
@@ -134,7 +127,7 @@ func testEventually(t testing.TB, what string, f func() bool) {
 // testPair is two connected hosts, 10.77.0.1 and 10.77.0.2.
 func testPair(t testing.TB) (client, server Host) {
 	t.Helper()
-	needRoot(t)
+	testenv.NeedRoot(t)
 	client = Host{Name: "client", Boot: 1, Iface: "eth0", Net: testNamespace(t)}
 	server = Host{Name: "server", Boot: 1, Iface: "eth0", Net: testNamespace(t)}
 	testLink(t, client.Net, "eth0", "10.77.0.1/24", server.Net, "eth0", "10.77.0.2/24")

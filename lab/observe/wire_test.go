@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-6fefc909/tcplab/internal/testenv"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
@@ -215,7 +216,7 @@ func testCPUTime(t testing.TB) time.Duration {
 // Segments without a finished checksum, as a veth passes them, are the same
 // frame behind a router.
 func TestMatchThroughRouter(t *testing.T) {
-	needRoot(t)
+	testenv.NeedRoot(t)
 	client := Host{Name: "client", Iface: "eth0", Net: testNamespace(t)}
 	server := Host{Name: "server", Iface: "eth0", Net: testNamespace(t)}
 	router := testNamespace(t)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 )
 
 // Schema is the version of the record's form: the number rises when a name
@@ -193,6 +194,16 @@ func (r *Record) Write(w io.Writer) error {
 		return fmt.Errorf("write record: %w", err)
 	}
 	return nil
+}
+
+// ReadFile reads a record from a file.
+func ReadFile(name string) (*Record, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("read record: %w", err)
+	}
+	defer f.Close()
+	return Read(f)
 }
 
 // Read reads a record that Write wrote.

@@ -18,12 +18,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 func load(t *testing.T, scenario string) *record.Record {
 	t.Helper()
-	f, err := os.Open(filepath.Join("..", "testdata", scenario+".json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	r, err := record.Read(f)
+	r, err := record.ReadFile(filepath.Join("..", "testdata", scenario+".json"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,152 @@
+package lab
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+type sysctls = map[string]map[string]string
+
+func find(t *testing.T, name string) *scenarios.Scenario {
+	t.Helper()
+	s, _ := scenarios.Find(name)
+	if s == nil {
+		t.Fatalf("no scenario %q", name)
+	}
+	return s
+}
+
+func TestParseSysctl(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want sysctls
+		err  string
+	}{
+		{in: "net.ipv4.tcp_retries2=3", want: sysctls{"client": {"net.ipv4.tcp_retries2": "3"}, "server": {"net.ipv4.tcp_retries2": "3"}}},
+		{in: "client:net.ipv4.tcp_retries2=3", want: sysctls{"client": {"net.ipv4.tcp_retries2": "3"}}},
+		{in: "router:net.ipv4.icmp_ratelimit=0", want: sysctls{"router": {"net.ipv4.icmp_ratelimit": "0"}}},
+		{in: "net.ipv4.tcp_rmem=4096 8192 16384", want: sysctls{
+			"client": {"net.ipv4.tcp_rmem": "4096 8192 16384"}, "server": {"net.ipv4.tcp_rmem": "4096 8192 16384"},
+		}},
+		{in: "net.ipv4.tcp_retries2", err: "not of the form"},
+		{in: "net.ipv4.tcp_retries2=", err: "not of the form"},
+		{in: "=3", err: "not of the form"},
+		{in: "switch:net.ipv4.tcp_retries2=3", err: `no host "switch"`},
+		{in: "kernel.panic=1", err: "below net."},
+		{in: "net/ipv4/tcp_retries2=1", err: "below net."},
+		{in: "net.ipv4/../../kernel/panic=1", err: "below net."},
+		{in: "net..kernel.panic=1", err: "below net."},
+	} {
+		got := sysctls{}
+		err := ParseSysctl(c.in, got)
+		switch {
+		case c.err == "" && err != nil:
+			t.Errorf("%s: %v", c.in, err)
+		case c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)):
+			t.Errorf("%s: error %v, want one with %q", c.in, err, c.err)
+		case c.err == "":
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("%s: -want +got\n%s", c.in, diff)
+			}
+		}
+	}
+}
+
+func TestOptionsCheck(t *testing.T) {
+	for _, c := range []struct {
+		scenario string
+		options  Options
+		err      string
+	}{
+		{"crash", Options{}, ""},
+		{"kill", Options{Path: topology.Switch}, ""},
+		{"kill", Options{Path: topology.Router}, ""},
+		{"kill", Options{Path: "wire"}, `path "wire"`},
+		{"unreachable-net", Options{Path: topology.Switch}, "what a router answers"},
+		{"kill", Options{Without: []string{"wire", "ebpf"}}, ""},
+		{"kill", Options{Without: []string{"eyes"}}, `observer "eyes"`},
+		{"kill", Options{Grace: -time.Second}, "negative"},
+		{"kill", Options{Sysctls: sysctls{"router": {"net.ipv4.icmp_ratelimit": "0"}}}, "the path direct has none"},
+		{"kill", Options{Sysctls: sysctls{"client": {"net.ipv4.tcp_nonsense": "0"}}}, "this kernel has none of that name"},
+	} {
+		err := c.options.Check(find(t, c.scenario))
+		if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
+			t.Errorf("%s with %+v: error %v, want %q", c.scenario, c.options, err, c.err)
+		}
+	}
+}
+
+// The command in a record makes the same run again.
+func TestCommand(t *testing.T) {
+	o := Options{
+		Path: topology.Switch, Real: true, Grace: time.Second, Timeout: time.Minute, Without: []string{"wire", "ebpf"},
+		Sysctls: sysctls{"client": {"net.ipv4.tcp_rmem": "4096 8192 16384", "net.ipv4.tcp_retries2": "3"}},
+	}
+	want := "lab run kill --path switch --real --sysctl client:net.ipv4.tcp_retries2=3" +
+		" --sysctl client:net.ipv4.tcp_rmem='4096 8192 16384' --grace 1s --timeout 1m0s --without wire,ebpf"
+	if got := o.command(find(t, "kill")); got != want {
+		t.Errorf("command\n%s, want\n%s", got, want)
+	}
+}
+
+func TestSysctlPlan(t *testing.T) {
+	crash := find(t, "crash")
+	for _, c := range []struct {
+		name    string
+		options Options
+		want    string
+		changed []string
+	}{
+		{"quick", Options{}, "5", []string{"client net.ipv4.tcp_retries2=5 (kernel default 15)"}},
+		{"real", Options{Real: true}, "15", nil},
+		{"asked for", Options{Sysctls: sysctls{"client": {"net.ipv4.tcp_retries2": "3"}}}, "3", []string{"client net.ipv4.tcp_retries2=3 (kernel default 15)"}},
+	} {
+		plan, changed := sysctlPlan(crash, c.options)
+		if got := plan["client"]["net.ipv4.tcp_retries2"]; got != c.want {
+			t.Errorf("%s: tcp_retries2=%s, want %s", c.name, got, c.want)
+		}
+		if got := plan["server"]["net.ipv4.tcp_retries2"]; got != "15" {
+			t.Errorf("%s: the server's tcp_retries2=%s, want 15", c.name, got)
+		}
+		if diff := cmp.Diff(c.changed, changed); diff != "" {
+			t.Errorf("%s: changed -want +got\n%s", c.name, diff)
+		}
+	}
+}
+
+// The preview's prediction is what the header of a run says.
+func TestPreviewPredicts(t *testing.T) {
+	for _, c := range []struct {
+		scenario string
+		options  Options
+		err      string
+		min, max time.Duration
+	}{
+		{"crash", Options{}, "ETIMEDOUT", 13 * time.Second, 14 * time.Second},
+		{"crash", Options{Real: true}, "ETIMEDOUT", 924 * time.Second, 960 * time.Second},
+		{"crash", Options{Sysctls: sysctls{"client": {"net.ipv4.tcp_retries2": "3"}}}, "ETIMEDOUT", 6 * time.Second, 8 * time.Second},
+		{"crash-lan", Options{}, "EHOSTUNREACH", 12 * time.Second, 15 * time.Second},
+		{"unreachable-host", Options{}, "EHOSTUNREACH", 12 * time.Second, 15 * time.Second},
+		{"unreachable-net", Options{}, "ENETUNREACH", 12 * time.Second, 15 * time.Second},
+		{"kill", Options{}, "EOF", 0, time.Second},
+		{"kill-unread", Options{}, "ECONNRESET", 0, time.Second},
+		{"reboot", Options{}, "ECONNRESET", 0, time.Second},
+		{"shutdown", Options{}, "EOF", 0, time.Second},
+	} {
+		e, err := New(find(t, c.scenario), c.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := e.Preview().Prediction
+		if p.Error != c.err || p.Min < int64(c.min) || p.Max > int64(c.max) || p.Min > p.Max {
+			t.Errorf("%s: %s after %v to %v, want %s within %v to %v", c.scenario, p.Error,
+				time.Duration(p.Min), time.Duration(p.Max), c.err, c.min, c.max)
+		}
+	}
+}
