@@ -3,7 +3,7 @@ package topology
 import (
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -53,8 +53,8 @@ func (n *Network) boot(h *Host, note Note) error {
 	if err := old.moveLink(h.NIC.Name, shelf); err != nil {
 		return err
 	}
-	if err := old.Close(); err != nil {
-		return fmt.Errorf("close old namespace: %w", err)
+	if err := h.release(); err != nil {
+		return fmt.Errorf("close old namespaces: %w", err)
 	}
 	note(fmt.Sprintf("network namespace %d thrown away", old.Inode()))
 	if err := h.start(); err != nil {
@@ -77,7 +77,7 @@ func (n *Network) boot(h *Host, note Note) error {
 // CutLink takes the host's own end of its link down. On a direct path the
 // other host loses its carrier by it; behind a switch or router it does not.
 func (n *Network) CutLink(h *Host) error {
-	if err := h.Namespace().setLink(h.NIC.Name, false); err != nil {
+	if err := h.Namespace().setDown(h.NIC.Name); err != nil {
 		return fmt.Errorf("cut link of %s: %w", h.Name, err)
 	}
 	return nil
@@ -87,10 +87,9 @@ func (n *Network) CutLink(h *Host) error {
 // host unreachable (RFC 792 code 1): its table says so.
 func (n *Network) HostUnreachable() error {
 	dst := n.Server.NIC.Address.Addr()
-	return n.reroute("make host unreachable", func(h *netlink.Handle) error {
+	return n.reroute("make host unreachable", func(h *netlink.Handle, _ netlink.Link) error {
 		return h.RouteReplace(&netlink.Route{
-			Dst:  &net.IPNet{IP: dst.AsSlice(), Mask: net.CIDRMask(dst.BitLen(), dst.BitLen())},
-			Type: unix.RTN_UNREACHABLE,
+			Dst: ipNet(netip.PrefixFrom(dst, dst.BitLen())), Type: unix.RTN_UNREACHABLE,
 		})
 	})
 }
@@ -98,29 +97,20 @@ func (n *Network) HostUnreachable() error {
 // NetUnreachable makes the router answer everything for the server's network
 // with ICMP net unreachable (code 0): it lost its route there.
 func (n *Network) NetUnreachable() error {
-	dst := n.Server.NIC.Address.Masked()
-	return n.reroute("make net unreachable", func(h *netlink.Handle) error {
-		link, err := h.LinkByName(n.port(n.Server).name)
-		if err != nil {
-			return err
-		}
+	return n.reroute("make net unreachable", func(h *netlink.Handle, port netlink.Link) error {
 		return h.RouteDel(&netlink.Route{
-			LinkIndex: link.Attrs().Index, Scope: netlink.SCOPE_LINK, // as the kernel made it with the address
-			Dst: &net.IPNet{IP: dst.Addr().AsSlice(), Mask: net.CIDRMask(dst.Bits(), dst.Addr().BitLen())},
+			LinkIndex: port.Attrs().Index, Dst: ipNet(n.Server.NIC.Address.Masked()),
+			Scope: netlink.SCOPE_LINK, // as the kernel made it with the address
 		})
 	})
 }
 
-func (n *Network) reroute(what string, change func(*netlink.Handle) error) error {
+// reroute changes the router's table; change is given its port to the server.
+func (n *Network) reroute(what string, change func(*netlink.Handle, netlink.Link) error) error {
 	if n.Path != Router {
 		return fmt.Errorf("%s: the path is %s, without a router", what, n.Path)
 	}
-	h, err := n.middle.NetlinkHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	if err := change(h); err != nil {
+	if err := n.middle.withLink(n.port(n.Server).name, change); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil

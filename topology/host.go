@@ -33,16 +33,16 @@ type Host struct {
 	// Sysctls are set at each boot, before the interface is up.
 	Sysctls map[string]string
 
-	mu   sync.Mutex
-	boot int
-	ns   *Namespace
-	init *initProcess
+	mu    sync.Mutex
+	boot  int
+	ns    *Namespace
+	pidns *pidNamespace
+	init  *initProcess // nil while the host is down
 }
 
 // initProcess is lab's side of a host's init.
 type initProcess struct {
 	pid   int // as lab's own PID namespace numbers it
-	pidns uint32
 	pidfd int
 	conn  *os.File
 
@@ -69,14 +69,15 @@ func (h *Host) Namespace() *Namespace {
 	return h.ns
 }
 
-// PIDNamespace is the inode of the current boot's PID namespace.
+// PIDNamespace is the inode of the current boot's PID namespace. No other
+// namespace gets the number before the host boots again or is closed.
 func (h *Host) PIDNamespace() uint32 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.init == nil {
+	if h.pidns == nil {
 		return 0
 	}
-	return h.init.pidns
+	return h.pidns.inode
 }
 
 // initPID is the init's process id outside of the host, 0 if it has none.
@@ -101,9 +102,15 @@ func (h *Host) start() error {
 		p.kill()
 		return fmt.Errorf("boot %s: %w", h.Name, err)
 	}
+	pidns, err := openPIDNamespace(p.pid)
+	if err != nil {
+		p.kill()
+		ns.Close()
+		return fmt.Errorf("boot %s: %w", h.Name, err)
+	}
 	h.mu.Lock()
 	h.boot++
-	h.ns, h.init = ns, p
+	h.ns, h.pidns, h.init = ns, pidns, p
 	h.mu.Unlock()
 	if err := ns.beQuiet(); err != nil {
 		return fmt.Errorf("boot %s: %w", h.Name, err)
@@ -188,12 +195,6 @@ func startInit(host string) (*initProcess, error) {
 		p.close()
 		return nil, errors.New("init ended before it was ready")
 	}
-	var st unix.Stat_t
-	if err := unix.Stat(fmt.Sprintf("/proc/%d/ns/pid", pid), &st); err != nil {
-		p.kill()
-		return nil, fmt.Errorf("stat PID namespace: %w", err)
-	}
-	p.pidns = uint32(st.Ino)
 	return p, nil
 }
 
@@ -435,12 +436,23 @@ func (h *Host) powerOff() error {
 	return err
 }
 
-// close powers the host off and gives up its namespace.
-func (h *Host) close() error {
-	err := h.powerOff()
-	if ns := h.Namespace(); ns != nil {
-		err = errors.Join(err, ns.Close())
+// release gives up the namespaces of a host that is down.
+func (h *Host) release() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var errs []error
+	if h.ns != nil {
+		errs = append(errs, h.ns.Close())
 	}
+	if h.pidns != nil {
+		errs = append(errs, h.pidns.close())
+	}
+	return errors.Join(errs...)
+}
+
+// close powers the host off and gives up its namespaces.
+func (h *Host) close() error {
+	err := errors.Join(h.powerOff(), h.release())
 	if err != nil {
 		return fmt.Errorf("take %s down: %w", h.Name, err)
 	}

@@ -3,6 +3,7 @@ package topology
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -39,38 +40,45 @@ func connect(a, b end) error {
 	return nil
 }
 
-// up configures an interface and sets it up.
-func (i Interface) up(ns *Namespace) error {
-	h, err := ns.NetlinkHandle(unix.NETLINK_ROUTE)
+// withLink runs f with an interface of the namespace and a handle to change it.
+func (n *Namespace) withLink(name string, f func(*netlink.Handle, netlink.Link) error) error {
+	h, err := n.NetlinkHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	link, err := h.LinkByName(i.Name)
+	link, err := h.LinkByName(name)
 	if err != nil {
-		return fmt.Errorf("find %s: %w", i.Name, err)
+		return fmt.Errorf("find %s: %w", name, err)
 	}
-	if err := h.LinkSetGSOMaxSegs(link, 1); err != nil {
-		return fmt.Errorf("turn segmentation offload of %s off: %w", i.Name, err)
-	}
-	if i.Address.IsValid() {
-		addr := &netlink.Addr{IPNet: &net.IPNet{
-			IP:   i.Address.Addr().AsSlice(),
-			Mask: net.CIDRMask(i.Address.Bits(), i.Address.Addr().BitLen()),
-		}}
+	return f(h, link)
+}
+
+// up configures an interface and sets it up.
+func (i Interface) up(ns *Namespace) error {
+	return ns.withLink(i.Name, func(h *netlink.Handle, link netlink.Link) error {
+		if err := h.LinkSetGSOMaxSegs(link, 1); err != nil {
+			return fmt.Errorf("turn segmentation offload of %s off: %w", i.Name, err)
+		}
+		addr := &netlink.Addr{IPNet: ipNet(i.Address)}
 		if err := h.AddrAdd(link, addr); err != nil {
 			return fmt.Errorf("add address %s to %s: %w", i.Address, i.Name, err)
 		}
-	}
-	if err := h.LinkSetUp(link); err != nil {
-		return fmt.Errorf("set %s up: %w", i.Name, err)
-	}
-	if i.Gateway.IsValid() {
-		if err := h.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: i.Gateway.AsSlice()}); err != nil {
-			return fmt.Errorf("add default route via %s: %w", i.Gateway, err)
+		if err := h.LinkSetUp(link); err != nil {
+			return fmt.Errorf("set %s up: %w", i.Name, err)
 		}
-	}
-	return nil
+		if i.Gateway.IsValid() {
+			if err := h.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: i.Gateway.AsSlice()}); err != nil {
+				return fmt.Errorf("add default route via %s: %w", i.Gateway, err)
+			}
+		}
+		return nil
+	})
+}
+
+// ipNet is a prefix in the form that the netlink library takes.
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 // operstateTimeout is generous: older kernels update the operational state
@@ -107,48 +115,26 @@ func (n *Namespace) waitUp(iface string) error {
 // QueryLink asks the kernel for an interface, which makes it bring the
 // operational state up to date and announce a change of it at once.
 func (n *Namespace) QueryLink(iface string) error {
-	h, err := n.NetlinkHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	if _, err := h.LinkByName(iface); err != nil {
-		return fmt.Errorf("find %s: %w", iface, err)
-	}
-	return nil
+	return n.withLink(iface, func(*netlink.Handle, netlink.Link) error { return nil })
 }
 
-// setLink sets an interface administratively up or down.
-func (n *Namespace) setLink(iface string, up bool) error {
-	h, err := n.NetlinkHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	link, err := h.LinkByName(iface)
-	if err != nil {
-		return fmt.Errorf("find %s: %w", iface, err)
-	}
-	if up {
-		return h.LinkSetUp(link)
-	}
-	return h.LinkSetDown(link)
+// setDown sets an interface administratively down.
+func (n *Namespace) setDown(iface string) error {
+	return n.withLink(iface, func(h *netlink.Handle, link netlink.Link) error {
+		if err := h.LinkSetDown(link); err != nil {
+			return fmt.Errorf("set %s down: %w", iface, err)
+		}
+		return nil
+	})
 }
 
 // moveLink moves an interface into another namespace. It arrives down and
 // without addresses, but with its hardware address and its peer.
 func (n *Namespace) moveLink(iface string, to *Namespace) error {
-	h, err := n.NetlinkHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	link, err := h.LinkByName(iface)
-	if err != nil {
-		return fmt.Errorf("find %s: %w", iface, err)
-	}
-	if err := h.LinkSetNsFd(link, to.FD()); err != nil {
-		return fmt.Errorf("move %s to another namespace: %w", iface, err)
-	}
-	return nil
+	return n.withLink(iface, func(h *netlink.Handle, link netlink.Link) error {
+		if err := h.LinkSetNsFd(link, to.FD()); err != nil {
+			return fmt.Errorf("move %s to another namespace: %w", iface, err)
+		}
+		return nil
+	})
 }

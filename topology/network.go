@@ -261,19 +261,12 @@ func permanent(link netlink.Link, host *Host) *netlink.Neigh {
 
 // pinNeighbour makes the server's hardware address known for good.
 func (n *Network) pinNeighbour(ns *Namespace, iface string) error {
-	h, err := ns.NetlinkHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	link, err := h.LinkByName(iface)
-	if err != nil {
-		return fmt.Errorf("find %s: %w", iface, err)
-	}
-	if err := h.NeighSet(permanent(link, n.Server)); err != nil {
-		return fmt.Errorf("add neighbour %s: %w", n.Server.Name, err)
-	}
-	return nil
+	return ns.withLink(iface, func(h *netlink.Handle, link netlink.Link) error {
+		if err := h.NeighSet(permanent(link, n.Server)); err != nil {
+			return fmt.Errorf("add neighbour %s: %w", n.Server.Name, err)
+		}
+		return nil
+	})
 }
 
 func (n *Network) buildRouter(sysctls map[string]string) error {

@@ -7,26 +7,27 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-6fefc909/tcplab/internal/testenv"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
 func TestMain(m *testing.M) {
 	topology.RunInit()
-	os.Exit(m.Run())
+	os.Exit(testenv.Main(m))
 }
 
 // newNetwork builds a network for one test, and checks that it is gone afterwards.
 func newNetwork(t *testing.T, c topology.Config) *topology.Network {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: effective user id is", os.Geteuid())
-	}
+	testenv.NeedRoot(t)
 	n, err := topology.New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -156,6 +157,12 @@ func TestRebootKeepsCard(t *testing.T) {
 	for _, path := range topology.Paths {
 		t.Run(string(path), func(t *testing.T) {
 			n := newNetwork(t, topology.Config{Path: path})
+			// Held open, or its number might be given to the next one.
+			old, err := unix.FcntlInt(uintptr(n.Server.Namespace().FD()), unix.F_DUPFD_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(old)
 			before := n.Server.Namespace().Inode()
 			if err := n.Crash(n.Server, func(string) {}); err != nil {
 				t.Fatal(err)
@@ -184,6 +191,28 @@ func TestRebootKeepsCard(t *testing.T) {
 			}
 			dial(t, n) // it carries traffic again
 		})
+	}
+}
+
+// The kernel gives a namespace's number to another within milliseconds: a
+// crashed host keeps its own, or its observers would report a stranger's
+// processes as its own.
+func TestCrashedHostKeepsItsNumber(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Switch})
+	mine := fmt.Sprintf("pid:[%d]", n.Server.PIDNamespace())
+	if err := n.Crash(n.Server, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		stranger := exec.Command("readlink", "/proc/self/ns/pid_for_children")
+		stranger.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
+		out, err := stranger.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.TrimSpace(string(out)); got == mine {
+			t.Fatalf("a stranger's namespace is %s, as the crashed host's", got)
+		}
 	}
 }
 
@@ -290,9 +319,7 @@ func TestMainThreadStaysHome(t *testing.T) {
 
 func namespace(t *testing.T) *topology.Namespace {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: effective user id is", os.Geteuid())
-	}
+	testenv.NeedRoot(t)
 	ns, err := topology.NewNamespace()
 	if err != nil {
 		t.Fatal(err)
