@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -34,12 +33,14 @@ type Experiment struct {
 	watch    *watch
 
 	programs []*program
-	// cursor is the time of the last thing that a step did or saw.
-	cursor       int64
-	fault        record.FaultInfo
-	prediction   record.Prediction
-	expectations []record.Expectation
-	serverAddr   netip.AddrPort
+	// cursor is the time of the last thing that a step did or saw, acted
+	// that of the last thing it did.
+	cursor, acted int64
+	fault         record.FaultInfo
+	held          record.FaultInfo // what was known of the connection's process before the fault
+	prediction    record.Prediction
+	expectations  []record.Expectation
+	serverAddr    netip.AddrPort
 
 	mu     sync.Mutex // guards status, which others read during the run
 	status Status
@@ -155,8 +156,12 @@ func (e *Experiment) finish(failure error) *record.Record {
 		r.Outcome, r.Reasons = record.Inconclusive, []string{failure.Error()}
 		return r
 	}
+	e.drainOutputs()
 	r.Duration = e.clock.Now()
 	dropped := e.watch.flush()
+	if e.net != nil {
+		r.Neighbours = e.neighbours()
+	}
 	r.Missing = e.watch.missing
 	r.Fault, r.Prediction, r.Expectations = e.fault, e.prediction, e.expectations
 	for _, p := range e.programs {
@@ -170,10 +175,38 @@ func (e *Experiment) finish(failure error) *record.Record {
 		r.Signature = v.signature()
 	}
 	judge(r, v, dropped, failure)
-	if step, err := e.clock.Step(); err != nil || step > int64(time.Millisecond) || step < -int64(time.Millisecond) {
+	if e.net != nil {
+		if err := e.net.Check(); err != nil {
+			inconclusive(r, "the network broke: "+err.Error())
+		}
+	}
+	if step, err := e.clock.Step(); err != nil || step > clockTolerance || step < -clockTolerance {
 		inconclusive(r, fmt.Sprintf("the wall clock was set by %v during the run: packets and other events cannot be ordered", time.Duration(step)))
 	}
 	return r
+}
+
+// clockTolerance is how far the wall clock may have moved against the
+// monotonic one, in nanoseconds: what measuring it can be wrong by. The
+// packets' times come from the one, all others from the other.
+const clockTolerance = 50_000
+
+// neighbours reads what the network knows of the server's hardware address.
+func (e *Experiment) neighbours() []record.Neighbour {
+	nodes := []string{"client"}
+	if e.net.Path == topology.Router {
+		nodes = append(nodes, string(topology.Router))
+	}
+	list := []record.Neighbour{}
+	for _, node := range nodes {
+		mac, state, err := e.net.Neighbour(node)
+		if err != nil {
+			e.watch.miss(ObserveSockets, err.Error(), "what the network knew of the server's hardware address")
+		} else if state != "" {
+			list = append(list, record.Neighbour{Node: node, Address: e.serverAddr.Addr().String(), MAC: mac, State: state})
+		}
+	}
+	return list
 }
 
 // header is the part of the record that is known before the run.
@@ -186,7 +219,7 @@ func (e *Experiment) header() *record.Record {
 		Timers: "quick", Sysctls: e.sysctls, Changed: e.changed,
 		Why: s.Why, Next: s.Next,
 		Reasons: []string{}, Expectations: []record.Expectation{}, Programs: []record.Program{},
-		Missing: []record.Missing{}, Events: []record.Event{}, Hosts: []record.Host{},
+		Missing: []record.Missing{}, Neighbours: []record.Neighbour{}, Events: []record.Event{}, Hosts: []record.Host{},
 		Signature: record.Signature{Checks: []record.Check{}},
 		Detection: record.Detection{AfterFault: -1, AfterWrite: -1},
 	}
@@ -237,33 +270,15 @@ func thisKernel() record.Kernel {
 	}
 }
 
-// tidy sorts the events, pairs the packets of both ends, and drops what says
-// nothing: the entries of calls that returned, and what the kernel of a host
-// went on to do after it was declared dead, which on real hardware nobody
-// would have done. What it put on the wire stays.
-func (e *Experiment) tidy(all []record.Event) []record.Event {
-	type call struct {
-		host      string
-		boot, tid int
-	}
-	events := slices.Clone(all)
+// tidy sorts the events, pairs the packets of both ends, and drops what the
+// kernel of a host went on to do after it was declared dead, which on real
+// hardware nobody would have done. What it put on the wire stays.
+func (e *Experiment) tidy(events []record.Event) []record.Event {
 	record.Sort(events)
-	last := map[call]int{} // the index of the last entry of each thread
-	for i, ev := range events {
-		if ev.Source == record.Syscall {
-			if ev.Kind == record.KindEnter {
-				last[call{ev.Host, ev.Boot, threadOf(ev)}] = i
-			} else {
-				delete(last, call{ev.Host, ev.Boot, threadOf(ev)})
-			}
-		}
-	}
-	open := slices.Collect(maps.Values(last))
 	dead := e.deadBoot()
 	kept := events[:0]
-	for i, ev := range events {
+	for _, ev := range events {
 		switch {
-		case ev.Source == record.Syscall && ev.Kind == record.KindEnter && !slices.Contains(open, i):
 		case dead > 0 && ev.Host == e.fault.Host && ev.Boot == dead && ev.Time > e.fault.Time &&
 			(ev.Source == record.Syscall || ev.Source == record.Socket || ev.Source == record.TCP):
 		default:
@@ -322,13 +337,6 @@ func markAnswered(events []record.Event) {
 			}
 		}
 	}
-}
-
-func threadOf(ev record.Event) int {
-	if ev.TID != 0 {
-		return ev.TID
-	}
-	return ev.PID
 }
 
 // deadBoot is the number of the boot that a fault ended, 0 if none.

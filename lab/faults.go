@@ -28,14 +28,18 @@ func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 		e.prediction = e.predict(row)
 	}
 	switch f.Kind {
-	case scenarios.Kill, scenarios.KillUnread:
-		s := unix.SIGTERM
-		if f.Kind == scenarios.KillUnread {
-			s = unix.SIGKILL
+	case scenarios.Kill, scenarios.KillUnread, scenarios.Shutdown:
+		p, row, err := e.holder(h)
+		if err != nil {
+			return err
 		}
-		return e.signalHolder(h, s, func(pid int) {
-			e.inForce(f, fmt.Sprintf("%s to process %d, which serves the connection", unix.SignalName(s), pid))
-		})
+		e.held = record.FaultInfo{PID: p.PID, Unread: row.RecvQueue}
+	}
+	switch f.Kind {
+	case scenarios.Kill:
+		return e.kill(f, h, unix.SIGTERM)
+	case scenarios.KillUnread:
+		return e.kill(f, h, unix.SIGKILL)
 	case scenarios.Crash:
 		return e.net.Crash(h, func(what string) { e.inForce(f, what) })
 	case scenarios.Reboot:
@@ -56,6 +60,16 @@ func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 	return fmt.Errorf("unknown fault %q", f.Kind)
 }
 
+// kill ends the process that holds the connection.
+func (e *Experiment) kill(f scenarios.Fault, h *topology.Host, s unix.Signal) error {
+	at, err := h.Signal(e.held.PID, s)
+	if err == nil {
+		e.inForceAt(f, e.clock.Monotonic(at),
+			fmt.Sprintf("%s to process %d, which serves the connection", unix.SignalName(s), e.held.PID))
+	}
+	return err
+}
+
 // inForce notes a moment of the fault; the first is the fault's time.
 func (e *Experiment) inForce(f scenarios.Fault, what string) {
 	e.inForceAt(f, e.clock.Now(), what)
@@ -64,8 +78,8 @@ func (e *Experiment) inForce(f scenarios.Fault, what string) {
 
 func (e *Experiment) inForceAt(f scenarios.Fault, at int64, what string) {
 	if e.fault.Kind == "" {
-		e.fault = record.FaultInfo{Kind: f.Kind, Host: f.Host, Time: at}
-		e.cursor = at
+		e.fault = record.FaultInfo{Kind: f.Kind, Host: f.Host, Time: at, PID: e.held.PID, Unread: e.held.Unread}
+		e.cursor, e.acted = at, at
 	}
 	e.timeline.add(record.Event{Time: at, Host: f.Host, Source: record.Fault, Kind: f.Kind, Text: what})
 }
@@ -83,9 +97,7 @@ func (e *Experiment) reboot(f scenarios.Fault, h *topology.Host) error {
 	if err := e.net.Boot(h, note); err != nil {
 		return err
 	}
-	if err := e.watch.add(h); err != nil {
-		return err
-	}
-	e.cursor = e.clock.Now()
-	return nil
+	e.fault.Back = e.clock.Now()
+	e.cursor, e.acted = e.fault.Back, e.fault.Back
+	return e.watch.add(h)
 }

@@ -85,13 +85,13 @@ func TestUnfaithfulFaultsFail(t *testing.T) {
 	}{
 		{"a FIN escapes a crash", "crash", func(r *record.Record) {
 			add(r, time.Millisecond, "client", record.KindIn, fromServer(record.FlagFIN|record.FlagACK))
-		}, "no segment of the server reached the client"},
+		}, "no segment left the server"},
 		{"a RST escapes a crash", "crash-lan", func(r *record.Record) {
 			add(r, time.Second, "client", record.KindIn, fromServer(record.FlagRST))
-		}, "no segment of the server reached the client"},
+		}, "no segment left the server"},
 		{"the client loses its carrier", "crash", func(r *record.Record) {
 			r.Events = append(r.Events, record.Event{
-				Time: r.Fault.Time + 1, Host: "client", Source: record.Wire, Kind: record.KindCarrier, Text: "down",
+				Time: r.Fault.Time + 1, Host: "client", Source: record.Wire, Kind: record.KindCarrier, Link: record.LinkDown,
 			})
 		}, "the client kept its carrier"},
 		{"a lost segment arrives after all", "crash", func(r *record.Record) {
@@ -150,7 +150,7 @@ func TestUnfaithfulFaultsFail(t *testing.T) {
 		}, "the RST came from the new namespace"},
 		{"another card answers after the reboot", "reboot", func(r *record.Record) {
 			for i := range r.Events {
-				if isTCP(&r.Events[i], record.KindIn, "client", record.FlagRST) {
+				if isTCP(&r.Events[i], record.KindOut, "server", record.FlagRST) {
 					r.Events[i].Packet.SrcMAC = "02:00:00:00:00:99"
 				}
 			}
@@ -161,20 +161,27 @@ func TestUnfaithfulFaultsFail(t *testing.T) {
 		{"a FIN though octets were unread", "kill-unread", func(r *record.Record) {
 			add(r, time.Millisecond, "server", record.KindOut, fromServer(record.FlagFIN|record.FlagACK))
 		}, "a RST left the server, and no FIN"},
-		{"nothing was unread", "kill-unread", func(r *record.Record) {
-			for i := range r.Events {
-				for j := range r.Events[i].Sockets {
-					r.Events[i].Sockets[j].RecvQueue = 0
-				}
-			}
+		{"nothing was unread", "kill-unread", func(r *record.Record) { r.Fault.Unread = 0 }, "octets lay unread"},
+		{"the octets were read at the last moment", "kill-unread", func(r *record.Record) {
+			r.Events = append(r.Events, record.Event{
+				Time: r.Fault.Time - 1, Host: "server", Source: record.Syscall, Kind: record.KindCall, Boot: 1,
+				Syscall: &record.Call{Name: "read", FD: 3, Socket: true, Local: "10.0.0.2:9998", Ret: 11},
+			})
 		}, "octets lay unread"},
+		{"another process ended", "kill", func(r *record.Record) { r.Fault.PID++ }, "ended, then its kernel sent a FIN"},
+		{"nobody tells the parent", "kill", func(r *record.Record) {
+			drop(r, func(e *record.Event) bool { return e.Kind == record.KindSignal && e.Process.Signal == "SIGCHLD" })
+		}, "no SIGCHLD"},
+		{"the dead host's address is forgotten", "crash", func(r *record.Record) {
+			r.Neighbours[0].State = "FAILED"
+		}, "the dead host's address was still resolved"},
 		{"a FIN before any process ended", "kill", func(r *record.Record) {
 			for i := range r.Events {
 				if isTCP(&r.Events[i], record.KindOut, "server", record.FlagFIN) {
 					r.Events[i].Time = r.Fault.Time + 1
 				}
 			}
-		}, "a process ended, then its kernel sent a FIN"},
+		}, "ended, then its kernel sent a FIN"},
 		{"nobody acknowledges the FIN", "kill", func(r *record.Record) {
 			drop(r, func(e *record.Event) bool {
 				return e.Time > r.Fault.Time && e.Kind == record.KindOut && e.Host == "client" && e.Packet != nil && e.Packet.Len == 0
@@ -189,7 +196,7 @@ func TestUnfaithfulFaultsFail(t *testing.T) {
 		}, "answered the client's next data with RST"},
 		{"a zombie is left", "kill", func(r *record.Record) {
 			drop(r, func(e *record.Event) bool { return e.Syscall != nil && e.Syscall.Name == "wait4" })
-		}, "the parent waited for its child"},
+		}, "the parent was sent SIGCHLD and waited"},
 		{"SIGKILL comes first", "shutdown", func(r *record.Record) {
 			drop(r, func(e *record.Event) bool {
 				return e.Kind == record.KindSignal && e.Process.Signal == "SIGTERM"

@@ -59,8 +59,8 @@ func (o Options) Check(s *scenarios.Scenario) error {
 	if o.Path != "" && !slices.Contains(topology.Paths, o.Path) {
 		return fmt.Errorf("path %q: there are %s", o.Path, list(topology.Paths))
 	}
-	if s.Path == string(topology.Router) && o.path(s) != topology.Router {
-		return fmt.Errorf("path %q: %s is about what a router answers", o.Path, s.Name)
+	if s.Paths != nil && !slices.Contains(s.Paths, string(o.path(s))) {
+		return fmt.Errorf("path %q: %s is what it says on the path %s only", o.Path, s.Name, strings.Join(s.Paths, ", "))
 	}
 	for _, name := range o.Without {
 		if !slices.Contains(ObserverNames, name) {
@@ -102,7 +102,7 @@ func (o Options) command(s *scenarios.Scenario) string {
 			words = append(words, "--sysctl", one)
 		}
 	}
-	if o.Grace > 0 {
+	if o.grace() != topology.DefaultGrace {
 		words = append(words, "--grace", o.Grace.String())
 	}
 	if o.Timeout > 0 {

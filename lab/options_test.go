@@ -68,7 +68,7 @@ func TestOptionsCheck(t *testing.T) {
 		{"kill", Options{Path: topology.Switch}, ""},
 		{"kill", Options{Path: topology.Router}, ""},
 		{"kill", Options{Path: "wire"}, `path "wire"`},
-		{"unreachable-net", Options{Path: topology.Switch}, "what a router answers"},
+		{"unreachable-net", Options{Path: topology.Switch}, "on the path router only"},
 		{"kill", Options{Without: []string{"wire", "ebpf"}}, ""},
 		{"kill", Options{Without: []string{"eyes"}}, `observer "eyes"`},
 		{"kill", Options{Grace: -time.Second}, "negative"},

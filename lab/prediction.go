@@ -61,7 +61,9 @@ func (e *Experiment) predict(conn record.SocketRow) record.Prediction {
 	case scenarios.Kill, scenarios.Shutdown:
 		w = predict.Reset(true, p.SRTT)
 	}
-	return prediction(w, from)
+	r := prediction(w, from)
+	r.SilentSends = predict.Silence(p).MaxSends
+	return r
 }
 
 // prediction puts a window into the record's form.
@@ -99,17 +101,6 @@ func (e *Experiment) faultKind() string {
 		}
 	}
 	return ""
-}
-
-// silentSends is how often the same connection would send again if nothing
-// answered: what the retransmissions into an unreachable network are compared with.
-func silentSends(r *record.Record) int {
-	p := predict.Defaults()
-	p.HZ = r.Kernel.HZ
-	if n, err := strconv.Atoi(r.Sysctls["client"]["net.ipv4.tcp_retries2"]); err == nil {
-		p.Retries2 = n
-	}
-	return predict.Silence(p).MaxSends
 }
 
 // clientTimer describes the timer of the client's connection, for a person

@@ -15,7 +15,10 @@ import (
 )
 
 // A PrivilegeError says which privileges a run lacks.
-type PrivilegeError struct{ Lacks []string }
+type PrivilegeError struct {
+	Root  bool // not even root
+	Lacks []string
+}
 
 func (e *PrivilegeError) Error() string {
 	return "this process lacks " + strings.Join(e.Lacks, ", ")
@@ -36,7 +39,7 @@ var needed = []struct {
 // Preflight tells, in no time, whether this process may run experiments at all.
 func Preflight() error {
 	if uid := os.Geteuid(); uid != 0 {
-		return &PrivilegeError{[]string{fmt.Sprintf("root (its effective user id is %d)", uid)}}
+		return &PrivilegeError{true, []string{fmt.Sprintf("root (its effective user id is %d)", uid)}}
 	}
 	caps, err := capability.NewPid2(0)
 	if err == nil {
@@ -52,7 +55,7 @@ func Preflight() error {
 		}
 	}
 	if len(lacks) > 0 {
-		return &PrivilegeError{lacks}
+		return &PrivilegeError{Lacks: lacks}
 	}
 	return nil
 }
@@ -61,25 +64,21 @@ func Preflight() error {
 // do not allow a run, and how to get what is missing.
 func Explain(err error) (hint string, cannot bool) {
 	if p, ok := errors.AsType[*PrivilegeError](err); ok {
-		if strings.HasPrefix(p.Lacks[0], "root") {
+		if p.Root {
 			return "run it with sudo", true
 		}
 		return "in a container: docker run --privileged, or use a virtual machine (Vagrantfile)", true
 	}
+	if m, ok := errors.AsType[*topology.MissingFeature](err); ok {
+		return "load the module (modprobe " + m.Feature + "), or take a kernel that was built with it", true
+	}
 	switch {
-	case errors.Is(err, unix.EOPNOTSUPP):
-		return "the kernel has no veth or bridge: modprobe veth bridge, or a kernel with CONFIG_VETH and CONFIG_BRIDGE", true
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return "something forbids it even to root: a container's seccomp or AppArmor profile, perhaps; lab doctor tells more", true
 	case errors.Is(err, unix.ENOSPC):
 		return "the machine's limit of namespaces is reached: see /proc/sys/user/max_net_namespaces and its neighbours", true
-	case errors.Is(err, unix.EINVAL) && strings.Contains(err.Error(), "namespace"):
-		return "the kernel has no network or PID namespaces (CONFIG_NET_NS, CONFIG_PID_NS)", true
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOMEM), errors.Is(err, unix.EAGAIN):
 		return "the machine is short of descriptors, processes or memory: run fewer at a time", true
-	}
-	if _, ok := errors.AsType[*topology.SysctlError](err); ok {
-		return "this kernel does not take that value", true
 	}
 	return "", false
 }

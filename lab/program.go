@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/programs"
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -15,6 +16,9 @@ import (
 	"github.com/seed-6fefc909/tcplab/topology"
 	"golang.org/x/sys/unix"
 )
+
+// maxOutput bounds what is recorded of a program's stream, in octets.
+const maxOutput = 1 << 20
 
 // maxLine bounds a line of output in the record; what is longer is cut into several.
 const maxLine = 4096
@@ -92,9 +96,16 @@ func (e *Experiment) startProgram(s scenarios.Start) error {
 // listen turns a stream of a program into events, a line each.
 func (e *Experiment) listen(p *program, kind string, r io.Reader) {
 	in := bufio.NewReaderSize(r, maxLine)
-	for {
+	for octets := 0; ; {
 		line, err := in.ReadSlice('\n')
-		if len(line) > 0 {
+		if octets <= maxOutput && octets+len(line) > maxOutput {
+			e.timeline.add(record.Event{
+				Time: e.clock.Now(), Host: p.process.Host.Name, Boot: p.boot, Source: record.Output, Kind: kind,
+				PID: p.process.PID, Comm: p.name, Text: fmt.Sprintf("(more than %d octets: the rest is not recorded)", maxOutput),
+			})
+		}
+		octets += len(line)
+		if len(line) > 0 && octets <= maxOutput {
 			e.timeline.add(record.Event{
 				Time: e.clock.Now(), Host: p.process.Host.Name, Boot: p.boot, Source: record.Output, Kind: kind,
 				PID: p.process.PID, Comm: p.name,
@@ -103,6 +114,29 @@ func (e *Experiment) listen(p *program, kind string, r io.Reader) {
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return // end of file, or closed by close
+		}
+	}
+}
+
+// drainTimeout is how long the last lines of an ended program are waited for.
+// Its children may hold its streams open.
+const drainTimeout = 100 * time.Millisecond
+
+// drainOutputs waits for the last lines of the programs that have ended.
+func (e *Experiment) drainOutputs() {
+	deadline := time.After(drainTimeout)
+	for _, p := range e.programs {
+		select {
+		case <-p.process.Done():
+		default:
+			continue
+		}
+		drained := make(chan struct{})
+		go func() { p.outputs.Wait(); close(drained) }() // at the latest at close
+		select {
+		case <-drained:
+		case <-deadline:
+			return
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,7 +39,12 @@ func (e *Experiment) do(ctx context.Context, step scenarios.Step) (held bool, er
 		if err != nil {
 			return false, err
 		}
-		return true, e.signalHolder(h, unix.SIGSTOP, func(int) { e.mark(step, s.Host) })
+		p, _, err := e.holder(h)
+		if err != nil {
+			return false, err
+		}
+		e.mark(step, s.Host)
+		return true, h.Freeze(p.PID)
 	case scenarios.Sockets:
 		return true, e.snapshot()
 	case scenarios.Fault:
@@ -52,6 +58,7 @@ func (e *Experiment) do(ctx context.Context, step scenarios.Step) (held bool, er
 // mark notes that the scenario acts, and moves the cursor there.
 func (e *Experiment) mark(step scenarios.Step, host string) {
 	e.cursor = e.clock.Now()
+	e.acted = e.cursor
 	e.timeline.add(record.Event{
 		Time: e.cursor, Host: host, Source: record.Step, Kind: kindOf(step), Text: step.String(),
 	})
@@ -123,19 +130,15 @@ func (e *Experiment) connection(h *topology.Host) (record.SocketRow, error) {
 	return record.SocketRow{}, fmt.Errorf("%s has no connection of %s", h.Name, server)
 }
 
-// signalHolder signals the process that holds the connection on a host; tell
-// is given its id just before.
-func (e *Experiment) signalHolder(h *topology.Host, s unix.Signal, tell func(pid int)) error {
+// holder finds the process that holds the connection on a host, and the
+// connection's row in the socket table.
+func (e *Experiment) holder(h *topology.Host) (topology.ProcessInfo, record.SocketRow, error) {
 	row, err := e.connection(h)
 	if err != nil {
-		return err
+		return topology.ProcessInfo{}, row, err
 	}
 	p, err := h.Holder(row.Inode)
-	if err != nil {
-		return err
-	}
-	tell(p.PID)
-	return h.Signal(p.PID, s)
+	return p, row, err
 }
 
 // margin is what is added to a predicted time before a wait is given up: a
@@ -173,6 +176,10 @@ func (e *Experiment) expect(ctx context.Context, s scenarios.Expect) (held bool,
 		since = e.fault.Time
 	}
 	m := matcher{e: e, pattern: s.Event, since: since}
+	if s.Event.Block != "" {
+		// Nothing tells that a call has begun: it is asked for.
+		defer e.poll(waiting)()
+	}
 	err = e.timeline.await(waiting, m.look)
 	switch {
 	case err == nil:
@@ -197,3 +204,25 @@ func (e *Experiment) expect(ctx context.Context, s scenarios.Expect) (held bool,
 }
 
 var errNotSeen = errors.New("not seen")
+
+// pollBlocked is how often the kernel is asked for the calls under way.
+const pollBlocked = 2 * time.Millisecond
+
+// poll makes the waiting step look again and again, until stop is called.
+func (e *Experiment) poll(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var polling sync.WaitGroup
+	polling.Go(func() {
+		tick := time.NewTicker(pollBlocked)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				e.timeline.poke()
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return func() { cancel(); polling.Wait() }
+}

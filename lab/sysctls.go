@@ -38,12 +38,30 @@ func kernelDefaults() map[string]string {
 		"net.ipv4.tcp_mtu_probing":          "0",
 		"net.ipv4.tcp_no_metrics_save":      "0",
 
+		// Interfaces inherit these from the machine, unless they are set.
+		"net.ipv4.ip_forward":                "0",
+		"net.ipv4.conf.all.rp_filter":        "0",
+		"net.ipv4.conf.default.rp_filter":    "0",
+		"net.ipv4.conf.all.arp_ignore":       "0",
+		"net.ipv4.conf.default.arp_ignore":   "0",
+		"net.ipv4.conf.all.arp_announce":     "0",
+		"net.ipv4.conf.default.arp_announce": "0",
+
 		"net.ipv4.neigh.eth0.base_reachable_time_ms": "30000",
 		"net.ipv4.neigh.eth0.delay_first_probe_time": "5",
 		"net.ipv4.neigh.eth0.retrans_time_ms":        "1000",
 		"net.ipv4.neigh.eth0.ucast_solicit":          "3",
 		"net.ipv4.neigh.eth0.mcast_solicit":          "3",
 		"net.ipv4.neigh.eth0.app_solicit":            "0",
+	}
+}
+
+// routerDefaults are those of a router that decide what it answers.
+func routerDefaults() map[string]string {
+	return map[string]string{
+		"net.ipv4.icmp_ratelimit":         "1000",
+		"net.ipv4.conf.all.rp_filter":     "0",
+		"net.ipv4.conf.default.rp_filter": "0",
 	}
 }
 
@@ -57,7 +75,7 @@ var youngSysctls = []string{
 // defaults, the scenario's, what it shortens unless the timers are real, and
 // what the user asked for, each over the one before.
 func sysctlPlan(s *scenarios.Scenario, o Options) (plan map[string]map[string]string, changed []string) {
-	plan = map[string]map[string]string{"client": kernelDefaults(), "server": kernelDefaults(), "router": {}}
+	plan = map[string]map[string]string{"client": kernelDefaults(), "server": kernelDefaults(), "router": routerDefaults()}
 	layer := func(values map[string]map[string]string) {
 		for node, set := range values {
 			maps.Copy(plan[node], set)
@@ -70,6 +88,7 @@ func sysctlPlan(s *scenarios.Scenario, o Options) (plan map[string]map[string]st
 	layer(o.Sysctls)
 
 	defaults := kernelDefaults()
+	maps.Copy(defaults, routerDefaults())
 	for _, node := range slices.Sorted(maps.Keys(plan)) {
 		if node == "router" && o.path(s) != topology.Router {
 			continue

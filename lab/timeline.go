@@ -7,57 +7,97 @@ import (
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
+// chunkSize is how many events lie together: one slice that grows would be
+// copied as a whole, again and again, while the observers wait.
+const chunkSize = 4096
+
 // A timeline gathers the events of a run as the observers tell of them, and
 // lets the steps wait for them.
 type timeline struct {
 	mu     sync.Mutex
-	events []record.Event
+	chunks [][]record.Event
 	grown  chan struct{} // closed at the next event; nil if nobody waits
 }
 
 // add is the observers' sink.
 func (t *timeline) add(e record.Event) {
 	t.mu.Lock()
-	t.events = append(t.events, e)
+	last := len(t.chunks) - 1
+	if last < 0 || len(t.chunks[last]) == chunkSize {
+		t.chunks = append(t.chunks, make([]record.Event, 0, chunkSize))
+		last++
+	}
+	t.chunks[last] = append(t.chunks[last], e)
+	t.wake()
 	t.mu.Unlock()
-	t.poke()
 }
 
 // poke lets those who wait look again, for a reason that is no event.
 func (t *timeline) poke() {
 	t.mu.Lock()
-	grown := t.grown
-	t.grown = nil
+	t.wake()
 	t.mu.Unlock()
-	if grown != nil {
-		close(grown)
+}
+
+// wake needs mu.
+func (t *timeline) wake() {
+	if t.grown != nil {
+		close(t.grown)
+		t.grown = nil
 	}
 }
 
-// all is what is known so far, in the order in which it became known. The
-// slice must not be written to.
+// all is a copy of what is known so far, in the order in which it became known.
 func (t *timeline) all() []record.Event {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.events[:len(t.events):len(t.events)]
+	var events []record.Event
+	for _, c := range t.chunks {
+		events = append(events, c...)
+	}
+	return events
 }
 
-// await calls look with the events so far, and again with each growth, until
-// it returns true. seen is how many of the events an earlier call had.
-func (t *timeline) await(ctx context.Context, look func(events []record.Event, seen int) bool) error {
-	seen := 0
+// A cursor is a place in a timeline up to which somebody has looked.
+type cursor struct{ chunk, at int }
+
+// rest returns the events after the cursor, which it moves to the end, in
+// pieces that must not be written to.
+func (t *timeline) rest(c *cursor) [][]record.Event {
+	var pieces [][]record.Event
+	for ; c.chunk < len(t.chunks); c.chunk, c.at = c.chunk+1, 0 {
+		events := t.chunks[c.chunk]
+		if c.at < len(events) {
+			pieces = append(pieces, events[c.at:len(events):len(events)])
+		}
+		if len(events) < chunkSize {
+			c.at = len(events)
+			break
+		}
+	}
+	return pieces
+}
+
+// await gives look the events so far, and then those that come, in pieces,
+// until it returns true. It is called with no events, too: after a poke.
+func (t *timeline) await(ctx context.Context, look func(events []record.Event) bool) error {
+	var c cursor
 	for {
 		t.mu.Lock()
-		events := t.events[:len(t.events):len(t.events)]
+		pieces := t.rest(&c)
 		if t.grown == nil {
 			t.grown = make(chan struct{})
 		}
 		grown := t.grown
 		t.mu.Unlock()
-		if look(events, seen) {
-			return nil
+		if len(pieces) == 0 {
+			pieces = [][]record.Event{nil}
 		}
-		seen = len(events)
+		for _, events := range pieces {
+			if look(events) {
+				return nil
+			}
+		}
 		select {
 		case <-grown:
 		case <-ctx.Done():

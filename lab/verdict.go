@@ -18,6 +18,14 @@ import (
 // too; whatever could not be known makes it inconclusive.
 func judge(r *record.Record, v *view, dropped uint64, failure error) {
 	var wrong, unsure []string
+	if failure != nil {
+		// What the run was cut off from cannot be held against it.
+		for i := range r.Signature.Checks {
+			if c := &r.Signature.Checks[i]; !c.OK && !c.Unknown {
+				c.Unknown, c.Seen = true, "the run was cut short: "+c.Seen
+			}
+		}
+	}
 	blind := map[string][]string{} // by what was missing: what is not known for want of it
 	for _, x := range r.Expectations {
 		switch {
@@ -55,7 +63,6 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 	}
 	switch {
 	case failure != nil:
-		// What it was cut off from cannot be held against it.
 		r.Outcome, r.Reasons = record.Inconclusive, append(unsure, wrong...)
 	case len(wrong) > 0:
 		r.Outcome, r.Reasons = record.NotAsExpected, append(wrong, unsure...)

@@ -42,7 +42,7 @@ func (v *view) lacks(observers ...string) string {
 	return ""
 }
 
-// select returns the events that f holds for.
+// events returns those that f holds for.
 func (v *view) events(f func(*record.Event) bool) []*record.Event {
 	var found []*record.Event
 	for i := range v.r.Events {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -36,7 +35,7 @@ type watch struct {
 type hostWatch struct {
 	host    observe.Host
 	tap     *observe.WireTap
-	carrier io.Closer
+	carrier *observe.CarrierWatch
 	polling context.CancelFunc
 	polled  sync.WaitGroup
 }
@@ -165,7 +164,9 @@ func (w *watch) remove(name string) error {
 // batches such news for up to a second, by when a short loss may be over.
 func (w *watch) askCarrier(name string) {
 	if hw := w.hosts[name]; hw != nil && hw.carrier != nil {
-		if err := hw.host.Net.QueryLink(hw.host.Iface); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		defer cancel()
+		if err := hw.carrier.Flush(ctx); err != nil {
 			w.miss(ObserveWire, err.Error(), "a short loss of carrier may not have been seen")
 		}
 	}
@@ -181,6 +182,13 @@ func (w *watch) flush() uint64 {
 			w.miss(ObserveEBPF, err.Error(), "the last events are missing")
 		}
 		w.count(ObserveEBPF, w.tracer.Dropped)
+		calls, err := w.tracer.InFlight()
+		if err != nil {
+			w.miss(ObserveEBPF, err.Error(), "which calls never returned is not known")
+		}
+		for _, c := range calls {
+			w.sink(c)
+		}
 	}
 	for name, hw := range w.hosts {
 		if hw.tap == nil {

@@ -1,9 +1,9 @@
 package topology
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -116,23 +116,50 @@ func (n *Network) reroute(what string, change func(*netlink.Handle, netlink.Link
 	return nil
 }
 
-// ErrNoHolder is returned where no process holds the socket that was meant.
-var ErrNoHolder = errors.New("no process holds the socket")
+// holderTimeout is how long a socket may be shared between a forking server
+// and its child before the server closes its copy.
+const holderTimeout = 2 * time.Second
 
-// Holder finds the process of the host that holds the socket with the given inode.
+// Holder finds the one process of the host that holds the socket with the
+// given inode. While several do, as between a fork and the parent's close, it
+// waits.
 func (h *Host) Holder(inode uint32) (ProcessInfo, error) {
-	all, err := h.Processes()
-	if err != nil {
-		return ProcessInfo{}, err
-	}
-	for _, p := range all {
-		for _, s := range p.Sockets {
-			if s == inode {
-				return p, nil
+	deadline := time.Now().Add(holderTimeout)
+	for {
+		all, err := h.Processes()
+		if err != nil {
+			return ProcessInfo{}, err
+		}
+		var holders []ProcessInfo
+		for _, p := range all {
+			if slices.Contains(p.Sockets, inode) {
+				holders = append(holders, p)
 			}
 		}
+		if len(holders) == 1 {
+			return holders[0], nil
+		}
+		if time.Now().After(deadline) {
+			return ProcessInfo{}, fmt.Errorf("%s: %d processes hold the socket, not one", h.Name, len(holders))
+		}
+		time.Sleep(time.Millisecond)
 	}
-	return ProcessInfo{}, fmt.Errorf("%s: %w", h.Name, ErrNoHolder)
+}
+
+// Freeze stops a process (SIGSTOP) and returns when all of its threads are
+// stopped: until then it may still do what it was about to.
+func (h *Host) Freeze(pid int) error {
+	if _, err := h.Signal(pid, unix.SIGSTOP); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(answerTimeout)
+	for !h.stopped(pid) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("process %d of %s does not stop", pid, h.Name)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil
 }
 
 // DefaultGrace is the time between SIGTERM and SIGKILL at a shutdown; UNP 5.16

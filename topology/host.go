@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,20 +36,6 @@ type Host struct {
 	ns    *Namespace
 	pidns *pidNamespace
 	init  *initProcess // nil while the host is down
-}
-
-// initProcess is lab's side of a host's init.
-type initProcess struct {
-	pid   int // as lab's own PID namespace numbers it
-	pidfd int
-	conn  *os.File
-
-	mu       sync.Mutex
-	lastID   int
-	waiting  map[int]func(initMessage) // by request; the last answer removes it
-	running  map[int]*Process          // by id in the host
-	heard    chan struct{}             // closed when the init's last message was delivered
-	finished chan struct{}             // closed when the init was reaped, and heard
 }
 
 // Boot counts the host's boots, from 1.
@@ -99,14 +83,11 @@ func (h *Host) start() error {
 	}
 	ns, err := OpenNamespace(p.pid)
 	if err != nil {
-		p.kill()
-		return fmt.Errorf("boot %s: %w", h.Name, err)
+		return fmt.Errorf("boot %s: %w", h.Name, errors.Join(err, p.kill()))
 	}
 	pidns, err := openPIDNamespace(p.pid)
 	if err != nil {
-		p.kill()
-		ns.Close()
-		return fmt.Errorf("boot %s: %w", h.Name, err)
+		return fmt.Errorf("boot %s: %w", h.Name, errors.Join(err, p.kill(), ns.Close()))
 	}
 	h.mu.Lock()
 	h.boot++
@@ -148,148 +129,6 @@ func (h *Host) splitSysctls() (early, late map[string]string) {
 	return early, late
 }
 
-// startInit re-executes this program as the process 1 of new namespaces.
-func startInit(host string) (*initProcess, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("make control socket: %w", err)
-	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "control"), os.NewFile(uintptr(pair[1]), "init")
-	defer theirs.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		ours.Close()
-		return nil, err
-	}
-	defer null.Close()
-	pidfd := -1
-	// Should lab die, the init reads end of file from its control socket,
-	// powers the host off and ends. Not Pdeathsig: an init that is killed
-	// cannot destroy its host's sockets.
-	pid, err := syscall.ForkExec(Self, []string{initName, host}, &syscall.ProcAttr{
-		Dir:   "/",
-		Env:   []string{"GOMAXPROCS=2"},
-		Files: []uintptr{null.Fd(), null.Fd(), os.Stderr.Fd(), theirs.Fd()},
-		Sys: &syscall.SysProcAttr{
-			Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
-			Setsid:     true, // a terminal's signals are lab's
-			PidFD:      &pidfd,
-		},
-	})
-	if err != nil {
-		ours.Close()
-		return nil, fmt.Errorf("clone namespaces and execute init: %w", err)
-	}
-	p := &initProcess{
-		pid: pid, pidfd: pidfd, conn: ours,
-		waiting: map[int]func(initMessage){}, running: map[int]*Process{},
-		heard: make(chan struct{}), finished: make(chan struct{}),
-	}
-	ready := make(chan struct{})
-	p.waiting[0] = func(initMessage) { close(ready) }
-	go p.listen()
-	go p.wait()
-	select {
-	case <-ready:
-	case <-p.finished:
-		p.close()
-		return nil, errors.New("init ended before it was ready")
-	}
-	return p, nil
-}
-
-// listen delivers the init's messages until its end of the socket is closed.
-// An init that cannot be understood is of no use: it is killed.
-func (p *initProcess) listen() {
-	defer close(p.heard)
-	buf := make([]byte, maxMessage)
-	for {
-		m, _, err := receiveMessage(int(p.conn.Fd()), buf)
-		if err == io.EOF {
-			return
-		}
-		if err != nil {
-			_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0)
-			return
-		}
-		p.deliver(m)
-	}
-}
-
-func (p *initProcess) deliver(m initMessage) {
-	p.mu.Lock()
-	if m.Op == opExited {
-		q := p.running[m.PID]
-		delete(p.running, m.PID)
-		p.mu.Unlock()
-		if q != nil {
-			q.end(m.Status, false)
-		}
-		return
-	}
-	f := p.waiting[m.ID]
-	if m.Op != opStage {
-		delete(p.waiting, m.ID)
-	}
-	p.mu.Unlock()
-	if f != nil {
-		f(m)
-	}
-}
-
-// wait reaps the init; when it has gone, every process of its PID namespace
-// has (zap_pid_ns_processes waits for them).
-func (p *initProcess) wait() {
-	for {
-		_, err := unix.Wait4(p.pid, nil, 0, nil)
-		if err != unix.EINTR {
-			break
-		}
-	}
-	<-p.heard // what it said before it died
-	p.mu.Lock()
-	left, waiting := p.running, p.waiting
-	p.running, p.waiting = map[int]*Process{}, map[int]func(initMessage){}
-	p.mu.Unlock()
-	for _, q := range left {
-		q.end(0, true)
-	}
-	close(p.finished)
-	for id, f := range waiting {
-		if id != 0 {
-			f(initMessage{Op: opDone, Error: "the host is down"})
-		}
-	}
-}
-
-// kill ends the init and all of its namespace, and waits until they are gone.
-func (p *initProcess) kill() {
-	_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0) // ESRCH: already gone
-	<-p.finished
-	p.close()
-}
-
-func (p *initProcess) close() {
-	p.conn.Close()
-	unix.Close(p.pidfd)
-}
-
-// request sends m and gives every answer to f.
-func (p *initProcess) request(m initMessage, f func(initMessage), files ...*os.File) error {
-	p.mu.Lock()
-	p.lastID++
-	m.ID = p.lastID
-	p.waiting[m.ID] = f
-	p.mu.Unlock()
-	if err := sendMessage(int(p.conn.Fd()), m, files...); err != nil {
-		p.mu.Lock()
-		delete(p.waiting, m.ID)
-		p.mu.Unlock()
-		return err
-	}
-	return nil
-}
-
 // running gives the host's init, or an error if it crashed.
 func (h *Host) running() (*initProcess, error) {
 	h.mu.Lock()
@@ -322,22 +161,7 @@ func (h *Host) Start(c Command) (*Process, error) {
 		c.Dir = "/"
 	}
 	q := &Process{Host: h, done: make(chan struct{})}
-	answer := make(chan initMessage, 1)
-	err = p.request(initMessage{Op: opStart, Path: c.Path, Argv: c.Argv, Env: c.Env, Dir: c.Dir}, func(m initMessage) {
-		if m.Op == opStarted && m.Error == "" {
-			// Here, not below: its end may be the next message.
-			q.PID = m.PID
-			p.mu.Lock()
-			p.running[m.PID] = q
-			p.mu.Unlock()
-		}
-		answer <- m
-	}, files...)
-	if err == nil {
-		if m := <-answer; m.Error != "" {
-			err = errors.New(m.Error)
-		}
-	}
+	_, err = p.ask(initMessage{Op: opStart, Path: c.Path, Argv: c.Argv, Env: c.Env, Dir: c.Dir}, answerTimeout, q, files...)
 	if err != nil {
 		return nil, fmt.Errorf("start %s on %s: %w", c.Argv[0], h.Name, err)
 	}
@@ -345,23 +169,18 @@ func (h *Host) Start(c Command) (*Process, error) {
 }
 
 // Signal sends a signal to a process of the host, by its id there; -1 is
-// every process but the init, as kill(2) says.
-func (h *Host) Signal(pid int, s unix.Signal) error {
+// every process but the init, as kill(2) says. at is CLOCK_MONOTONIC just
+// before it was sent, in nanoseconds.
+func (h *Host) Signal(pid int, s unix.Signal) (at int64, err error) {
 	p, err := h.running()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	answer := make(chan initMessage, 1)
-	err = p.request(initMessage{Op: opSignal, PID: pid, Signal: s}, func(m initMessage) { answer <- m })
-	if err == nil {
-		if m := <-answer; m.Error != "" {
-			err = errors.New(m.Error)
-		}
-	}
+	m, err := p.ask(initMessage{Op: opSignal, PID: pid, Signal: s}, answerTimeout, nil)
 	if err != nil {
-		return fmt.Errorf("send %s to process %d of %s: %w", unix.SignalName(s), pid, h.Name, err)
+		return 0, fmt.Errorf("send %s to process %d of %s: %w", unix.SignalName(s), pid, h.Name, err)
 	}
-	return nil
+	return m.At, nil
 }
 
 // A Stage is a moment of a shutdown: Signal was sent to Left processes.
@@ -373,42 +192,41 @@ type Stage struct {
 
 // Shutdown ends the host's processes as init does (UNP 5.16): SIGTERM to all,
 // up to grace for them to end, SIGKILL to those that remain. The kernel stays
-// up: connections whose processes are gone are still answered. each is told
-// of the stages as they come. It returns when no process
-// is left.
+// up: connections whose processes are gone are still answered. each is told of
+// the stages as they come. It returns when no process is left.
 func (h *Host) Shutdown(ctx context.Context, grace time.Duration, each func(Stage)) error {
-	p, err := h.running()
-	if err != nil {
-		return err
-	}
-	done := make(chan error, 1)
-	err = p.request(initMessage{Op: opShutdown, Grace: grace}, func(m initMessage) {
-		switch {
-		case m.Error != "":
-			select {
-			case done <- errors.New(m.Error):
-			default:
-			}
-		case m.Op == opStage:
-			each(Stage{m.Signal, m.Left, m.At})
-		default:
-			select {
-			case done <- nil:
-			default:
-			}
-		}
-	})
-	if err == nil {
-		select {
-		case err = <-done:
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-		}
-	}
+	err := h.shutdown(ctx, grace, each)
 	if err != nil {
 		return fmt.Errorf("shut down %s: %w", h.Name, err)
 	}
 	return nil
+}
+
+func (h *Host) shutdown(ctx context.Context, grace time.Duration, each func(Stage)) error {
+	p, err := h.running()
+	if err != nil {
+		return err
+	}
+	answers, err := p.request(initMessage{Op: opShutdown, Grace: grace}, nil)
+	if err != nil {
+		return err
+	}
+	for {
+		select {
+		case m, ok := <-answers:
+			switch {
+			case !ok:
+				return errInitGone
+			case m.Error != "":
+				return errors.New(m.Error)
+			case m.Op == opDone:
+				return nil
+			}
+			each(Stage{m.Signal, m.Left, m.At})
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // powerOff ends every process of the host at once, and their sockets, and the
@@ -421,19 +239,30 @@ func (h *Host) powerOff() error {
 	if p == nil {
 		return nil
 	}
-	answer := make(chan initMessage, 1)
-	err := p.request(initMessage{Op: opPowerOff}, func(m initMessage) { answer <- m })
-	if err == nil {
-		if m := <-answer; m.Error != "" {
-			err = errors.New(m.Error)
-		}
+	_, asked := p.ask(initMessage{Op: opPowerOff}, killTimeout+time.Second, nil)
+	if err := p.kill(); err != nil {
+		return err
 	}
-	p.kill()
-	if err != nil {
-		// The init could not: it was killed by somebody else.
-		err = h.Namespace().destroySockets()
+	if asked != nil {
+		// The init could not: somebody else killed or stopped it.
+		return h.Namespace().destroySockets()
 	}
-	return err
+	return nil
+}
+
+// lost tells whether the host's init ended without having been told to.
+func (h *Host) lost() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.init == nil {
+		return false
+	}
+	select {
+	case <-h.init.finished:
+		return true
+	default:
+		return false
+	}
 }
 
 // release gives up the namespaces of a host that is down.

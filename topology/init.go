@@ -1,12 +1,12 @@
 package topology
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -54,7 +54,7 @@ func initMain(host string) error {
 	unix.CloseOnExec(initFD)
 	// Only SIGKILL ends a host. The signals are caught, not ignored: what is
 	// ignored stays so in the programs that are started.
-	signal.Notify(make(chan os.Signal), unix.SIGINT, unix.SIGHUP, unix.SIGTERM, unix.SIGQUIT)
+	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGHUP, unix.SIGTERM, unix.SIGQUIT)
 	ended := make(chan os.Signal, 64)
 	signal.Notify(ended, unix.SIGCHLD)
 	go func() {
@@ -78,7 +78,7 @@ func initMain(host string) error {
 		case opStart:
 			h.start(m, fds)
 		case opSignal:
-			answer := initMessage{Op: opDone, ID: m.ID}
+			answer := initMessage{Op: opDone, ID: m.ID, At: monotonic()}
 			if err := unix.Kill(m.PID, m.Signal); err != nil {
 				answer.Error = err.Error()
 			}
@@ -165,8 +165,12 @@ func (h *hostInit) powerOff() error {
 	if err := unix.Kill(-1, unix.SIGKILL); err != nil && err != unix.ESRCH {
 		return fmt.Errorf("kill all processes: %w", err)
 	}
-	h.waitAll(killTimeout)
-	return destroySockets() // all threads are in the host's namespace
+	left := h.waitAll(killTimeout)
+	err := destroySockets() // all threads are in the host's namespace
+	if left > 0 {
+		err = errors.Join(err, fmt.Errorf("%d processes survive SIGKILL", left))
+	}
+	return err
 }
 
 // waitAll waits until no process is left, at most for the given time, and
@@ -194,12 +198,17 @@ func (h *hostInit) waitAll(timeout time.Duration) int {
 // stage signals all processes, and tells lab when it did.
 func (h *hostInit) stage(id int, s unix.Signal) {
 	left := countProcesses()
-	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail on Linux
-	h.tell(initMessage{Op: opStage, ID: id, Signal: s, Left: left, At: now.Nano()})
+	h.tell(initMessage{Op: opStage, ID: id, Signal: s, Left: left, At: monotonic()})
 	if err := unix.Kill(-1, s); err != nil && err != unix.ESRCH {
 		h.tell(initMessage{Op: opStage, ID: id, Signal: s, Error: err.Error()})
 	}
+}
+
+// monotonic is CLOCK_MONOTONIC, in nanoseconds.
+func monotonic() int64 {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // cannot fail on Linux
+	return now.Nano()
 }
 
 // countProcesses counts the host's processes other than this one. A zombie
@@ -207,11 +216,11 @@ func (h *hostInit) stage(id int, s unix.Signal) {
 func countProcesses() int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return 0
+		return 1 // not known to be none
 	}
 	n := 0
 	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil && pid != 1 && !strings.HasPrefix(e.Name(), ".") {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && pid != 1 {
 			n++
 		}
 	}

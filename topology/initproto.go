@@ -48,7 +48,7 @@ type initMessage struct {
 	Signal unix.Signal     `json:"signal,omitempty"`
 	Grace  time.Duration   `json:"grace,omitempty"`
 	Left   int             `json:"left,omitempty"`
-	At     int64           `json:"at,omitempty"` // stage: CLOCK_MONOTONIC just before the signal
+	At     int64           `json:"at,omitempty"` // stage, signal: CLOCK_MONOTONIC just before it was sent
 	Status unix.WaitStatus `json:"status,omitempty"`
 	Error  string          `json:"error,omitempty"`
 }

@@ -35,7 +35,7 @@ func connect(a, b end) error {
 		LinkAttrs: attrs, PeerName: b.name, PeerHardwareAddr: b.mac, PeerNamespace: netlink.NsFd(b.ns.FD()),
 	}
 	if err := h.LinkAdd(veth); err != nil {
-		return fmt.Errorf("create veth pair %s-%s: %w", a.name, b.name, err)
+		return missingFeature("veth", fmt.Errorf("create veth pair %s-%s: %w", a.name, b.name, err), unix.EOPNOTSUPP)
 	}
 	return nil
 }
@@ -110,12 +110,6 @@ func (n *Namespace) waitUp(iface string) error {
 		}
 		time.Sleep(pause)
 	}
-}
-
-// QueryLink asks the kernel for an interface, which makes it bring the
-// operational state up to date and announce a change of it at once.
-func (n *Namespace) QueryLink(iface string) error {
-	return n.withLink(iface, func(*netlink.Handle, netlink.Link) error { return nil })
 }
 
 // setDown sets an interface administratively down.

@@ -3,11 +3,7 @@ package topology
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"os"
 	"runtime"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/vishvananda/netlink"
@@ -30,7 +26,7 @@ func NewNamespace() (*Namespace, error) {
 	var ns *Namespace
 	err := onOwnThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("unshare network namespace: %w", err)
+			return missingFeature("network namespaces", fmt.Errorf("unshare network namespace: %w", err), unix.EINVAL)
 		}
 		h, err := netns.Get()
 		if err != nil {
@@ -42,7 +38,7 @@ func NewNamespace() (*Namespace, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ns, ns.loopbackUp()
+	return ns.ready()
 }
 
 // OpenNamespace opens the network namespace of a process that the caller keeps
@@ -56,7 +52,15 @@ func OpenNamespace(pid int) (*Namespace, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ns, ns.loopbackUp()
+	return ns.ready()
+}
+
+// ready sets the loopback interface up, or closes the namespace.
+func (n *Namespace) ready() (*Namespace, error) {
+	if err := n.loopbackUp(); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
 }
 
 // adopt takes the ownership of h.
@@ -178,33 +182,4 @@ func (n *Namespace) loopbackUp() error {
 		return fmt.Errorf("set lo up: %w", err)
 	}
 	return nil
-}
-
-// Sysctls reads some of the namespace's sysctls, given with dots
-// (net.ipv4.tcp_retries2) or as paths below /proc/sys.
-func (n *Namespace) Sysctls(keys []string) (map[string]string, error) {
-	values := make(map[string]string, len(keys))
-	err := n.Do(func() error {
-		for _, key := range keys {
-			b, err := os.ReadFile(sysctlPath(key))
-			if err != nil {
-				return fmt.Errorf("read sysctl %s: %w", key, err)
-			}
-			values[key] = strings.TrimSpace(string(b))
-		}
-		return nil
-	})
-	return values, err
-}
-
-// setSysctls sets them in the order of their names.
-func (n *Namespace) setSysctls(values map[string]string) error {
-	return n.Do(func() error {
-		for _, k := range slices.Sorted(maps.Keys(values)) {
-			if err := os.WriteFile(sysctlPath(k), []byte(values[k]), 0); err != nil {
-				return &SysctlError{Key: k, Value: values[k], Err: err}
-			}
-		}
-		return nil
-	})
 }

@@ -84,7 +84,11 @@ func New(c Config) (*Network, error) {
 		h.Sysctls = c.Sysctls[h.Name]
 	}
 	if err := n.build(c); err != nil {
-		return nil, errors.Join(fmt.Errorf("build network: %w", err), n.Close())
+		err = fmt.Errorf("build network: %w", err)
+		if unclean := n.Close(); unclean != nil {
+			err = errors.Join(err, &CleanupError{unclean})
+		}
+		return nil, err
 	}
 	return n, nil
 }
@@ -202,7 +206,7 @@ func (n *Network) buildSwitch() error {
 	snooping := false
 	bridge := &netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}
 	if err := h.LinkAdd(bridge); err != nil {
-		return fmt.Errorf("create bridge: %w", err)
+		return missingFeature("bridge", fmt.Errorf("create bridge: %w", err), unix.EOPNOTSUPP)
 	}
 	if err := h.LinkSetUp(bridge); err != nil {
 		return fmt.Errorf("set bridge up: %w", err)
@@ -293,6 +297,54 @@ func (n *Network) buildRouter(sysctls map[string]string) error {
 		return n.pinNeighbour(n.middle, n.port(n.Server).name)
 	}
 	return nil
+}
+
+// Neighbour is what a node of the network (client, or router) knows of the
+// hardware address of the server's address: the state in the kernel's words,
+// "" if it knows nothing. Behind a router the client never resolves it.
+func (n *Network) Neighbour(node string) (mac, state string, err error) {
+	ns := n.Client.Namespace()
+	if node == string(Router) {
+		ns = n.middle
+	}
+	h, err := ns.NetlinkHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return "", "", err
+	}
+	defer h.Close()
+	var list []netlink.Neigh
+	err = RetryDump(func() (err error) {
+		list, err = h.NeighList(0, netlink.FAMILY_V4)
+		return err
+	})
+	if err != nil {
+		return "", "", fmt.Errorf("list neighbours of %s: %w", node, err)
+	}
+	for _, neigh := range list {
+		if addr, ok := netip.AddrFromSlice(neigh.IP); ok && addr.Unmap() == n.Server.NIC.Address.Addr() {
+			return neigh.HardwareAddr.String(), neighbourStates[neigh.State], nil
+		}
+	}
+	return "", "", nil
+}
+
+// neighbourStates are the kernel's names (NUD_*, linux/neighbour.h).
+var neighbourStates = map[int]string{
+	netlink.NUD_INCOMPLETE: "INCOMPLETE", netlink.NUD_REACHABLE: "REACHABLE", netlink.NUD_STALE: "STALE",
+	netlink.NUD_DELAY: "DELAY", netlink.NUD_PROBE: "PROBE", netlink.NUD_FAILED: "FAILED",
+	netlink.NUD_NOARP: "NOARP", netlink.NUD_PERMANENT: "PERMANENT",
+}
+
+// Check tells whether a host broke: its init ended, with all of its processes,
+// though no fault was to do that.
+func (n *Network) Check() error {
+	var errs []error
+	for _, h := range n.hosts() {
+		if h.lost() {
+			errs = append(errs, fmt.Errorf("%s: %w", h.Name, errInitGone))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Close ends every process of the network and gives up all of it. The kernel

@@ -55,7 +55,10 @@ func (p *Process) Status() (status unix.WaitStatus, ok bool) {
 }
 
 // Signal sends s to the process, from the host's process 1.
-func (p *Process) Signal(s unix.Signal) error { return p.Host.Signal(p.PID, s) }
+func (p *Process) Signal(s unix.Signal) error {
+	_, err := p.Host.Signal(p.PID, s)
+	return err
+}
 
 func (p *Process) end(status unix.WaitStatus, lost bool) {
 	p.once.Do(func() {
@@ -68,6 +71,7 @@ func (p *Process) end(status unix.WaitStatus, lost bool) {
 type ProcessInfo struct {
 	PID    int
 	Parent int
+	State  byte // as proc_pid_stat(5) has it: 'R', 'S', 'T', 'Z'...
 	Comm   string
 	Argv   []string
 	// Sockets are the inodes of the sockets that it holds.
@@ -95,6 +99,24 @@ func (h *Host) Processes() ([]ProcessInfo, error) {
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].PID < all[j].PID })
 	return all, nil
+}
+
+// stopped tells whether every thread of a process is.
+func (h *Host) stopped(pid int) bool {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/root/proc/%d/task/*/stat", h.initPID(), pid))
+	if err != nil || len(tasks) == 0 {
+		return false
+	}
+	for _, task := range tasks {
+		stat, err := os.ReadFile(task)
+		if err != nil {
+			continue // it ended
+		}
+		if info, err := parseStat(string(stat), pid); err != nil || info.State != 'T' {
+			return false
+		}
+	}
+	return true
 }
 
 func readProcess(dir string, pid int) (ProcessInfo, error) {
@@ -141,5 +163,5 @@ func parseStat(stat string, pid int) (ProcessInfo, error) {
 	if err != nil {
 		return ProcessInfo{}, err
 	}
-	return ProcessInfo{PID: pid, Parent: parent, Comm: stat[open+1 : end]}, nil
+	return ProcessInfo{PID: pid, Parent: parent, State: fields[0][0], Comm: stat[open+1 : end]}, nil
 }

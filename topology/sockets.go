@@ -63,7 +63,7 @@ func (r *diagRequest) Serialize() []byte {
 // socketIDs lists the TCP sockets of the calling thread's namespace.
 func socketIDs(family byte) ([]diagID, error) {
 	var msgs [][]byte
-	err := retryDump(func() (err error) {
+	err := RetryDump(func() (err error) {
 		req := nl.NewNetlinkRequest(nl.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP)
 		req.AddData(&diagRequest{family: family, states: 0xffffffff})
 		msgs, err = req.Execute(unix.NETLINK_INET_DIAG, nl.SOCK_DIAG_BY_FAMILY)
@@ -91,8 +91,8 @@ func destroySocket(family byte, id diagID) error {
 	return nil
 }
 
-// retryDump repeats a netlink dump that the kernel's tables changed under.
-func retryDump(dump func() error) error {
+// RetryDump repeats a netlink dump that the kernel's tables changed under.
+func RetryDump(dump func() error) error {
 	var err error
 	for range 5 {
 		if err = dump(); !errors.Is(err, nl.ErrDumpInterrupted) {

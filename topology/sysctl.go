@@ -1,29 +1,12 @@
 package topology
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
+	"maps"
+	"os"
+	"slices"
 	"strings"
 )
-
-// A SysctlError is a sysctl that could not be set: this kernel has none of
-// that name, or does not take the value.
-type SysctlError struct {
-	Key, Value string
-	Err        error
-}
-
-func (e *SysctlError) Error() string {
-	// The path in the way of a *fs.PathError says nothing more than Key.
-	cause := e.Err
-	if path, ok := errors.AsType[*fs.PathError](cause); ok {
-		cause = path.Err
-	}
-	return fmt.Sprintf("set sysctl %s=%s: %v", e.Key, e.Value, cause)
-}
-
-func (e *SysctlError) Unwrap() error { return e.Err }
 
 // sysctlPath accepts both spellings of a sysctl, with dots and with slashes.
 func sysctlPath(key string) string {
@@ -31,4 +14,33 @@ func sysctlPath(key string) string {
 		key = strings.ReplaceAll(key, ".", "/")
 	}
 	return "/proc/sys/" + key
+}
+
+// Sysctls reads some of the namespace's sysctls, given with dots
+// (net.ipv4.tcp_retries2) or as paths below /proc/sys.
+func (n *Namespace) Sysctls(keys []string) (map[string]string, error) {
+	values := make(map[string]string, len(keys))
+	err := n.Do(func() error {
+		for _, key := range keys {
+			b, err := os.ReadFile(sysctlPath(key))
+			if err != nil {
+				return fmt.Errorf("read sysctl %s: %w", key, err)
+			}
+			values[key] = strings.TrimSpace(string(b))
+		}
+		return nil
+	})
+	return values, err
+}
+
+// setSysctls sets them in the order of their names.
+func (n *Namespace) setSysctls(values map[string]string) error {
+	return n.Do(func() error {
+		for _, k := range slices.Sorted(maps.Keys(values)) {
+			if err := os.WriteFile(sysctlPath(k), []byte(values[k]), 0); err != nil {
+				return &SysctlError{Key: k, Value: values[k], Err: err}
+			}
+		}
+		return nil
+	})
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"runtime/debug"
 
 	"github.com/seed-6fefc909/tcplab/lab/programs"
 	"github.com/seed-6fefc909/tcplab/topology"
@@ -12,5 +13,7 @@ import (
 func main() {
 	topology.RunInit() // in a host's process 1 this does not return,
 	programs.Run()     // in an example program neither
+	// A run is short and its heap small, but the observers must keep up.
+	debug.SetGCPercent(400)
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
@@ -20,11 +22,13 @@ func (b *batch) prepareOut() error {
 		return usageError(fmt.Errorf("make directory for --out: %w", err), "")
 	}
 	probe, err := os.CreateTemp(b.flags.out, ".lab-*")
-	if err != nil {
-		return usageError(fmt.Errorf("write to directory of --out: %w", err), "")
+	if err == nil {
+		err = errors.Join(probe.Close(), os.Remove(probe.Name()))
 	}
-	probe.Close()
-	return os.Remove(probe.Name())
+	if err != nil {
+		return &exitError{exitInternal, fmt.Errorf("write to directory of --out: %w", err), ""}
+	}
+	return nil
 }
 
 // save writes a run's files. A record is complete or not there: it gets its
@@ -46,7 +50,7 @@ func (b *batch) save(r *record.Record) error {
 		return fmt.Errorf("save record: %w", err)
 	}
 	err = r.Write(f)
-	err = errors.Join(err, f.Chmod(0o644), own(f.Name()), f.Close())
+	err = errors.Join(err, f.Chmod(0o644), own(f), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}
@@ -73,15 +77,20 @@ func makeDir(dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	return own(dir)
+	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(own(f), f.Close())
 }
 
-// own gives a file to the user who called sudo.
-func own(name string) error {
+// own gives a file to the user who called sudo; by its descriptor, so that
+// nobody can put another in its place.
+func own(f *os.File) error {
 	uid, err1 := strconv.Atoi(os.Getenv("SUDO_UID"))
 	gid, err2 := strconv.Atoi(os.Getenv("SUDO_GID"))
 	if err1 != nil || err2 != nil || os.Geteuid() != 0 {
 		return nil
 	}
-	return os.Lchown(name, uid, gid)
+	return f.Chown(uid, gid)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/topology"
 )
 
 // The exit statuses.
@@ -72,13 +73,33 @@ Exit status: 0 as expected, 1 not as expected or inconclusive, 2 usage,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError(err, "see "+c.CommandPath()+" --help")
 	})
-	s := streams{in, out, errs}
+	results := &resultWriter{w: out}
+	s := streams{in, results, errs}
 	root.AddCommand(listCommand(s), explainCommand(s), runCommand(s), reportCommand(s), doctorCommand(s), schemaCommand(s))
 	root.SetArgs(args)
 	root.SetIn(in)
-	root.SetOut(out)
+	root.SetOut(results)
 	root.SetErr(errs)
-	return status(ctx, root.ExecuteContext(ctx), errs)
+	err := root.ExecuteContext(ctx)
+	if e, known := errors.AsType[*exitError](err); results.err != nil && !(known && e.status == exitInternal) {
+		err = &exitError{exitInternal, fmt.Errorf("write output: %w", results.err), ""}
+	}
+	return status(ctx, err, errs)
+}
+
+// A resultWriter remembers that results were lost, whoever wrote them and
+// whether it looked.
+type resultWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (r *resultWriter) Write(p []byte) (int, error) {
+	n, err := r.w.Write(p)
+	if err != nil && r.err == nil {
+		r.err = err
+	}
+	return n, err
 }
 
 // status reports an error and says how to end.
@@ -114,6 +135,10 @@ func (i interruption) Is(target error) bool { return target == context.Canceled 
 // interruptible gives a context that the first SIGINT, SIGTERM or SIGHUP ends;
 // a second one ends the program at once (the hosts' inits then clean up).
 func interruptible() (context.Context, func()) {
+	// A reader that goes away is a lost result, and not the end: runs are
+	// cleaned up and saved. Caught, not ignored: what is ignored stays so in
+	// the programs that are executed.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
@@ -128,6 +153,9 @@ func interruptible() (context.Context, func()) {
 
 // cannot turns what prevented a run into an error for the user.
 func cannot(err error) error {
+	if s, ok := errors.AsType[*topology.SysctlError](err); ok {
+		return usageError(err, "the kernel refuses "+s.Key+" = "+s.Value)
+	}
 	if hint, ok := lab.Explain(err); ok {
 		return &exitError{exitCannot, err, hint}
 	}

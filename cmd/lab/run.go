@@ -59,7 +59,7 @@ func runCommand(s streams) *cobra.Command {
 	flags.StringArrayVar(&f.sysctls, "sysctl", nil, "set `[HOST:]KEY=VALUE` on client, server or router (default: client and server)")
 	flags.BoolVar(&f.real, "real", false, "leave all timers as the kernel has them: runs may take minutes")
 	flags.BoolVar(&f.quick, "quick", false, "shorten the timers as the scenario says (the default)")
-	flags.DurationVar(&f.grace, "grace", 0, "`TIME` from SIGTERM to SIGKILL at a shutdown (default 5s)")
+	flags.DurationVar(&f.grace, "grace", topology.DefaultGrace, "`TIME` from SIGTERM to SIGKILL at a shutdown")
 	flags.DurationVar(&f.timeout, "timeout", 0, "end a run after `TIME`")
 	flags.StringSliceVar(&f.without, "without", nil, "leave `OBSERVER`s out: "+strings.Join(lab.ObserverNames, ", "))
 	flags.StringVar(&f.out, "out", "", "write record.json into `DIR` (of several runs: into DIR/NAME)")
@@ -82,6 +82,9 @@ func (f *runFlags) options() (lab.Options, error) {
 	}
 	if !slices.Contains([]string{outputText, outputJSON, outputJSONL}, f.output) {
 		return o, usageError(fmt.Errorf("output %q: there are text, json, jsonl", f.output), "")
+	}
+	if f.grace <= 0 {
+		return o, usageError(fmt.Errorf("--grace %v: it must be longer than nothing", f.grace), "")
 	}
 	if f.parallel < 0 {
 		return o, usageError(fmt.Errorf("--parallel %d: there must be one at a time at least", f.parallel), "")
@@ -108,21 +111,28 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 			if err != nil {
 				return err
 			}
+			if slices.ContainsFunc(todo, func(s *scenarios.Scenario) bool { return s.Name == sc.Name }) {
+				return usageError(fmt.Errorf("%s is named twice", sc.Name), "")
+			}
 			todo = append(todo, sc)
 		}
 	}
 	b := &batch{streams: s, flags: f, several: len(todo) > 1, live: terminal(s.err) && min(parallel, len(todo)) == 1}
 	var experiments []*lab.Experiment
+	var leftOut []error
 	for _, sc := range todo {
 		e, err := lab.New(sc, o)
-		if err != nil {
-			if b.several && o.Path != "" {
-				fmt.Fprintf(s.err, "lab: %s left out: %v\n", sc.Name, err)
-				continue
-			}
-			return usageError(fmt.Errorf("%s: %w", sc.Name, err), "see lab run --help")
+		if err == nil {
+			experiments = append(experiments, e)
+			continue
 		}
-		experiments = append(experiments, e)
+		err = fmt.Errorf("%s: %w", sc.Name, err)
+		if leftOut = append(leftOut, err); len(leftOut) == len(todo) || o.Path == "" {
+			return usageError(errors.Join(leftOut...), "see lab run --help")
+		}
+	}
+	for _, err := range leftOut {
+		fmt.Fprintf(s.err, "lab: left out: %v\n", err)
 	}
 	if err := lab.Preflight(); err != nil {
 		return cannot(err)
@@ -202,7 +212,7 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, alone bool) {
 		return nil
 	})
 	if err := b.save(r); err != nil {
-		b.fail(err)
+		b.fail(&outputError{err})
 	}
 	if err := e.Close(); err != nil {
 		b.fail(&cleanupError{fmt.Errorf("%s: %w", r.Scenario, err)})
@@ -215,24 +225,29 @@ type cleanupError struct{ err error }
 func (e *cleanupError) Error() string { return "clean up: " + e.err.Error() }
 func (e *cleanupError) Unwrap() error { return e.err }
 
+// An outputError says which result could not be handed over. Whatever its
+// cause is, it tells nothing of the machine's ability to run experiments.
+type outputError struct{ err error }
+
+func (e *outputError) Error() string { return e.err.Error() }
+func (e *outputError) Unwrap() error { return e.err }
+
 func (b *batch) fail(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failed = append(b.failed, err)
 }
 
-// print writes a piece of output in one go.
+// print writes a piece of output in one go. That it could not be written the
+// resultWriter remembers.
 func (b *batch) print(f func(io.Writer) error) {
 	var buf bytes.Buffer
-	err := f(&buf)
+	if err := f(&buf); err != nil {
+		b.fail(&outputError{fmt.Errorf("make output: %w", err)})
+	}
 	b.mu.Lock()
-	if err == nil && buf.Len() > 0 {
-		_, err = b.streams.out.Write(buf.Bytes())
-	}
-	b.mu.Unlock()
-	if err != nil {
-		b.fail(fmt.Errorf("write output: %w", err))
-	}
+	defer b.mu.Unlock()
+	_, _ = b.streams.out.Write(buf.Bytes())
 }
 
 // finish prints what concerns all runs, and decides the exit status.
@@ -253,6 +268,9 @@ func (b *batch) finish(ctx context.Context) error {
 		err := errors.Join(b.failed...)
 		if _, unclean := errors.AsType[*cleanupError](err); unclean {
 			return &exitError{exitInternal, err, "lab doctor says what is left"}
+		}
+		if _, lost := errors.AsType[*outputError](err); lost {
+			return &exitError{exitInternal, err, ""}
 		}
 		return cannot(err)
 	}

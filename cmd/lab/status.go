@@ -19,7 +19,8 @@ const (
 
 // terminal tells whether a live line may be kept on f.
 func terminal(f *os.File) bool {
-	return term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" && os.Getenv("TERM") != "" && os.Getenv("CI") == ""
+	return term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" && os.Getenv("TERM") != "" &&
+		os.Getenv("CI") == "" && os.Getenv("NO_COLOR") == ""
 }
 
 // showStatus keeps a line about the run on the terminal, or writes one now and

@@ -1,11 +1,13 @@
 package observe
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -13,15 +15,8 @@ import (
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
-// What a carrier event says of the interface (Event.Text).
-const (
-	carrierUp   = "up"   // packets pass: IFLA_OPERSTATE is UP
-	carrierDown = "down" // set down, or no carrier, or not ready yet
-	carrierGone = "gone" // removed
-)
-
-// A carrierWatch follows one interface by rtnetlink's notifications.
-type carrierWatch struct {
+// A CarrierWatch follows one interface by rtnetlink's notifications.
+type CarrierWatch struct {
 	clock Clock
 	host  Host
 	sink  Sink
@@ -29,6 +24,10 @@ type carrierWatch struct {
 	last  string   // what was reported; the reader's
 	done  chan struct{}
 	err   error // why the reader ended early; set before done is closed
+
+	mu    sync.Mutex
+	asked uint32                   // the last question's sequence number
+	wait  map[uint32]chan struct{} // who waits for the answer to a question
 }
 
 // WatchCarrier reports the state of the interface h.Iface: first as it is,
@@ -42,8 +41,8 @@ type carrierWatch struct {
 //
 // Close ends it, and says if changes may have been missed; sink is not called
 // any more then.
-func WatchCarrier(clock Clock, h Host, sink Sink) (io.Closer, error) {
-	w := &carrierWatch{clock: clock, host: h, sink: sink, done: make(chan struct{})}
+func WatchCarrier(clock Clock, h Host, sink Sink) (*CarrierWatch, error) {
+	w := &CarrierWatch{clock: clock, host: h, sink: sink, done: make(chan struct{}), wait: map[uint32]chan struct{}{}}
 	if err := w.open(); err != nil {
 		return nil, fmt.Errorf("watch carrier of %s on %s: %w", h.Iface, h.Name, err)
 	}
@@ -51,7 +50,7 @@ func WatchCarrier(clock Clock, h Host, sink Sink) (io.Closer, error) {
 	return w, nil
 }
 
-func (w *carrierWatch) open() error {
+func (w *CarrierWatch) open() error {
 	fd := -1
 	err := w.host.Net.Do(func() (err error) {
 		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
@@ -66,7 +65,7 @@ func (w *carrierWatch) open() error {
 	if err != nil {
 		err = fmt.Errorf("subscribe to links: %w", err)
 	} else if _, err = interfaceIndex(fd, w.host.Iface); err == nil {
-		err = w.ask()
+		err = w.ask(0)
 	}
 	for err == nil && w.last == "" {
 		err = w.receive()
@@ -77,8 +76,34 @@ func (w *carrierWatch) open() error {
 	return err
 }
 
-// ask makes the kernel send the interface's state (RTM_GETLINK).
-func (w *carrierWatch) ask() error {
+// Flush returns when sink was told of every change up to now: it asks for the
+// link, which makes the kernel act on what it knows, and waits for the answer,
+// which comes after all that was announced.
+func (w *CarrierWatch) Flush(ctx context.Context) error {
+	answered := make(chan struct{})
+	w.mu.Lock()
+	w.asked++
+	w.wait[w.asked] = answered
+	err := w.ask(w.asked)
+	w.mu.Unlock()
+	if err == nil {
+		select {
+		case <-answered:
+			return nil
+		case <-w.done:
+			if err = w.err; err == nil {
+				err = os.ErrClosed
+			}
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	return fmt.Errorf("watch carrier of %s on %s: %w", w.host.Iface, w.host.Name, err)
+}
+
+// ask makes the kernel send the interface's state (RTM_GETLINK), under a
+// sequence number.
+func (w *CarrierWatch) ask(seq uint32) error {
 	name := append([]byte(w.host.Iface), 0)
 	attr := unix.SizeofRtAttr + len(name)
 	length := unix.SizeofNlMsghdr + unix.SizeofIfInfomsg + attr
@@ -86,7 +111,8 @@ func (w *carrierWatch) ask() error {
 	b = binary.NativeEndian.AppendUint32(b, uint32(length))
 	b = binary.NativeEndian.AppendUint16(b, unix.RTM_GETLINK)
 	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST)
-	b = append(b, make([]byte, 8+unix.SizeofIfInfomsg)...) // sequence, port; any interface
+	b = binary.NativeEndian.AppendUint32(b, seq)
+	b = append(b, make([]byte, 4+unix.SizeofIfInfomsg)...) // port; any interface
 	b = binary.NativeEndian.AppendUint16(b, uint16(attr))
 	b = binary.NativeEndian.AppendUint16(b, unix.IFLA_IFNAME)
 	b = append(b, name...)
@@ -97,13 +123,13 @@ func (w *carrierWatch) ask() error {
 }
 
 // read is the reader.
-func (w *carrierWatch) read() {
+func (w *CarrierWatch) read() {
 	defer close(w.done)
 	for {
 		err := w.receive()
 		if errors.Is(err, unix.ENOBUFS) {
 			// Notifications were lost: what the state is now is still known.
-			err = w.ask()
+			err = w.ask(0)
 		}
 		if err != nil {
 			if !errors.Is(err, os.ErrClosed) {
@@ -115,7 +141,7 @@ func (w *carrierWatch) read() {
 }
 
 // receive reads one datagram and reports what it changes.
-func (w *carrierWatch) receive() error {
+func (w *CarrierWatch) receive() error {
 	buf := make([]byte, 32<<10) // rtnetlink sends at most 32 KiB at a time
 	n, err := w.file.Read(buf)
 	if err != nil {
@@ -131,10 +157,16 @@ func (w *carrierWatch) receive() error {
 			if err := netlinkError(m.Data); !errors.Is(err, unix.ENODEV) {
 				return fmt.Errorf("ask for the link: %w", err)
 			}
-			w.report(now, carrierGone)
+			w.report(now, record.LinkGone)
 		} else if state := linkState(m, w.host.Iface); state != "" {
 			w.report(now, state)
 		}
+		w.mu.Lock()
+		if answered := w.wait[m.Header.Seq]; answered != nil {
+			close(answered)
+			delete(w.wait, m.Header.Seq)
+		}
+		w.mu.Unlock()
 	}
 	return nil
 }
@@ -174,27 +206,27 @@ func linkState(m syscall.NetlinkMessage, iface string) string {
 	case !named:
 		return ""
 	case typ == unix.RTM_DELLINK:
-		return carrierGone
+		return record.LinkGone
 	case up:
-		return carrierUp
+		return record.LinkUp
 	}
-	return carrierDown
+	return record.LinkDown
 }
 
 // report emits a state that is not the last one.
-func (w *carrierWatch) report(now int64, state string) {
+func (w *CarrierWatch) report(now int64, state string) {
 	if state == w.last {
 		return
 	}
 	w.last = state
 	w.sink(record.Event{
 		Time: now, Host: w.host.Name, Boot: w.host.Boot,
-		Source: record.Wire, Kind: record.KindCarrier, Text: state,
+		Source: record.Wire, Kind: record.KindCarrier, Link: state,
 	})
 }
 
 // Close ends the watch.
-func (w *carrierWatch) Close() error {
+func (w *CarrierWatch) Close() error {
 	err := w.file.Close()
 	<-w.done
 	if w.err != nil {

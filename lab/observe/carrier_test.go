@@ -37,7 +37,7 @@ func TestWatchCarrier(t *testing.T) {
 		t.Fatal(err)
 	}
 	testEventually(t, "the interface is gone", func() bool {
-		return events.count(func(e record.Event) bool { return e.Text == carrierGone }) == 1
+		return events.count(func(e record.Event) bool { return e.Link == record.LinkGone }) == 1
 	})
 	for range 2 {
 		if err := w.Close(); err != nil {
@@ -50,10 +50,10 @@ func TestWatchCarrier(t *testing.T) {
 		if e.Source != record.Wire || e.Kind != record.KindCarrier || e.Host != "client" {
 			t.Errorf("event %+v", e)
 		}
-		got = append(got, e.Text)
+		got = append(got, e.Link)
 	}
 	// Removing a veth may or may not be seen as a loss of carrier first.
-	if i := len(got) - 2; i > 0 && got[i] == carrierDown {
+	if i := len(got) - 2; i > 0 && got[i] == record.LinkDown {
 		got = slices.Delete(got, i, i+1)
 	}
 	want := []string{"up", "down", "up", "down", "up", "gone"}

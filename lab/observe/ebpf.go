@@ -25,10 +25,10 @@ const readEvery = 3 * time.Millisecond
 // nothing of the rest of the machine. It reports
 //
 //   - state changes of TCP sockets, retransmissions, resets, errors, drops;
-//   - the system calls that matter to a TCP program, when they begin
-//     (KindEnter) and when they return (KindCall), except those of the host's
-//     init (its process 1), and reads and writes of files other than TCP
-//     sockets and descriptors 0 to 2;
+//   - the system calls that matter to a TCP program, when they return, except
+//     those of the host's init (its process 1), and reads and writes of files
+//     other than TCP sockets and descriptors 0 to 2. InFlight tells those
+//     that have not returned;
 //   - fork, exec, exit and signals.
 //
 // A socket belongs to the host whose network namespace it is in, a process to
@@ -39,6 +39,8 @@ type Tracer struct {
 	object *bpfObject
 	reader *ringbuf.Reader
 	done   chan struct{} // closed when read has returned
+
+	readErr error // why read ended early; set before done is closed
 
 	hosts atomic.Pointer[[]tracedHost] // by the number in the maps, from 1
 
@@ -137,6 +139,39 @@ func (t *Tracer) Remove(h Host) error {
 	return nil
 }
 
+// InFlight tells the system calls that have begun and not returned, of those
+// that are reported when they return: events of KindEnter, whose time is that
+// of the beginning. The sink never gets one.
+func (t *Tracer) InFlight() ([]record.Event, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, fmt.Errorf("list system calls in progress: %w", os.ErrClosed)
+	}
+	var events []record.Event
+	hosts := *t.hosts.Load()
+	d := newBPFDecoder(t.clock, 0)
+	err := t.object.eachCall(func(raw []byte) {
+		head, ok := decodeHead(raw)
+		if !ok || head.kind != bpfEnter {
+			return
+		}
+		host := &hosts[head.host]
+		if host.removed != 0 {
+			return
+		}
+		if e, ok := d.decode(head, raw); ok {
+			e.Host, e.Boot = host.Name, host.Boot
+			events = append(events, e)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list system calls in progress: %w", err)
+	}
+	record.Sort(events)
+	return events, nil
+}
+
 // Flush returns when the sink has had every event that the kernel produced
 // before the call. It puts a marker into the ring, which keeps the order, and
 // waits until the marker has been read. Not to be called from the sink.
@@ -174,7 +209,7 @@ func (t *Tracer) Flush(ctx context.Context) error {
 	case <-seen:
 		return nil
 	case <-t.done:
-		return nil
+		return t.readErr
 	case <-ctx.Done():
 		return fmt.Errorf("wait for the marker in the eBPF ring: %w", ctx.Err())
 	}
@@ -235,7 +270,10 @@ func (t *Tracer) read(d *bpfDecoder, sink Sink) {
 			continue
 		}
 		if err != nil {
-			return // closed
+			if !errors.Is(err, os.ErrClosed) {
+				t.readErr = fmt.Errorf("read eBPF ring: %w", err)
+			}
+			return
 		}
 		head, ok := decodeHead(rec.RawSample)
 		if !ok {

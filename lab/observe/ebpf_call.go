@@ -61,7 +61,7 @@ func callName(n uint32) string {
 
 // fillCall fills in everything but the addresses, for a call that began or
 // that returned.
-func fillCall(out *record.Call, c *bpfSyscall, returned bool) {
+func (d *bpfDecoder) fillCall(out *record.Call, c *bpfSyscall, returned bool) {
 	out.Name = callName(c.call)
 	out.FD = int(c.fd)
 	out.Socket = c.sk != 0
@@ -71,7 +71,7 @@ func fillCall(out *record.Call, c *bpfSyscall, returned bool) {
 	}
 	switch c.call {
 	case callRead, callWrite, callReadv, callWritev, callSendto, callRecvfrom, callSendmsg, callRecvmsg:
-		out.Data = string(c.data)
+		out.Data = d.texts.text(c.data)
 	default:
 		out.Arg = callArg(c, returned)
 	}

@@ -2,7 +2,6 @@ package observe
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -24,13 +23,16 @@ type bpfDecoder struct {
 	// ended are the processes whose exit was told: before Linux 6.16 it may
 	// come twice (sched_process_exit in trace.bpf.c).
 	ended map[uint64]struct{}
-	addrs map[netip.AddrPort]string
+
+	texts interner
+	addrs addrCache
+	calls slab[record.Call]
 }
 
 func newBPFDecoder(clock Clock, tick time.Duration) *bpfDecoder {
 	return &bpfDecoder{
 		clock: clock, tick: tick,
-		socks: map[uint64]uint64{}, ended: map[uint64]struct{}{}, addrs: map[netip.AddrPort]string{},
+		socks: map[uint64]uint64{}, ended: map[uint64]struct{}{},
 	}
 }
 
@@ -39,7 +41,7 @@ func (d *bpfDecoder) decode(head bpfHead, raw []byte) (record.Event, bool) {
 	e := record.Event{
 		Time: d.clock.Monotonic(head.time),
 		PID:  int(head.pid),
-		Comm: string(head.comm),
+		Comm: d.texts.text(head.comm),
 	}
 	if head.tid != head.pid {
 		e.TID = int(head.tid)
@@ -54,22 +56,6 @@ func (d *bpfDecoder) decode(head bpfHead, raw []byte) (record.Event, bool) {
 		ok = d.task(&e, head, raw)
 	}
 	return e, ok
-}
-
-// addr keeps the texts of addresses: there are few, and many events.
-func (d *bpfDecoder) addr(a netip.AddrPort) string {
-	if !a.IsValid() {
-		return ""
-	}
-	s, ok := d.addrs[a]
-	if !ok {
-		if len(d.addrs) >= 4096 {
-			clear(d.addrs)
-		}
-		s = a.String()
-		d.addrs[a] = s
-	}
-	return s
 }
 
 func (d *bpfDecoder) serial(sk uint64, fresh bool) uint64 {
@@ -90,7 +76,7 @@ func (d *bpfDecoder) sock(e *record.Event, kind uint32, raw []byte) bool {
 	if !ok {
 		return false
 	}
-	local, remote := d.addr(s.ends.local), d.addr(s.ends.remote)
+	local, remote := d.addrs.texts(&s.ends)
 	if kind == bpfState {
 		const closed, listen = 7, 10
 		e.Source, e.Kind = record.Socket, record.KindState
@@ -182,8 +168,9 @@ func (d *bpfDecoder) call(e *record.Event, head bpfHead, raw []byte) bool {
 	}
 	returned := head.kind == bpfCall
 	e.Source, e.Kind = record.Syscall, record.KindEnter
-	e.Syscall = &record.Call{Local: d.addr(c.ends.local), Remote: d.addr(c.ends.remote)}
-	fillCall(e.Syscall, &c, returned)
+	e.Syscall = d.calls.take()
+	e.Syscall.Local, e.Syscall.Remote = d.addrs.texts(&c.ends)
+	d.fillCall(e.Syscall, &c, returned)
 	if returned {
 		e.Kind = record.KindCall
 		e.Syscall.Duration = head.time - c.start

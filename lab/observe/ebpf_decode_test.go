@@ -49,14 +49,18 @@ func ringCall(kind uint32, call uint32, fd int32, ret int64, arg [3]uint64, data
 	b = append(b, ringEnds(1)...)
 	b = ne.AppendUint64(b, 1_000_000_000)
 	b = ne.AppendUint64(b, uint64(ret))
+	for _, n := range []uint32{call, uint32(fd), uint32(len(data)), 64} {
+		b = ne.AppendUint32(b, n)
+	}
+	b = append(b, data...)
+	if call <= callRecvmsg {
+		return b
+	}
+	b = append(b, make([]byte, bpfDataSize-len(data))...)
 	for _, a := range arg {
 		b = ne.AppendUint64(b, a)
 	}
-	b = ne.AppendUint64(b, 0)
-	for _, n := range []uint32{call, uint32(fd), 64, uint32(len(data))} {
-		b = ne.AppendUint32(b, n)
-	}
-	return append(b, append(data, make([]byte, 64-len(data))...)...)
+	return b
 }
 
 func ringProc(kind, peer uint32, number int32) []byte {
@@ -142,6 +146,12 @@ func TestDecodeEvents(t *testing.T) {
 			ringCall(bpfCall, callRead, 3, -512, [3]uint64{}, nil),
 			record.Event{Source: record.Syscall, Kind: record.KindCall, Text: "interrupted", Syscall: call(record.Call{
 				Name: "read", FD: 3, Ret: -512, Error: "ERESTARTSYS", Duration: 500,
+			})},
+		},
+		"listen": {
+			ringCall(bpfCall, callListen, 3, 0, [3]uint64{5}, nil),
+			record.Event{Source: record.Syscall, Kind: record.KindCall, Syscall: call(record.Call{
+				Name: "listen", FD: 3, Arg: "5", Duration: 500,
 			})},
 		},
 		"fork": {

@@ -211,6 +211,43 @@ func missingProgram(name, why string) record.Missing {
 	return record.Missing{Observer: "ebpf:" + name, Why: why, Cost: programCosts[name]}
 }
 
+// callsAtOnce is how many entries of the map of calls are read together.
+const callsAtOnce = 256
+
+// eachCall goes through the threads' last calls. The programs write to an entry
+// without a lock while it is read: one of a call in progress is read until it
+// is the same twice.
+func (o *bpfObject) eachCall(do func(raw []byte)) error {
+	m := o.maps["calls"]
+	keys, values := make([]uint32, callsAtOnce), make([][bpfThreadSize]byte, callsAtOnce)
+	var cursor ebpf.MapBatchCursor
+	for {
+		n, err := m.BatchLookup(&cursor, keys, values, nil)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return err
+		}
+		for i := range n {
+			raw := values[i][:]
+			for head, ok := decodeHead(raw); ok && head.kind == bpfEnter; head, ok = decodeHead(raw) {
+				again, err := m.LookupBytes(keys[i])
+				if err != nil {
+					return err
+				}
+				if same := bytes.Equal(raw, again); same || again == nil {
+					if same {
+						do(raw)
+					}
+					break
+				}
+				raw = again
+			}
+		}
+		if err != nil {
+			return nil
+		}
+	}
+}
+
 // detach stops the programs; the ring keeps what they told.
 func (o *bpfObject) detach() error {
 	var errs []error

@@ -16,7 +16,7 @@ const (
 	bpfRSTReceived
 	bpfRSTSent
 	bpfDrop
-	bpfEnter
+	bpfEnter // in the map of calls only
 	bpfCall
 	bpfFork
 	bpfExit
@@ -26,12 +26,15 @@ const (
 
 // Sizes of the structures of bpf/event.h.
 const (
-	bpfHeadSize = 40
-	bpfEndsSize = 40
-	bpfSockSize = bpfHeadSize + 8 + bpfEndsSize + 24
-	bpfCallSize = bpfHeadSize + 8 + bpfEndsSize + 128
-	bpfProcSize = bpfHeadSize + 8
-	bpfExecSize = bpfHeadSize + 8 // and the strings
+	bpfHeadSize   = 40
+	bpfEndsSize   = 40
+	bpfAddrsSize  = bpfEndsSize - 2 // without the state
+	bpfSockSize   = bpfHeadSize + 8 + bpfEndsSize + 24
+	bpfCallSize   = bpfHeadSize + 8 + bpfEndsSize + 32  // and the data, and mostly the arguments
+	bpfThreadSize = bpfCallSize + bpfDataSize + 24 + 32 // struct thread of bpf/maps.h
+	bpfDataSize   = 64
+	bpfProcSize   = bpfHeadSize + 8
+	bpfExecSize   = bpfHeadSize + 8 // and the strings
 )
 
 // A bpfHead is struct head.
@@ -41,10 +44,11 @@ type bpfHead struct {
 	comm                 []byte
 }
 
-// A bpfEnds is struct ends.
+// A bpfEnds is struct ends: the addresses as the kernel has them, which
+// bpfDecoder.addrs reads, and the state.
 type bpfEnds struct {
-	local, remote netip.AddrPort // invalid where there is none
-	state         uint16
+	raw   [bpfAddrsSize]byte
+	state uint16
 }
 
 // A bpfSock is struct sock_event.
@@ -91,11 +95,19 @@ func decodeHead(b []byte) (h bpfHead, ok bool) {
 }
 
 func decodeEnds(b []byte) bpfEnds {
-	ne := binary.NativeEndian
-	e := bpfEnds{state: ne.Uint16(b[38:])}
-	e.local = decodeAddr(ne.Uint16(b[36:]), b[:16], ne.Uint16(b[32:]))
-	e.remote = decodeAddr(ne.Uint16(b[36:]), b[16:32], ne.Uint16(b[34:]))
-	return e
+	return bpfEnds{raw: [bpfAddrsSize]byte(b), state: binary.NativeEndian.Uint16(b[bpfAddrsSize:])}
+}
+
+// addrs gives the texts of the addresses, empty where there is none.
+func (e *bpfEnds) addrs() (local, remote string) {
+	ne, b := binary.NativeEndian, &e.raw
+	text := func(b []byte, port uint16) string {
+		if a := decodeAddr(ne.Uint16(e.raw[36:]), b, port); a.IsValid() {
+			return a.String()
+		}
+		return ""
+	}
+	return text(b[:16], ne.Uint16(b[32:])), text(b[16:32], ne.Uint16(b[34:]))
 }
 
 // decodeAddr makes an address of the kernel's bytes. An IPv4 address that an
@@ -140,13 +152,20 @@ func decodeSyscall(b []byte) (c bpfSyscall, ok bool) {
 	c.ends = decodeEnds(b[8:48])
 	c.start = int64(ne.Uint64(b[48:]))
 	c.ret = int64(ne.Uint64(b[56:]))
-	for i := range c.arg {
-		c.arg[i] = ne.Uint64(b[64+8*i:])
+	c.call = ne.Uint32(b[64:])
+	c.fd = int32(ne.Uint32(b[68:]))
+	n := int(ne.Uint32(b[72:]))
+	b = b[80:]
+	c.data = b[:min(n, len(b), bpfDataSize)]
+	if c.call <= callRecvmsg {
+		return c, true // it ends here
 	}
-	c.call = ne.Uint32(b[96:])
-	c.fd = int32(ne.Uint32(b[100:]))
-	c.data = b[112:176]
-	c.data = c.data[:min(int(ne.Uint32(b[108:])), len(c.data))]
+	if len(b) < bpfDataSize+8*len(c.arg) {
+		return c, false
+	}
+	for i := range c.arg {
+		c.arg[i] = ne.Uint64(b[bpfDataSize+8*i:])
+	}
 	return c, true
 }
 

@@ -3,6 +3,7 @@ package observe
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/maphash"
 	"net"
 	"net/netip"
 	"strconv"
@@ -20,39 +21,83 @@ const (
 	tcpLen   = 20
 )
 
-// decodeFrame reads an Ethernet frame. frame is its beginning, length what it
+// A frameDecoder reads frames and keeps the texts of addresses: there are few,
+// and many packets.
+type frameDecoder struct {
+	addrs [256]struct {
+		addr netip.AddrPort // port 0: the address alone
+		text string
+	}
+	macs [16]struct {
+		mac  [6]byte
+		text string
+	}
+	packets slab[record.Packet]
+}
+
+// addr is the text of an address, without the port if that is 0 and no port
+// is meant.
+func (d *frameDecoder) addr(addr netip.Addr, port uint16, alone bool) string {
+	if !alone && port == 0 {
+		return netip.AddrPortFrom(addr, 0).String()
+	}
+	a := netip.AddrPortFrom(addr, port)
+	b := addr.As16()
+	known := &d.addrs[byte(port)^byte(port>>8)^b[15]^b[14]]
+	if known.text == "" || known.addr != a {
+		known.addr = a
+		if known.text = a.String(); alone {
+			known.text = addr.String()
+		}
+	}
+	return known.text
+}
+
+func (d *frameDecoder) mac(b []byte) string {
+	known := &d.macs[b[5]&15]
+	if mac := [6]byte(b); known.text == "" || known.mac != mac {
+		known.mac, known.text = mac, net.HardwareAddr(b).String()
+	}
+	return known.text
+}
+
+// decode reads an Ethernet frame. frame is its beginning, length what it
 // measured on the wire, which is more where the capture cut it. Whatever the
 // bytes are it gives a packet, of which the fields that could not be read stay
 // zero; Proto is the EtherType until the next header made sense. text names
 // the connection that an ICMP error is about.
-func decodeFrame(frame []byte, length int) (p record.Packet, text string) {
+func (d *frameDecoder) decode(frame []byte, length int) (p *record.Packet, text string) {
+	p = d.packets.take()
 	if len(frame) < etherLen {
-		return record.Packet{Proto: "short frame", Frame: hashOf(fnvOffset, frame)}, ""
+		p.Proto, p.Frame = "short frame", hashOf(0, frame)
+		return p, ""
 	}
 	etherType, body := binary.BigEndian.Uint16(frame[12:]), frame[etherLen:]
-	p.SrcMAC = net.HardwareAddr(frame[6:12]).String()
-	p.Frame = hashOf(fnvOffset, frame[12:])
+	p.SrcMAC = d.mac(frame[6:12])
 	switch etherType {
 	case unix.ETH_P_ARP:
-		decodeARP(&p, body)
+		d.arp(p, body)
 	case unix.ETH_P_IP, unix.ETH_P_IPV6:
 		h, ok := parseIP(body, length-etherLen)
 		if !ok {
 			break
 		}
 		body = body[:min(len(body), h.size)] // without Ethernet's padding
-		text = decodeTransport(&p, h, body)
-		p.Frame = hashIP(h, body)
+		text = d.transport(p, &h, body)
+		p.Frame = hashIP(&h, body)
 	}
 	if p.Proto == "" {
 		p.Proto = fmt.Sprintf("0x%04x", etherType)
 	}
+	if p.Frame == 0 {
+		p.Frame = hashOf(0, frame[12:])
+	}
 	return p, text
 }
 
-// decodeARP reads ARP for IPv4 over Ethernet (RFC 826): Src is who speaks,
+// arp reads ARP for IPv4 over Ethernet (RFC 826): Src is who speaks,
 // Dst whom it asks or answers.
-func decodeARP(p *record.Packet, b []byte) {
+func (d *frameDecoder) arp(p *record.Packet, b []byte) {
 	if len(b) < arpLen || binary.BigEndian.Uint16(b[2:]) != unix.ETH_P_IP || b[4] != 6 || b[5] != 4 {
 		return
 	}
@@ -63,9 +108,9 @@ func decodeARP(p *record.Packet, b []byte) {
 	case 2:
 		p.ARP = record.ARPReply
 	}
-	p.Src = netip.AddrFrom4([4]byte(b[14:])).String()
-	p.Dst = netip.AddrFrom4([4]byte(b[24:])).String()
-	p.Frame = hashOf(fnvOffset, b[:arpLen])
+	p.Src = d.addr(netip.AddrFrom4([4]byte(b[14:])), 0, true)
+	p.Dst = d.addr(netip.AddrFrom4([4]byte(b[24:])), 0, true)
+	p.Frame = hashOf(0, b[:arpLen])
 }
 
 // An ipHeader is what is needed of an IPv4 header, or of an IPv6 header with
@@ -136,17 +181,15 @@ func (h *ipHeader) skipExtensions(b []byte) {
 	}
 }
 
-// decodeTransport reads what follows the IP header of the packet b.
-func decodeTransport(p *record.Packet, h ipHeader, b []byte) (text string) {
+// transport reads what follows the IP header of the packet b.
+func (d *frameDecoder) transport(p *record.Packet, h *ipHeader, b []byte) (text string) {
 	p.Proto = protoName(h.proto)
-	p.Src, p.Dst = h.src.String(), h.dst.String()
 	if h.fragment || len(b) < h.offset {
+		p.Src, p.Dst = d.addr(h.src, 0, true), d.addr(h.dst, 0, true)
 		return ""
 	}
 	t := b[h.offset:]
-	if src, dst, ok := h.ports(t); ok {
-		p.Src, p.Dst = src, dst
-	}
+	p.Src, p.Dst = d.ends(h, t)
 	switch h.proto {
 	case unix.IPPROTO_TCP:
 		if len(t) < tcpLen {
@@ -163,19 +206,18 @@ func decodeTransport(p *record.Packet, h ipHeader, b []byte) (text string) {
 		}
 		p.ICMPType, p.ICMPCode = int(t[0]), int(t[1])
 		if icmpError(h.proto, t[0]) && len(t) > 8 {
-			return embedded(t[8:])
+			return d.embedded(t[8:])
 		}
 	}
 	return ""
 }
 
-// ports gives the endpoints of a TCP or UDP header that begins with t.
-func (h ipHeader) ports(t []byte) (src, dst string, ok bool) {
+// ends gives the endpoints, with the ports if t begins with a TCP or UDP header.
+func (d *frameDecoder) ends(h *ipHeader, t []byte) (src, dst string) {
 	if h.proto != unix.IPPROTO_TCP && h.proto != unix.IPPROTO_UDP || h.fragment || len(t) < 4 {
-		return "", "", false
+		return d.addr(h.src, 0, true), d.addr(h.dst, 0, true)
 	}
-	return netip.AddrPortFrom(h.src, binary.BigEndian.Uint16(t)).String(),
-		netip.AddrPortFrom(h.dst, binary.BigEndian.Uint16(t[2:])).String(), true
+	return d.addr(h.src, binary.BigEndian.Uint16(t), false), d.addr(h.dst, binary.BigEndian.Uint16(t[2:]), false)
 }
 
 // icmpError says whether a message quotes the packet that caused it (RFC 792;
@@ -188,15 +230,12 @@ func icmpError(proto, typ byte) bool {
 }
 
 // embedded names the connection of the packet that an ICMP error quotes.
-func embedded(b []byte) string {
+func (d *frameDecoder) embedded(b []byte) string {
 	h, ok := parseIP(b, len(b))
 	if !ok || len(b) < h.offset {
 		return ""
 	}
-	src, dst, ok := h.ports(b[h.offset:])
-	if !ok {
-		src, dst = h.src.String(), h.dst.String()
-	}
+	src, dst := d.ends(&h, b[h.offset:])
 	return "for " + src + " > " + dst
 }
 
@@ -218,42 +257,36 @@ func protoName(proto byte) string {
 // A router changes the hop limit and with it IPv4's header checksum. The
 // checksum of TCP and UDP may be a partial one where the sender's "device" was
 // to finish it, and can be finished on the way.
-func hashIP(h ipHeader, b []byte) uint64 {
-	sum, rest := uint64(fnvOffset), b
-	skip := func(from, to int) {
-		done := len(b) - len(rest)
-		if from < done || from > len(b) {
-			return
+func hashIP(h *ipHeader, b []byte) uint64 {
+	// A copy without them is hashed: once, which is quicker than its parts.
+	var kept [snapLen]byte
+	n := copy(kept[:], b)
+	wipe := func(from, to int) {
+		if from < n {
+			clear(kept[from:min(to, n)])
 		}
-		sum = hashOf(sum, rest[:from-done])
-		rest = b[min(to, len(b)):]
 	}
 	if h.v6 {
-		skip(7, 8)
+		wipe(7, 8)
 	} else {
-		skip(8, 9)
-		skip(10, 12)
+		wipe(8, 9)
+		wipe(10, 12)
 	}
 	if !h.fragment {
 		switch h.proto {
 		case unix.IPPROTO_TCP:
-			skip(h.offset+16, h.offset+18)
+			wipe(h.offset+16, h.offset+18)
 		case unix.IPPROTO_UDP:
-			skip(h.offset+6, h.offset+8)
+			wipe(h.offset+6, h.offset+8)
 		}
 	}
-	return hashOf(sum, rest)
+	return hashOf(uint64(len(b)), kept[:n])
 }
 
-// The 64-bit FNV-1a hash. hash/fnv would cost two allocations a packet.
-const (
-	fnvOffset = 14695981039346656037
-	fnvPrime  = 1099511628211
-)
+// hashSeed makes the hashes of one process comparable.
+var hashSeed = maphash.MakeSeed()
 
-func hashOf(sum uint64, b []byte) uint64 {
-	for _, c := range b {
-		sum = (sum ^ uint64(c)) * fnvPrime
-	}
-	return sum
+// hashOf is never 0, which says that there is no hash.
+func hashOf(kind uint64, b []byte) uint64 {
+	return maphash.Bytes(hashSeed, b) ^ kind | 1
 }

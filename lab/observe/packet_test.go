@@ -155,12 +155,13 @@ func TestDecodeFrame(t *testing.T) {
 			if length == 0 {
 				length = len(tt.frame)
 			}
-			got, text := decodeFrame(tt.frame, length)
+			var d frameDecoder
+			got, text := d.decode(tt.frame, length)
 			if got.Frame == 0 {
 				t.Error("no hash of the frame")
 			}
 			got.Frame = 0
-			if diff := cmp.Diff(tt.want, got); diff != "" {
+			if diff := cmp.Diff(&tt.want, got); diff != "" {
 				t.Errorf("packet (-want +got):\n%s", diff)
 			}
 			if text != tt.text {
@@ -183,15 +184,16 @@ func TestFrameHash(t *testing.T) {
 		{"IPv4", v4, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14 + 8, 14 + 10, 14 + 11, 14 + 20 + 16, 14 + 20 + 17}},
 		{"IPv6", v6, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14 + 7, 14 + 40 + 16, 14 + 40 + 17}},
 	}
+	var d frameDecoder
 	for _, tt := range tests {
-		want, _ := decodeFrame(tt.frame, len(tt.frame))
+		want, _ := d.decode(tt.frame, len(tt.frame))
 		for i := range tt.frame {
 			if i == 12 || i == 13 {
 				continue // then it is another protocol
 			}
 			b := slices.Clone(tt.frame)
 			b[i] ^= 0x10
-			got, _ := decodeFrame(b, len(b))
+			got, _ := d.decode(b, len(b))
 			if same := got.Frame == want.Frame; same != slices.Contains(tt.free, i) {
 				t.Errorf("%s: byte %d changed, same hash = %t", tt.name, i, same)
 			}
@@ -207,9 +209,10 @@ func FuzzDecodeFrame(f *testing.F) {
 	f.Add(ether(0x86dd, ip6(58, server6, client6, icmp(1, 3, ip6(51, client6, server6, []byte{6, 200, 0, 0, 0, 0, 0, 0})))), -1)
 	f.Add(ether(0x0806, arp(2)), 60)
 	f.Fuzz(func(t *testing.T, frame []byte, length int) {
-		p, _ := decodeFrame(frame, length)
+		var d frameDecoder
+		p, _ := d.decode(frame, length)
 		if p.Proto == "" || p.Len < 0 {
-			t.Errorf("decodeFrame(%x) = %+v", frame, p)
+			t.Errorf("decode(%x) = %+v", frame, p)
 		}
 	})
 }
@@ -217,7 +220,8 @@ func FuzzDecodeFrame(f *testing.F) {
 func BenchmarkDecodeFrame(b *testing.B) {
 	frame := ether(0x0800, ip4(6, client4, server4, tcpSegment(0x18, "line 1\n")))
 	b.ReportAllocs()
+	var d frameDecoder
 	for b.Loop() {
-		decodeFrame(frame, len(frame))
+		d.decode(frame, len(frame))
 	}
 }

@@ -2,7 +2,6 @@ package observe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -12,14 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/topology"
 )
-
-// stateNames are the TCP states in the kernel's spelling and numbers
-// (include/net/tcp_states.h).
-var stateNames = [...]string{
-	1: "ESTABLISHED", 2: "SYN_SENT", 3: "SYN_RECV", 4: "FIN_WAIT1", 5: "FIN_WAIT2", 6: "TIME_WAIT",
-	7: "CLOSE", 8: "CLOSE_WAIT", 9: "LAST_ACK", 10: "LISTEN", 11: "CLOSING", 12: "SYN_RECV",
-}
 
 // timerNames are the values of idiag_timer (inet_sk_diag_fill). The kernel
 // calls the tail loss probe and RACK's reordering timer retransmissions too,
@@ -68,15 +61,11 @@ func dumpSockets(nl *netlink.Handle) ([]diagSocket, error) {
 	return socks, nil
 }
 
-// dumpFamily repeats a dump that the kernel says was changed under it.
 func dumpFamily(nl *netlink.Handle, family uint8) (dump []*netlink.InetDiagTCPInfoResp, err error) {
-	const tries = 5
-	for range tries {
+	err = topology.RetryDump(func() (err error) {
 		dump, err = nl.SocketDiagTCPInfo(family)
-		if !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-	}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("dump TCP sockets by sock_diag: %w", err)
 	}
@@ -88,7 +77,7 @@ func socketRow(d *netlink.InetDiagTCPInfoResp) diagSocket {
 	row := record.SocketRow{
 		Local:       endpoint(m.ID.Source, m.ID.SourcePort),
 		Remote:      endpoint(m.ID.Destination, m.ID.DestinationPort),
-		State:       name(stateNames[:], m.State),
+		State:       tcpStateName(uint32(m.State)),
 		RecvQueue:   int(m.RQueue),
 		SendQueue:   int(m.WQueue),
 		Timer:       name(timerNames[:], m.Timer),

@@ -14,10 +14,10 @@ import (
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
-// The ring of a wire tap. With 8 blocks of 256 KiB there is room for
-// 6 000 packets or more while the reader is not scheduled.
+// The ring of a wire tap. With 16 blocks of 256 KiB there is room for
+// 12 000 packets or more while the reader is not scheduled.
 const (
-	ringBlocks    = 8
+	ringBlocks    = 16
 	ringBlockSize = 256 << 10
 	// ringRetire is after how many milliseconds the kernel hands over a block
 	// that is not full (tp_retire_blk_tov). It looks that often and hands
@@ -28,6 +28,9 @@ const (
 	// payload. A frame of a bulk transfer, up to 64 KiB before segmentation,
 	// would fill a block with four.
 	snapLen = 256
+	// snapTCP is how much of TCP over IPv4 without options, which is most:
+	// the headers. What the ring costs is the memory that is filled.
+	snapTCP = etherLen + ipv4Len + 60
 )
 
 // A WireTap records the packets that pass a host's interface.
@@ -41,8 +44,9 @@ type WireTap struct {
 	ring []byte // the kernel's blocks, mapped
 
 	// The reader's own.
-	block int    // that is read next
-	count uint64 // of blocks that were read
+	frames frameDecoder
+	block  int    // that is read next
+	count  uint64 // of blocks that were read
 
 	done    chan struct{} // closed when the reader ended
 	readErr error         // why, before its time; set before done is closed
@@ -122,7 +126,18 @@ func interfaceIndex(fd int, name string) (int, error) {
 }
 
 func (w *WireTap) makeRing() error {
-	filter := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: snapLen}}
+	const half, octet = unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, unix.BPF_LD | unix.BPF_B | unix.BPF_ABS
+	const unless = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+	filter := []unix.SockFilter{
+		{Code: half, K: 12},
+		{Code: unless, K: unix.ETH_P_IP, Jf: 5},
+		{Code: octet, K: etherLen}, // version and header length
+		{Code: unless, K: 0x45, Jf: 3},
+		{Code: octet, K: etherLen + 9},
+		{Code: unless, K: unix.IPPROTO_TCP, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: snapTCP},
+		{Code: unix.BPF_RET | unix.BPF_K, K: snapLen},
+	}
 	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	if err := unix.SetsockoptSockFprog(w.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
 		return fmt.Errorf("limit packet capture to %d bytes: %w", snapLen, err)
@@ -344,8 +359,6 @@ func (w *WireTap) packet(p *unix.Tpacket3Hdr, pkttype uint8, frame []byte) {
 	default:
 		return
 	}
-	var packet record.Packet
-	packet, e.Text = decodeFrame(frame, int(p.Len))
-	e.Packet = &packet
+	e.Packet, e.Text = w.frames.decode(frame, int(p.Len))
 	w.sink(e)
 }

@@ -3,7 +3,10 @@
 // else of this module; observers fill it, reports read it.
 package record
 
-import "sort"
+import (
+	"fmt"
+	"sort"
+)
 
 // Source names the observer an event comes from.
 type Source string
@@ -25,11 +28,12 @@ const (
 	// Wire.
 	KindOut = "out" // the host sent the packet
 	KindIn  = "in"  // the host received it
+	// The host's interface came up or went: Link.
+	KindCarrier = "carrier"
 
 	// Socket.
 	KindState    = "state"    // a socket changed state: State
 	KindSnapshot = "snapshot" // the host's TCP sockets at one instant: Sockets
-	KindCarrier  = "carrier"  // the host's interface changed its operational state: Text
 
 	// TCP.
 	KindRetransmit = "retransmit" // the retransmission timer sent a segment again
@@ -57,7 +61,7 @@ const (
 )
 
 // An Event is one thing that happened, at one instant, on one host.
-// Exactly one of the pointers is set, chosen by Source; Text is free text for
+// At most one of the payloads is set, by Source and Kind; Text is free text for
 // a reader and never parsed.
 type Event struct {
 	// Time is nanoseconds since the run began, on CLOCK_MONOTONIC whatever
@@ -74,6 +78,8 @@ type Event struct {
 	// Boot counts the host's boots, from 1: events of a rebooted host carry 2.
 	Boot int    `json:"boot,omitempty"`
 	Text string `json:"text,omitempty"`
+	// Link is LinkUp, LinkDown or LinkGone, of a KindCarrier.
+	Link string `json:"link,omitempty"`
 
 	Packet  *Packet     `json:"packet,omitempty"`
 	State   *State      `json:"state,omitempty"`
@@ -81,6 +87,35 @@ type Event struct {
 	Syscall *Call       `json:"syscall,omitempty"`
 	Process *ProcEvent  `json:"process,omitempty"`
 	Sockets []SocketRow `json:"sockets,omitempty"`
+}
+
+// What can be said of a link (RFC 2863, ifOperStatus).
+const (
+	LinkUp   = "up"
+	LinkDown = "down"
+	LinkGone = "gone" // the interface was removed
+)
+
+// check tells whether the event has the payload that its source and kind ask
+// for: who reads it relies on that.
+func (e *Event) check() error {
+	ok := true
+	switch {
+	case e.Source == Wire:
+		ok = e.Packet != nil || e.Kind == KindCarrier
+	case e.Source == Socket:
+		ok = e.State != nil || e.Kind == KindSnapshot
+	case e.Source == TCP:
+		ok = e.TCP != nil
+	case e.Source == Syscall:
+		ok = e.Syscall != nil
+	case e.Source == Process:
+		ok = e.Process != nil
+	}
+	if !ok {
+		return fmt.Errorf("of source %q and kind %q says nothing", e.Source, e.Kind)
+	}
+	return nil
 }
 
 // TCP header flags, as in the header's 14th octet (RFC 9293 section 3.1).

@@ -59,6 +59,9 @@ type Record struct {
 	Expectations []Expectation `json:"expectations"`
 	Programs     []Program     `json:"programs"`
 	Missing      []Missing     `json:"missing"`
+	// Neighbours are what the client, and a router in between, know of the
+	// server's hardware address at the end.
+	Neighbours []Neighbour `json:"neighbours"`
 	// Why explains what was seen, and what to do about it.
 	Why []string `json:"why"`
 	// Next names scenarios to run after this one.
@@ -80,12 +83,37 @@ type Host struct {
 	MAC     string `json:"mac"`
 }
 
+// A Neighbour is an entry of a table that resolves addresses (ARP).
+type Neighbour struct {
+	Node    string `json:"node"` // client, router
+	Address string `json:"address"`
+	MAC     string `json:"mac"`   // empty if it is not known
+	State   string `json:"state"` // the kernel's name: REACHABLE, STALE, FAILED, ...
+}
+
+// Valid tells whether the entry gives a hardware address to send to
+// (NUD_VALID).
+func (n Neighbour) Valid() bool {
+	switch n.State {
+	case "PERMANENT", "NOARP", "REACHABLE", "PROBE", "STALE", "DELAY":
+		return true
+	}
+	return false
+}
+
 // FaultInfo is the fault that the run was about. Kind is empty if the run
 // never came to it.
 type FaultInfo struct {
 	Kind string `json:"kind"`
 	Host string `json:"host"`
 	Time int64  `json:"t_ns"` // when it was in force
+	// Back is when the host was reachable again, 0 if it never was.
+	Back int64 `json:"back_ns,omitempty"`
+	// PID is the process that held the server's end of the connection just
+	// before, 0 where it was not looked for; Unread are the octets that lay
+	// in its receive queue.
+	PID    int `json:"pid,omitempty"`
+	Unread int `json:"unread,omitempty"`
 }
 
 // Detection is the system call that told the program: the first on the
@@ -121,6 +149,9 @@ type Prediction struct {
 	Why     string `json:"why,omitempty"`
 	// Sends is the schedule of retransmissions.
 	Sends []PredictedSend `json:"sends,omitempty"`
+	// SilentSends is how often the connection would send again if nothing
+	// answered at all: what the answers of a router are compared with.
+	SilentSends int `json:"silent_sends,omitempty"`
 	// Held tells whether the measurement fell into the window; absent
 	// where there was nothing to compare.
 	Held *bool `json:"held,omitempty"`
@@ -214,6 +245,11 @@ func Read(in io.Reader) (*Record, error) {
 	}
 	if r.Schema != Schema {
 		return nil, fmt.Errorf("read record: schema %q, not %q", r.Schema, Schema)
+	}
+	for i := range r.Events {
+		if err := r.Events[i].check(); err != nil {
+			return nil, fmt.Errorf("read record: event %d: %w", i, err)
+		}
 	}
 	return &r, nil
 }

@@ -42,6 +42,8 @@ func example() *record.Record {
 	}
 	arp := event(record.Wire, record.KindIn)
 	arp.Packet = &record.Packet{Proto: "arp", Src: "10.0.0.1", Dst: "10.0.0.2", ARP: record.ARPReply, ICMPType: 3, ICMPCode: 1}
+	carrier := event(record.Wire, record.KindCarrier)
+	carrier.Link = record.LinkDown
 	state := event(record.Socket, record.KindState)
 	state.State = &record.State{Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", From: "SYN_SENT", To: "ESTABLISHED", Sock: 1}
 	table := event(record.Socket, record.KindSnapshot)
@@ -68,21 +70,25 @@ func example() *record.Record {
 		Timers:  "quick",
 		Sysctls: map[string]map[string]string{"client": {"net.ipv4.tcp_retries2": "5"}, "server": {}, "router": {}},
 		Changed: []string{"c"},
-		Fault:   record.FaultInfo{Kind: "crash", Host: "server", Time: 3},
+		Fault:   record.FaultInfo{Kind: "crash", Host: "server", Time: 3, Back: 4, PID: 14, Unread: 6},
 		Detection: record.Detection{
 			Host: "client", PID: 9, Syscall: "read", Error: "ETIMEDOUT", Time: 9, AfterFault: 6, AfterWrite: 5,
 		},
 		Prediction: record.Prediction{
 			Error: "ETIMEDOUT", Errors: []string{"ETIMEDOUT", "EHOSTUNREACH"}, Min: 1, Max: 2, From: "write", Tolerance: 1,
-			Decider: "d", Why: "w", Sends: []record.PredictedSend{{Kind: "tlp", Min: 1, Max: 2}}, Held: &held,
+			Decider: "d", Why: "w", Sends: []record.PredictedSend{{Kind: "tlp", Min: 1, Max: 2}}, SilentSends: 6, Held: &held,
 		},
 		Signature:    record.Signature{OK: true, Checks: []record.Check{{Name: "n", OK: true, Unknown: true, Seen: "s"}}},
 		Expectations: []record.Expectation{{What: "w", OK: true, Unknown: true, Actual: "a", Within: 1, Time: 1}},
 		Programs:     []record.Program{{Host: "client", Name: "client", Argv: []string{"echo-client"}, PID: 9, Exit: -1, Signal: "SIGKILL", Running: true}},
 		Missing:      []record.Missing{{Observer: "ebpf", Why: "w", Cost: "c"}},
-		Why:          []string{"w"}, Next: []string{"n"},
+		Neighbours: []record.Neighbour{
+			{Node: "client", Address: "10.0.0.2", MAC: "02:00:00:00:00:02", State: "REACHABLE"},
+			{Node: "router", Address: "10.0.1.2", State: "FAILED"},
+		},
+		Why: []string{"w"}, Next: []string{"n"},
 		Events: []record.Event{
-			packet, arp, event(record.Wire, record.KindCarrier), state, table, empty, tcp, call, process,
+			packet, arp, carrier, state, table, empty, tcp, call, process,
 			event(record.Fault, "crash"), event(record.Step, "type"), event(record.Output, record.KindStdout),
 		},
 	}
@@ -115,7 +121,8 @@ func TestSchemaTakesRecordOfNothing(t *testing.T) {
 	r.Fault, r.Detection, r.Signature = record.FaultInfo{}, record.Detection{AfterFault: -1, AfterWrite: -1}, record.Signature{Checks: []record.Check{}}
 	r.Prediction = record.Prediction{Error: "EOF", From: "write"}
 	r.Reasons, r.Changed, r.Why, r.Next = []string{}, []string{}, []string{}, []string{}
-	r.Expectations, r.Programs, r.Missing, r.Events = []record.Expectation{}, []record.Program{}, []record.Missing{}, []record.Event{}
+	r.Expectations, r.Programs, r.Missing = []record.Expectation{}, []record.Program{}, []record.Missing{}
+	r.Neighbours, r.Events = []record.Neighbour{}, []record.Event{}
 	if err := resolveSchema(t).Validate(generic(t, r)); err != nil {
 		t.Error(err)
 	}
@@ -162,6 +169,10 @@ func TestSchemaRefusesMutants(t *testing.T) {
 		"call without its call":         func(m map[string]any) { delete(ofSource(m, record.Syscall), "syscall") },
 		"fault without words":           func(m map[string]any) { delete(ofSource(m, record.Fault), "text") },
 		"packet of a process":           func(m map[string]any) { ofSource(m, record.Process)["packet"] = first(m, "events")["packet"] },
+		"unknown state of a link":       func(m map[string]any) { m["events"].([]any)[2].(map[string]any)["link"] = "sideways" },
+		"carrier without its state":     func(m map[string]any) { delete(m["events"].([]any)[2].(map[string]any), "link") },
+		"link's state of a packet":      func(m map[string]any) { first(m, "events")["link"] = "up" },
+		"unknown state of a neighbour":  func(m map[string]any) { first(m, "neighbours")["state"] = "FRIENDLY" },
 		"unknown fate":                  func(m map[string]any) { object(first(m, "events"), "packet")["fate"] = "eaten" },
 		"flags of another byte":         func(m map[string]any) { object(first(m, "events"), "packet")["flags"] = 32.0 },
 		"sequence number above 32 bits": func(m map[string]any) { object(first(m, "events"), "packet")["seq"] = 4294967296.0 },

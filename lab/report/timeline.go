@@ -92,11 +92,11 @@ func place(r *record.Record, e *record.Event) *row {
 	w := &row{}
 	switch e.Source {
 	case record.Wire:
-		if e.Packet == nil && e.Time < r.Fault.Time && e.Text == "up" {
+		if e.Packet == nil && e.Time < r.Fault.Time && e.Link == record.LinkUp {
 			return nil // as it should be
 		}
 		if e.Packet == nil { // the carrier
-			w.side(e.Host, "link "+e.Text)
+			w.side(e.Host, "link "+e.Link)
 			return w
 		}
 		if e.Kind == record.KindIn && !heardOnly(r, e) {

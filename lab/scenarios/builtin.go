@@ -166,6 +166,7 @@ func crashLAN() *Scenario {
 	s.Dies = "the server's host, in silence, and ARP for it"
 	s.Sees = "EHOSTUNREACH when TCP gives up"
 	s.AnswerARP = false
+	s.Paths = []string{"switch"}
 	s.Quick["client"] = map[string]string{
 		"net.ipv4.tcp_retries2":                      "5",
 		"net.ipv4.neigh.eth0.base_reachable_time_ms": "1000",
@@ -195,6 +196,7 @@ func unreachable(kind string) *Scenario {
 	s := crash()
 	s.Name = kind
 	s.Path = "router"
+	s.Paths = []string{"router"}
 	s.AnswerARP = false
 	what, errno, code := "host", "EHOSTUNREACH", "1"
 	if kind == UnreachableNet {

@@ -16,6 +16,8 @@ type Scenario struct {
 	Sees  string // what the client sees of it
 
 	Path string // the default; see topology.Path
+	// Paths are those on which the scenario is what it says, nil for all.
+	Paths []string
 	// AnswerARP: something goes on resolving the dead host's address.
 	AnswerARP bool
 	// Quick are the sysctls, by node, that shorten what takes minutes with

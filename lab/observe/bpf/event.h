@@ -15,7 +15,7 @@ enum event_type {
 	EVENT_RST_RECEIVED,
 	EVENT_RST_SENT,
 	EVENT_DROP,     /* ... to here */
-	EVENT_ENTER,    /* struct call_event */
+	EVENT_ENTER,    /* struct call_event, of a call in progress: in the map only */
 	EVENT_CALL,     /* struct call_event */
 	EVENT_FORK,     /* struct proc_event from here ... */
 	EVENT_EXIT,
@@ -86,7 +86,8 @@ struct sock_event {
 	__u8 ca;      /* icsk_ca_state */
 };
 
-#define DATA_MAX 64
+#define DATA_MAX 64  /* of what is passed in memory, such as poll's descriptors */
+#define BYTES_MAX 32 /* of what is read and written */
 
 struct call_event {
 	struct head head;
@@ -94,14 +95,17 @@ struct call_event {
 	struct ends ends;
 	__u64 start;    /* time of entry */
 	__s64 ret;
-	__u64 arg[3];   /* by call, see enter() */
-	__u64 buf;      /* user address of data */
 	__u32 call;     /* enum call */
 	__s32 fd;
-	__u32 want;     /* how much of buf there may be */
 	__u32 len;      /* how much of data is filled */
+	__u32 want;     /* how much there may be at thread.buf */
 	__u8 data[DATA_MAX];
+	__u64 arg[3];   /* by call, see sys_enter() */
 };
+
+/* A call that only reads or writes ends with its data: such are most, and
+ * what they cost is the memory that they fill. */
+#define CALL_IS_SHORT(call) ((call) <= CALL_RECVMSG)
 
 struct proc_event {
 	struct head head;

@@ -30,15 +30,24 @@ struct hosts {
 struct hosts nets SEC(".maps");
 struct hosts pids SEC(".maps");
 
-// The threads of watched hosts that made a system call, by the machine's
-// thread id, each with its last call. An entry lives as long as the thread:
-// who a thread is does not change, and is expensive to find out. head.type is
-// EVENT_ENTER while the call is in progress.
+// A thread of a watched host, with its last system call.
+struct thread {
+	struct call_event call; // head.type is EVENT_ENTER while it is in progress
+	__u64 buf;              // user address of the call's data
+	// What set_socket found last, so that it need not look as closely again.
+	struct file *file;
+	struct socket *socket;
+	struct sock *sock;
+};
+
+// The threads that made a system call, by the machine's thread id. An entry
+// lives as long as the thread: who a thread is does not change, and is
+// expensive to find out.
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 8192);
 	__type(key, __u32);
-	__type(value, struct call_event);
+	__type(value, struct thread);
 } calls SEC(".maps");
 
 static __always_inline void lost(void)

@@ -36,6 +36,8 @@
 	X(288, CALL_ACCEPT4)   \
 	X(441, CALL_EPOLL_PWAIT2)
 
+/* The number of the call, when it returns. */
+#define NUMBER(r) ((r)->orig_ax)
 #define ARG0(r) ((r)->di)
 #define ARG1(r) ((r)->si)
 #define ARG2(r) ((r)->dx)
@@ -71,6 +73,7 @@
 	X(260, CALL_WAIT4)     \
 	X(441, CALL_EPOLL_PWAIT2)
 
+#define NUMBER(r) ((__u64)(__u32)(r)->syscallno)
 #define ARG0(r) ((r)->regs[0])
 #define ARG1(r) ((r)->regs[1])
 #define ARG2(r) ((r)->regs[2])

@@ -207,6 +207,10 @@ int sched_process_exec(__u64 *ctx)
 
 	if (!identify(task, &who))
 		return 0;
+	// A thread that is not the first one takes over the first one's id.
+	__u32 old = ctx[1];
+	if (old != (__u32)bpf_get_current_pid_tgid())
+		bpf_map_delete_elem(&calls, &old);
 	struct exec_event *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
 	if (!e) {
 		lost();
@@ -233,10 +237,11 @@ int sched_process_exit(__u64 *ctx)
 	struct proc_event e = {};
 	struct who who;
 
+	// First, for a thread of a host that is watched no more has an entry too.
+	__u32 key = (__u32)bpf_get_current_pid_tgid();
+	bpf_map_delete_elem(&calls, &key);
 	if (!identify(task, &who))
 		return 0;
-	__u32 key = BPF_CORE_READ(task, pid);
-	bpf_map_delete_elem(&calls, &key);
 	// The process ends with its last thread. Before Linux 6.16 the kernel
 	// does not say which that is, and two threads that end together may
 	// both look like it: the reader drops the second.

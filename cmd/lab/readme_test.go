@@ -1,0 +1,84 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/seed-6fefc909/tcplab/internal/testenv"
+)
+
+// readmeCommands are the lines of the README that a reader is to type: those
+// that begin with a prompt, without their comments.
+func readmeCommands(t *testing.T) []string {
+	t.Helper()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var commands []string
+	inside := false
+	for line := range strings.Lines(string(readme)) {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "```console":
+			inside = true
+		case line == "```":
+			inside = false
+		case inside && strings.HasPrefix(line, "$ "):
+			command, _, _ := strings.Cut(strings.TrimPrefix(line, "$ "), " #")
+			commands = append(commands, strings.TrimSpace(command))
+		}
+	}
+	return commands
+}
+
+// readmeStatus are the commands that do not end with 0, as the README says.
+var readmeStatus = map[string]int{
+	"sudo lab run crash --path direct": 1,
+}
+
+// TestREADME runs every command of the README. They run beside each other, but
+// for those that use what an earlier one wrote, which come after it.
+func TestREADME(t *testing.T) {
+	commands := readmeCommands(t)
+	if len(commands) < 10 || commands[0] != "sudo scripts/run crash" || !slices.Contains(commands, "sudo scripts/test") {
+		t.Fatalf("the README has the commands %q", commands)
+	}
+	testenv.NeedRoot(t)
+	work, bin := openDir(t), openDir(t)
+	env := append(os.Environ(), "LAB_BIN_DIR="+bin, "PATH="+bin+":"+os.Getenv("PATH"))
+	try := func(t *testing.T, dir, command string) {
+		c := exec.CommandContext(t.Context(), "/bin/sh", "-c", strings.TrimPrefix(command, "sudo "))
+		c.Dir, c.Env = dir, env
+		out, err := c.CombinedOutput()
+		if got, want := c.ProcessState.ExitCode(), readmeStatus[command]; got != want {
+			t.Errorf("status %d (%v), want %d; output:\n%s", got, err, want, out)
+		}
+	}
+	// What the first makes, the others use.
+	t.Run(commands[0], func(t *testing.T) { try(t, "../..", commands[0]) })
+	written := make(chan struct{})
+	for _, command := range commands[1:] {
+		writes, reads := strings.Contains(command, "--out results"), strings.Contains(command, "results/")
+		t.Run(command, func(t *testing.T) {
+			if command == "sudo scripts/test" {
+				// It is what runs this test.
+				if info, err := os.Stat("../../scripts/test"); err != nil || info.Mode()&0o111 == 0 {
+					t.Errorf("scripts/test cannot be executed: %v", err)
+				}
+				return
+			}
+			t.Parallel()
+			if reads && !writes {
+				<-written
+			}
+			if writes {
+				defer close(written)
+			}
+			try(t, work, command)
+		})
+	}
+}

@@ -1,0 +1,232 @@
+package topology
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// initProcess is lab's side of a host's init: the process, and the
+// conversation with it.
+type initProcess struct {
+	host  string
+	pid   int // as lab's own PID namespace numbers it
+	pidfd int
+	conn  *os.File
+
+	mu       sync.Mutex
+	lastID   int
+	waiting  map[int]*initRequest // by request; the last answer removes it
+	running  map[int]*Process     // by id in the host
+	heard    chan struct{}        // closed when the init's last message was delivered
+	finished chan struct{}        // closed when the init was reaped, and heard
+}
+
+// An initRequest waits for its answers.
+type initRequest struct {
+	answers chan initMessage // closed after the last one, and when the init is gone
+	process *Process         // start: what becomes of it is told to this one
+}
+
+// maxAnswers is how many answers a request can get: a shutdown's two stages,
+// each with an error, and its end.
+const maxAnswers = 5
+
+// answerTimeout is how long the init may take to answer what it can do at
+// once; it is generous, for a loaded machine.
+const answerTimeout = 10 * time.Second
+
+var (
+	errInitGone   = errors.New("the host's init is gone")
+	errInitSilent = errors.New("the host's init does not answer")
+)
+
+// startInit re-executes this program as the process 1 of new namespaces.
+func startInit(host string) (*initProcess, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("make control socket: %w", err)
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "control"), os.NewFile(uintptr(pair[1]), "init")
+	defer theirs.Close() // again: closed it must be before the init is listened to
+	for _, fd := range pair {
+		// One message must fit, and the kernel counts its own overhead.
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 2*maxMessage); err != nil {
+			ours.Close()
+			return nil, fmt.Errorf("size control socket: %w", err)
+		}
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	defer null.Close()
+	pidfd := -1
+	// Should lab die, the init reads end of file from its control socket,
+	// powers the host off and ends. Not Pdeathsig: an init that is killed
+	// cannot destroy its host's sockets.
+	pid, err := syscall.ForkExec(Self, []string{initName, host}, &syscall.ProcAttr{
+		Dir:   "/",
+		Env:   []string{"GOMAXPROCS=2"},
+		Files: []uintptr{null.Fd(), null.Fd(), os.Stderr.Fd(), theirs.Fd()},
+		Sys: &syscall.SysProcAttr{
+			Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
+			Setsid:     true, // a terminal's signals are lab's
+			PidFD:      &pidfd,
+		},
+	})
+	theirs.Close() // so that the init's end is the only one, and its death is heard
+	if err != nil {
+		ours.Close()
+		return nil, missingFeature("network and PID namespaces", fmt.Errorf("clone namespaces and execute init: %w", err), unix.EINVAL)
+	}
+	p := &initProcess{
+		host: host, pid: pid, pidfd: pidfd, conn: ours,
+		waiting: map[int]*initRequest{}, running: map[int]*Process{},
+		heard: make(chan struct{}), finished: make(chan struct{}),
+	}
+	ready := &initRequest{answers: make(chan initMessage, 1)}
+	p.waiting[0] = ready
+	go p.listen()
+	go p.wait()
+	if _, err := p.answer(ready.answers, answerTimeout); err != nil {
+		return nil, errors.Join(fmt.Errorf("start init: %w", err), p.kill())
+	}
+	return p, nil
+}
+
+// listen delivers the init's messages until its end of the socket is closed.
+// An init that cannot be understood is of no use: it is killed.
+func (p *initProcess) listen() {
+	defer close(p.heard)
+	buf := make([]byte, maxMessage)
+	for {
+		m, _, err := receiveMessage(int(p.conn.Fd()), buf)
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0)
+			return
+		}
+		p.deliver(m)
+	}
+}
+
+func (p *initProcess) deliver(m initMessage) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m.Op == opExited {
+		if q := p.running[m.PID]; q != nil {
+			delete(p.running, m.PID)
+			q.end(m.Status, false)
+		}
+		return
+	}
+	r := p.waiting[m.ID]
+	if r == nil {
+		return
+	}
+	if r.process != nil && m.Op == opStarted && m.Error == "" {
+		// Here, not where the answer is awaited: the process' end may be
+		// the next message.
+		r.process.PID = m.PID
+		p.running[m.PID] = r.process
+	}
+	select {
+	case r.answers <- m:
+	default: // more than maxAnswers: nobody waits for them
+	}
+	if m.Op != opStage {
+		delete(p.waiting, m.ID)
+		close(r.answers)
+	}
+}
+
+// wait reaps the init; when it has gone, every process of its PID namespace
+// has (zap_pid_ns_processes waits for them).
+func (p *initProcess) wait() {
+	for {
+		_, err := unix.Wait4(p.pid, nil, 0, nil)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	<-p.heard // what it said before it died
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, q := range p.running {
+		q.end(0, true)
+	}
+	for _, r := range p.waiting {
+		close(r.answers)
+	}
+	p.running, p.waiting = nil, nil
+	close(p.finished)
+}
+
+// kill ends the init and all of its namespace, and waits until they are gone.
+func (p *initProcess) kill() error {
+	_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0) // ESRCH: already gone
+	select {
+	case <-p.finished:
+	case <-time.After(killTimeout):
+		return fmt.Errorf("process %d, the init of %s, or one of its children survives SIGKILL", p.pid, p.host)
+	}
+	return errors.Join(p.conn.Close(), unix.Close(p.pidfd))
+}
+
+// request sends m; its answers come over the channel. process is that which m
+// starts, nil if none.
+func (p *initProcess) request(m initMessage, process *Process, files ...*os.File) (<-chan initMessage, error) {
+	r := &initRequest{answers: make(chan initMessage, maxAnswers), process: process}
+	p.mu.Lock()
+	if p.waiting == nil {
+		p.mu.Unlock()
+		return nil, errInitGone
+	}
+	p.lastID++
+	m.ID = p.lastID
+	p.waiting[m.ID] = r
+	p.mu.Unlock()
+	if err := sendMessage(int(p.conn.Fd()), m, files...); err != nil {
+		p.mu.Lock()
+		delete(p.waiting, m.ID)
+		p.mu.Unlock()
+		return nil, err
+	}
+	return r.answers, nil
+}
+
+// ask sends m and waits for its one answer; an answer with an error is one.
+func (p *initProcess) ask(m initMessage, timeout time.Duration, process *Process, files ...*os.File) (initMessage, error) {
+	answers, err := p.request(m, process, files...)
+	if err != nil {
+		return initMessage{}, err
+	}
+	return p.answer(answers, timeout)
+}
+
+func (p *initProcess) answer(answers <-chan initMessage, timeout time.Duration) (initMessage, error) {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case m, ok := <-answers:
+		switch {
+		case !ok:
+			return m, errInitGone
+		case m.Error != "":
+			return m, errors.New(m.Error)
+		}
+		return m, nil
+	case <-timer.C:
+		return initMessage{}, errInitSilent
+	}
+}
