@@ -83,8 +83,11 @@ func TestPaths(t *testing.T) {
 		scenario string
 		path     topology.Path
 	}{
-		{"kill", topology.Switch}, {"kill", topology.Router}, {"kill-unread", topology.Router},
-		{"reboot", topology.Router}, {"crash", topology.Router},
+		{"kill", topology.Switch},
+		{"kill", topology.Router},
+		{"kill-unread", topology.Router},
+		{"reboot", topology.Router},
+		{"crash", topology.Router},
 	} {
 		t.Run(c.scenario+","+string(c.path), func(t *testing.T) {
 			t.Parallel()

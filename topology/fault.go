@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -67,7 +68,7 @@ func (n *Network) boot(h *Host, note Note) error {
 	if err := h.bringUp(); err != nil {
 		return err
 	}
-	if err := n.waitUp(); err != nil {
+	if err := errors.Join(n.waitUp(), h.ready()); err != nil {
 		return err
 	}
 	note("link up")

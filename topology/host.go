@@ -75,7 +75,7 @@ func (h *Host) initPID() int {
 }
 
 // start boots the host: namespaces, init, loopback and sysctls. Its interface
-// is not there yet.
+// is not there yet, and its init may not take requests yet (ready).
 func (h *Host) start() error {
 	p, err := startInit(h.Name)
 	if err != nil {
@@ -101,6 +101,15 @@ func (h *Host) start() error {
 		return fmt.Errorf("boot %s: %w", h.Name, err)
 	}
 	return nil
+}
+
+// ready waits until the host's init takes requests.
+func (h *Host) ready() error {
+	p, err := h.running()
+	if err != nil {
+		return err
+	}
+	return p.awaitReady()
 }
 
 // bringUp configures the host's interface, which must be there.

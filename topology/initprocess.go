@@ -19,6 +19,7 @@ type initProcess struct {
 	pid   int // as lab's own PID namespace numbers it
 	pidfd int
 	conn  *os.File
+	ready <-chan initMessage // one message, when the init takes requests
 
 	mu       sync.Mutex
 	lastID   int
@@ -47,7 +48,8 @@ var (
 	errInitSilent = errors.New("the host's init does not answer")
 )
 
-// startInit re-executes this program as the process 1 of new namespaces.
+// startInit re-executes this program as the process 1 of new namespaces. They
+// are there when it returns; the init is not ready yet.
 func startInit(host string) (*initProcess, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -93,13 +95,19 @@ func startInit(host string) (*initProcess, error) {
 		heard: make(chan struct{}), finished: make(chan struct{}),
 	}
 	ready := &initRequest{answers: make(chan initMessage, 1)}
-	p.waiting[0] = ready
+	p.waiting[0], p.ready = ready, ready.answers
 	go p.listen()
 	go p.wait()
-	if _, err := p.answer(ready.answers, answerTimeout); err != nil {
-		return nil, errors.Join(fmt.Errorf("start init: %w", err), p.kill())
-	}
 	return p, nil
+}
+
+// awaitReady waits until the init takes requests. Its namespaces are there
+// before that.
+func (p *initProcess) awaitReady() error {
+	if _, err := p.answer(p.ready, answerTimeout); err != nil {
+		return fmt.Errorf("start init of %s: %w", p.host, err)
+	}
+	return nil
 }
 
 // listen delivers the init's messages until its end of the socket is closed.

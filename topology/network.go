@@ -112,18 +112,18 @@ func Plan(path Path) []*Host {
 }
 
 func (n *Network) build(c Config) error {
-	// The hosts' inits take a few milliseconds each to start: together.
-	booted := make(chan error, 2)
+	// The inits take some milliseconds to start, which all the rest is done
+	// beside.
 	for _, h := range n.hosts() {
-		go func() { booted <- h.start() }()
+		if err := h.start(); err != nil {
+			return err
+		}
 	}
 	var err error
 	if c.Path != Direct {
-		n.middle, err = NewNamespace()
-	}
-	err = errors.Join(err, <-booted, <-booted)
-	if err != nil {
-		return err
+		if n.middle, err = NewNamespace(); err != nil {
+			return err
+		}
 	}
 	switch c.Path {
 	case Direct:
@@ -148,7 +148,11 @@ func (n *Network) build(c Config) error {
 			return err
 		}
 	}
-	return n.waitUp()
+	err = n.waitUp()
+	for _, h := range n.hosts() {
+		err = errors.Join(err, h.ready())
+	}
+	return err
 }
 
 func (n *Network) hosts() []*Host { return []*Host{n.Client, n.Server} }
@@ -351,9 +355,11 @@ func (n *Network) Check() error {
 // frees the namespaces a little later (cleanup_net). It may be called again.
 func (n *Network) Close() error {
 	var errs []error
+	closed := make(chan error, 2)
 	for _, h := range n.hosts() {
-		errs = append(errs, h.close())
+		go func() { closed <- h.close() }()
 	}
+	errs = append(errs, <-closed, <-closed)
 	if n.middle != nil {
 		errs = append(errs, n.middle.Close())
 	}

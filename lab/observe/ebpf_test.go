@@ -335,8 +335,10 @@ func fds(calls []string) *strings.Replacer {
 			fmt.Sscanf(call, "connect(%d ", &c)
 		}
 	}
-	r := []string{fmt.Sprintf("1:%d", port), "1:PORT", fmt.Sprintf("= %d  ", a), "= A  ",
-		"ppoll(", "POLL(", "poll(", "POLL(", fmt.Sprintf(" %d:POLLIN", a), " A:POLLIN"}
+	r := []string{
+		fmt.Sprintf("1:%d", port), "1:PORT", fmt.Sprintf("= %d  ", a), "= A  ",
+		"ppoll(", "POLL(", "poll(", "POLL(", fmt.Sprintf(" %d:POLLIN", a), " A:POLLIN",
+	}
 	for name, fd := range map[string]int{"L": l, "C": c, "A": a} {
 		r = append(r, fmt.Sprintf("(%d ", fd), "("+name+" ")
 	}
@@ -502,8 +504,9 @@ func tracedEcho(rounds int) error {
 	go func() {
 		a, _, err := unix.Accept(l)
 		buf := make([]byte, 32)
-		for n := 0; err == nil; {
-			if n, err = unix.Read(a, buf); n <= 0 {
+		for err == nil {
+			n, _ := unix.Read(a, buf) // an error reads nothing
+			if n <= 0 {
 				return
 			}
 			_, err = unix.Write(a, buf[:n])
