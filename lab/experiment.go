@@ -63,7 +63,7 @@ func New(s *scenarios.Scenario, o Options) (*Experiment, error) {
 	if err := o.Check(s); err != nil {
 		return nil, err
 	}
-	e := &Experiment{scenario: s, options: o}
+	e := &Experiment{scenario: s, options: o, expectations: []record.Expectation{}}
 	e.sysctls, e.changed = sysctlPlan(s, o)
 	e.prediction = e.predict(record.SocketRow{})
 	e.setStatus(Status{Step: "not started"})

@@ -33,7 +33,10 @@ func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 		if err != nil {
 			return err
 		}
-		e.held = record.FaultInfo{PID: p.PID, Unread: row.RecvQueue}
+		e.held = record.FaultInfo{PID: p.PID}
+		if !e.options.without(ObserveSockets) {
+			e.held.Unread = row.RecvQueue
+		}
 	}
 	switch f.Kind {
 	case scenarios.Kill:

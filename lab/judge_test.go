@@ -112,7 +112,7 @@ func TestUnfaithfulFaultsFail(t *testing.T) {
 					n++
 				}
 			}
-		}, "each retransmission timeout was twice the one before"},
+		}, "each retransmission timeout was about twice the one before"},
 		{"ARP is answered though it must not", "crash-lan", func(r *record.Record) {
 			add(r, 2*time.Second, "client", record.KindIn, record.Packet{Proto: "arp", ARP: record.ARPReply, Src: "10.0.0.2", Dst: "10.0.0.1"})
 		}, "nobody resolved the dead host's address"},
@@ -221,7 +221,7 @@ func TestUnfaithfulFaultsFail(t *testing.T) {
 		}, "told nothing"},
 		{"an expectation was not met", "kill", func(r *record.Record) {
 			r.Expectations[3].OK = false
-		}, "waited"},
+		}, "within"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := load(t, c.scenario)

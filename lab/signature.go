@@ -17,19 +17,19 @@ func (v *view) signature() record.Signature {
 	var checks []record.Check
 	switch v.r.Fault.Kind {
 	case scenarios.Crash:
-		checks = []record.Check{v.nothingLeftServer(), v.carrierKept(), v.allLost(), v.arpAfterCrash(), v.backoff()}
+		checks = []record.Check{v.nothingLeftServer(), v.carrierKept(), v.allLost(), v.arpAfterCrash(), v.backoff(), v.errorSet()}
 	case scenarios.UnreachableHost:
-		checks = []record.Check{v.unreachables("host", 1), v.nothingLeftServer(), v.carrierKept(), v.allLost(), v.soft(), v.moreThanSilence()}
+		checks = []record.Check{v.unreachables("host", 1), v.nothingLeftServer(), v.carrierKept(), v.allLost(), v.soft(), v.moreThanSilence(), v.errorSet()}
 	case scenarios.UnreachableNet:
-		checks = []record.Check{v.unreachables("net", 0), v.nothingLeftServer(), v.carrierKept(), v.allLost(), v.soft(), v.moreThanSilence()}
+		checks = []record.Check{v.unreachables("net", 0), v.nothingLeftServer(), v.carrierKept(), v.allLost(), v.soft(), v.moreThanSilence(), v.errorSet()}
 	case scenarios.Reboot:
-		checks = []record.Check{v.silentUntilBoot(), v.carrierKept(), v.clientSilentUntilBoot(), v.resetFromNewBoot(), v.sameCard()}
+		checks = []record.Check{v.silentUntilBoot(), v.carrierKept(), v.clientSilentUntilBoot(), v.resetFromNewBoot(), v.sameCard(), v.errorSet()}
 	case scenarios.Kill:
 		checks = []record.Check{v.endBeforeFIN(), v.finAcknowledged(), v.resetAnswersData(), v.reaped(), v.carrierKept()}
 	case scenarios.Shutdown:
 		checks = []record.Check{v.signalOrder(), v.endBeforeFIN(), v.finAcknowledged(), v.resetAnswersData(), v.carrierKept()}
 	case scenarios.KillUnread:
-		checks = []record.Check{v.unread(), v.resetInsteadOfFIN(), v.carrierKept()}
+		checks = []record.Check{v.unread(), v.resetInsteadOfFIN(), v.carrierKept(), v.errorSet()}
 	}
 	s := record.Signature{OK: len(checks) > 0, Checks: checks}
 	for _, c := range checks {
@@ -64,7 +64,7 @@ func flagsOf(events []*record.Event) string {
 
 func (v *view) nothingLeftServer() record.Check {
 	sent, got := v.segments("server", record.KindOut), v.segments("client", record.KindIn)
-	seen := "nothing: no FIN, no RST"
+	seen := "none, and so no FIN and no RST"
 	if len(sent)+len(got) > 0 {
 		seen = fmt.Sprintf("%s sent (%s), %d received by the client (%s)",
 			count(len(sent), "segment"), flagsOf(sent), len(got), flagsOf(got))
@@ -109,9 +109,12 @@ func (v *view) arpAfterCrash() record.Check {
 			e.Packet.ARP == record.ARPReply && e.Packet.Src == server
 	})
 	seen := fmt.Sprintf("the client asked %s, and was answered %s", times(len(asked)), times(len(answered)))
+	if len(asked) == 0 {
+		seen = "the client never had to ask"
+	}
 	valid := false
 	for _, n := range v.r.Neighbours {
-		seen += fmt.Sprintf("; the %s's entry is %s in the end", n.Node, n.State)
+		seen += fmt.Sprintf("; the %s's entry for it ended %s", n.Node, n.State)
 		valid = valid || n.Valid()
 	}
 	if v.r.AnswerARP {
@@ -131,7 +134,7 @@ func times(n int) string {
 // silence each timeout is twice the one before. Where ARP fails, the kernel
 // takes some of the doubling back (RFC 6069).
 func (v *view) backoff() record.Check {
-	const name = "each retransmission timeout was twice the one before"
+	const name = "each retransmission timeout was about twice the one before"
 	sends := v.retransmissions()
 	if !v.r.AnswerARP {
 		return v.check("the kernel retransmitted", len(sends) > 0, count(len(sends), "retransmission")+" on the wire", ObserveWire)
@@ -158,7 +161,7 @@ func (v *view) backoff() record.Check {
 			ok = false
 		}
 	}
-	seen := fmt.Sprintf("%s; pauses of %s s", count(len(sends), "retransmission"), strings.Join(pauses, ", "))
+	seen := fmt.Sprintf("%s, the tail loss probe among them; pauses of %s s", count(len(sends), "retransmission"), strings.Join(pauses, ", "))
 	if len(pauses) == 0 {
 		seen = count(len(sends), "retransmission")
 	}
@@ -237,7 +240,7 @@ func (v *view) resetFromNewBoot() record.Check {
 	ok := len(resets) > 0
 	seen := "no RST"
 	if ok {
-		seen = fmt.Sprintf("RST sent by boot %d", resets[0].Boot)
+		seen = fmt.Sprintf("RST sent by boot %d of the host", resets[0].Boot)
 		ok = resets[0].Boot == 2 && resets[0].Packet.Fate == record.FateArrived
 	}
 	return v.check("the RST came from the new namespace", ok, seen, ObserveWire)
@@ -333,7 +336,7 @@ func (v *view) signalOrder() record.Check {
 		})
 	}
 	term, kill := sent("SIGTERM"), sent("SIGKILL")
-	seen := fmt.Sprintf("SIGTERM to %d, SIGKILL to %d", len(term), len(kill))
+	seen := fmt.Sprintf("SIGTERM reached %d that do not ignore it, SIGKILL %d", len(term), len(kill))
 	ok := len(term) > len(kill) && len(kill) > 0
 	if ok {
 		gap := kill[0].Time - term[0].Time
@@ -359,7 +362,7 @@ func (v *view) unread() record.Check {
 			return v.check(name, false, fmt.Sprintf("the process read %d of them", read[0].Syscall.Ret))
 		}
 	}
-	return v.check(name, v.r.Fault.Unread > 0, count(v.r.Fault.Unread, "octet"))
+	return v.check(name, v.r.Fault.Unread > 0, count(v.r.Fault.Unread, "octet"), ObserveSockets)
 }
 
 func (v *view) resetInsteadOfFIN() record.Check {
@@ -367,4 +370,26 @@ func (v *view) resetInsteadOfFIN() record.Check {
 	resets, fins := with(sent, record.FlagRST), with(sent, record.FlagFIN)
 	return v.check("a RST left the server, and no FIN", len(resets) > 0 && len(fins) == 0,
 		fmt.Sprintf("%s, %s", count(len(resets), "RST"), count(len(fins), "FIN")), ObserveWire)
+}
+
+// errorSet looks for the kernel's own event of the error that the client was
+// told. It must have been there: where it was not seen, something was missed.
+func (v *view) errorSet() record.Check {
+	const name = "the client's kernel set the error that the call returned"
+	d := v.detection()
+	if d.Error == "" {
+		return v.check(name, false, "the client was told nothing", ObserveEBPF, ObserveEBPF+":inet_sk_error_report")
+	}
+	set := v.events(func(e *record.Event) bool {
+		return e.Source == record.TCP && e.Kind == record.KindError && e.Host == "client" && v.after(e) &&
+			e.Time <= d.Time && e.TCP.Error == d.Error
+	})
+	if len(set) == 0 && v.lacks(ObserveEBPF, ObserveEBPF+":inet_sk_error_report") == "" {
+		return record.Check{Name: name, Unknown: true, Seen: "its event was missed"}
+	}
+	seen := ""
+	if len(set) > 0 {
+		seen = fmt.Sprintf("%s, %s before the call returned", d.Error, record.Span(d.Time-set[0].Time))
+	}
+	return v.check(name, true, seen, ObserveEBPF, ObserveEBPF+":inet_sk_error_report")
 }

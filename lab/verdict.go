@@ -32,7 +32,7 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 		case x.Unknown:
 			blind[x.Actual] = append(blind[x.Actual], x.What)
 		case !x.OK:
-			wrong = append(wrong, fmt.Sprintf("%s: %s (waited %v)", x.What, x.Actual, time.Duration(x.Within)))
+			wrong = append(wrong, fmt.Sprintf("%s (within %v): %s", x.What, time.Duration(x.Within), x.Actual))
 		}
 	}
 	for _, c := range r.Signature.Checks {

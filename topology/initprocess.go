@@ -57,13 +57,6 @@ func startInit(host string) (*initProcess, error) {
 	}
 	ours, theirs := os.NewFile(uintptr(pair[0]), "control"), os.NewFile(uintptr(pair[1]), "init")
 	defer theirs.Close() // again: closed it must be before the init is listened to
-	for _, fd := range pair {
-		// One message must fit, and the kernel counts its own overhead.
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, 2*maxMessage); err != nil {
-			ours.Close()
-			return nil, fmt.Errorf("size control socket: %w", err)
-		}
-	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		ours.Close()

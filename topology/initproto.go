@@ -19,9 +19,9 @@ import (
 // initFD is where the init finds its end.
 const initFD = 3
 
-// maxMessage bounds a packet; it holds the longest argument list and
-// environment that are accepted.
-const maxMessage = 1 << 18
+// maxMessage bounds a packet, and so a program's arguments and environment. It
+// fits into a socket's send buffer as the kernel makes it (208 KiB).
+const maxMessage = 1 << 17
 
 type initOp string
 

@@ -12,6 +12,9 @@ import (
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
+// recordName is what a run's record is called in the directory of --out.
+const recordName = "record.json"
+
 // prepareOut makes the directory of --out before anything runs, so that a
 // place that cannot be written to is known at once.
 func (b *batch) prepareOut() error {
@@ -44,7 +47,7 @@ func (b *batch) save(r *record.Record) error {
 			return fmt.Errorf("save record: %w", err)
 		}
 	}
-	name := filepath.Join(dir, "record.json")
+	name := filepath.Join(dir, recordName)
 	f, err := os.CreateTemp(dir, ".record-*")
 	if err != nil {
 		return fmt.Errorf("save record: %w", err)

@@ -62,7 +62,7 @@ func TestREADME(t *testing.T) {
 	t.Run(commands[0], func(t *testing.T) { try(t, "../..", commands[0]) })
 	written := make(chan struct{})
 	for _, command := range commands[1:] {
-		writes, reads := strings.Contains(command, "--out results"), strings.Contains(command, "results/")
+		writes, reads := strings.Contains(command, "--out results"), strings.Contains(command, "report results")
 		t.Run(command, func(t *testing.T) {
 			if command == "sudo scripts/test" {
 				// It is what runs this test.

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+
 	"github.com/spf13/cobra"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -9,11 +12,15 @@ import (
 
 func reportCommand(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use:   "report RECORD.json",
+		Use:   "report DIR | RECORD.json",
 		Short: "Show a record again; needs no root",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			r, err := record.ReadFile(args[0])
+			name := args[0]
+			if info, err := os.Stat(name); err == nil && info.IsDir() {
+				name = filepath.Join(name, recordName)
+			}
+			r, err := record.ReadFile(name)
 			if err != nil {
 				return usageError(err, "it must be the record.json of a run")
 			}

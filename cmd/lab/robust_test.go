@@ -251,9 +251,11 @@ func TestKilledLabFreesNamespaces(t *testing.T) {
 	cmd := exec.Command("unshare", "-Urnp", "--fork", "--kill-child", "--mount-proc", "bash", "-c", `
 set -eu
 for kind in net pid mnt ipc uts; do echo 8 >/proc/sys/user/max_${kind}_namespaces; done
-# settle waits until 7 more of each kind can exist at once.
+# settle waits until 7 more of each kind can exist at once. Each try leaves the
+# kernel some to free, which takes it the longer the more it has to do.
 settle() {
-	for try in {1..100}; do
+	for pause in 0 0.2 0.5 1 2 3 4 5; do
+		sleep $pause
 		pids=()
 		for i in {1..7}; do
 			unshare -n -p -m -i -u --propagation unchanged --fork --kill-child sleep 10 2>/dev/null &

@@ -81,6 +81,9 @@ Exit status: 0 as expected, 1 not as expected or inconclusive, 2 usage,
 	root.SetOut(results)
 	root.SetErr(errs)
 	err := root.ExecuteContext(ctx)
+	if errors.Is(results.err, unix.EPIPE) {
+		return status(ctx, err, errs) // the reader had seen enough
+	}
 	if e, known := errors.AsType[*exitError](err); results.err != nil && !(known && e.status == exitInternal) {
 		err = &exitError{exitInternal, fmt.Errorf("write output: %w", results.err), ""}
 	}

@@ -46,9 +46,14 @@ const (
 func runCommand(s streams) *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
-		Use:               "run NAME... | all",
-		Short:             "Run scenarios on this kernel and judge what was seen; needs root",
-		Args:              cobra.MinimumNArgs(1),
+		Use:   "run NAME... | all",
+		Short: "Run scenarios on this kernel and judge what was seen; needs root",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError(errors.New("which scenario?"), "name some, or all; lab list shows them")
+			}
+			return nil
+		},
 		ValidArgsFunction: completeScenario,
 		RunE: func(c *cobra.Command, args []string) error {
 			return runScenarios(c.Context(), s, f, args)
@@ -107,6 +112,9 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 		}
 	} else {
 		for _, name := range names {
+			if name == "all" {
+				return usageError(errors.New("all stands alone"), "")
+			}
 			sc, err := findScenario(name)
 			if err != nil {
 				return err
@@ -194,6 +202,8 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, alone bool) {
 	b.mu.Unlock()
 	b.print(func(w io.Writer) error {
 		switch {
+		case err != nil && r.Fault.Kind == "" && !errors.Is(err, context.Canceled) && !errors.Is(err, lab.ErrTimeout):
+			return nil // nothing was run: the error says why
 		case b.flags.output == outputJSONL:
 			return json.NewEncoder(w).Encode(r)
 		case b.flags.output == outputJSON:

@@ -242,8 +242,10 @@ func (t *Tracer) Close() (dropped uint64, err error) {
 	return t.dropped, t.err
 }
 
-// Dropped is how many events were lost so far because the ring was full. The
-// tracer must be open.
+// Dropped is how many events were lost so far: because the ring was full, or
+// because the kernel left a program out, which it does while the same program
+// is already at work on the processor (recursion_misses). Those may have been
+// about nothing that is watched. The tracer must be open.
 func (t *Tracer) Dropped() (uint64, error) {
 	var lost []uint64 // by CPU
 	if err := t.object.maps["dropped"].Lookup(uint32(0), &lost); err != nil {
@@ -252,6 +254,13 @@ func (t *Tracer) Dropped() (uint64, error) {
 	sum := uint64(0)
 	for _, n := range lost {
 		sum += n
+	}
+	for _, p := range t.object.programs {
+		stats, err := p.Stats()
+		if err != nil {
+			return sum, fmt.Errorf("read count of missed events: %w", err)
+		}
+		sum += stats.RecursionMisses
 	}
 	return sum, nil
 }

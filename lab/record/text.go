@@ -29,7 +29,7 @@ func (c *Call) String() string {
 // Result is what the call returned: a number, or errno's name.
 func (c *Call) Result() string {
 	if strings.HasPrefix(c.Error, "ERESTART") { // the kernel's own, never seen by a program
-		return "interrupted by a signal"
+		return "interrupted in the kernel"
 	}
 	if c.Error != "" {
 		return c.Error
@@ -100,10 +100,10 @@ func (e *Event) tcp() string {
 }
 
 func (e *Event) process() string {
-	who := "process " + strconv.Itoa(e.PID)
 	p := e.Process
-	if e.Comm != "" && e.Kind != KindExec {
-		who += " (" + e.Comm + ")"
+	who := fmt.Sprintf("%s[%d]", e.Comm, e.PID)
+	if e.Comm == "" || e.Kind == KindExec {
+		who = fmt.Sprintf("process %d", e.PID)
 	}
 	switch e.Kind {
 	case KindExec:

@@ -52,9 +52,11 @@ func predicted(p *record.Prediction) string {
 	after := "the client's next write"
 	if p.From == "fault" {
 		after = "the fault"
+	} else if p.Max < int64(time.Millisecond)*100 {
+		after = "its next write"
 	}
 	if p.Max < int64(time.Millisecond)*100 {
-		return fmt.Sprintf("%s at once, with %s", what, after)
+		return fmt.Sprintf("the client's read returns %s at once after %s", what, strings.TrimPrefix(after, "the client's "))
 	}
 	s := fmt.Sprintf("%s %s after %s", what, window(p), after)
 	if p.Decider != "" {
@@ -82,7 +84,11 @@ func Text(w io.Writer, r *record.Record) error {
 
 // verdict writes what it all comes to, and why.
 func verdict(p *printer, r *record.Record) {
-	p.wrapped("verdict   ", strings.ReplaceAll(string(r.Outcome), "-", " ")+": "+answer(r))
+	sum := answer(r)
+	if r.Outcome == record.NotAsExpected && !r.Signature.OK {
+		sum = "the fault was not what it is called, so this is no result: " + sum
+	}
+	p.wrapped("verdict   ", strings.ReplaceAll(string(r.Outcome), "-", " ")+": "+sum)
 	for _, reason := range r.Reasons {
 		p.wrapped("          - ", clean(reason))
 	}
@@ -117,7 +123,14 @@ func verdict(p *printer, r *record.Record) {
 	for _, m := range r.Missing {
 		p.wrapped("missing   ", m.Observer+": "+clean(m.Why)+"; "+m.Cost)
 	}
-	for i, why := range r.Why {
+	if r.Prediction.Why != "" && r.Fault.Kind != "" {
+		p.wrapped("rule      ", r.Prediction.Why)
+	}
+	why := r.Why
+	if r.Outcome != record.AsExpected {
+		why = nil // it explains what did not happen
+	}
+	for i, why := range why {
 		label := ""
 		if i == 0 {
 			label = "why"

@@ -36,7 +36,7 @@ func timeline(p *printer, r *record.Record) {
 			continue
 		}
 		if e.State != nil && replaced(events, i) {
-			row.side(e.Host, e.String()+" (a mini-socket goes on)")
+			row.side(e.Host, e.String()+" (kept as a mini-socket)")
 		}
 		// A retransmission is told by the kernel just after the packet
 		// left: one row for both.

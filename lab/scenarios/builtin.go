@@ -92,6 +92,7 @@ func kill() *Scenario {
 		Sources: []string{"UNP 5.12 and 5.13", "RFC 9293 section 3.6 (half-closed connections)"},
 		Why: []string{
 			"The FIN arrived at once, but this client was waiting for its user and did not look. Its next write succeeded: it was copied into the send buffer, and a peer that sent a FIN may still read.",
+			"The last write also drew a SIGPIPE, which this client, as a Go program, survives; a C program that does nothing about it is ended by it.",
 			"Sooner: wait for the connection and the input together (poll, select).",
 		},
 		Next: []string{"kill-unread", "shutdown", "crash"},
@@ -221,7 +222,7 @@ func unreachable(kind string) *Scenario {
 	}
 	s.Sources = []string{"UNP 5.14", "RFC 792", "RFC 1122 section 4.2.3.9", "RFC 6069", "net/ipv4/tcp_ipv4.c, tcp_v4_err"}
 	s.Why = []string{
-		"The router's answer was there within a millisecond of the write, but it is only a hint to TCP: it replaced the error, not the time.",
+		"The router's answer was there within a millisecond of the write, but it is only a hint to TCP: it replaced the error, not the time. After five answers the router sent one a second, so some segments got none.",
 		"Sooner: IP_RECVERR hands the hint to the program at once.",
 	}
 	s.Next = []string{"crash", "crash-lan"}
