@@ -162,7 +162,7 @@ func (e *Experiment) finish(failure error) *record.Record {
 	if e.net != nil {
 		r.Neighbours = e.neighbours()
 	}
-	r.Missing = e.watch.missing
+	r.Missing, r.Missed = e.watch.missing, e.watch.missed
 	r.Fault, r.Prediction, r.Expectations = e.fault, e.prediction, e.expectations
 	for _, p := range e.programs {
 		r.Programs = append(r.Programs, p.describe())

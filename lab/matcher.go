@@ -228,7 +228,7 @@ func (e *Experiment) blind(p scenarios.Pattern) string {
 // what a client is told it says, or ends of. Without, the steps would run
 // ahead of the programs.
 func (e *Experiment) substitute(ctx context.Context, s scenarios.Expect) error {
-	wait := scenarios.DefaultWithin / 50
+	wait := scenarios.DefaultWithin / 150
 	if s.Event.Detection {
 		wait = margin(time.Duration(e.prediction.Max + e.prediction.Tolerance))
 	}

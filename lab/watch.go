@@ -17,7 +17,7 @@ import (
 const pollEvery = 10 * time.Millisecond
 
 // flushTimeout bounds the wait for an observer's last events.
-const flushTimeout = 2 * time.Second
+const flushTimeout = 15 * time.Second
 
 // A watch is the set of observers of a run.
 type watch struct {
@@ -29,6 +29,7 @@ type watch struct {
 	hosts   map[string]*hostWatch // by host name: that of the current boot
 	missing []record.Missing
 	dropped uint64
+	missed  uint64
 }
 
 // A hostWatch is what observes one boot of a host.
@@ -175,13 +176,17 @@ func (w *watch) askCarrier(name string) {
 // flush waits for every event up to now and returns how many were lost since
 // the beginning.
 func (w *watch) flush() uint64 {
-	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
-	defer cancel()
 	if w.tracer != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		defer cancel()
 		if err := w.tracer.Flush(ctx); err != nil {
 			w.miss(ObserveEBPF, err.Error(), "the last events are missing")
 		}
 		w.count(ObserveEBPF, w.tracer.Dropped)
+		var err error
+		if w.missed, err = w.tracer.Missed(); err != nil {
+			w.miss(ObserveEBPF, err.Error(), "how many events were missed is not known")
+		}
 		calls, err := w.tracer.InFlight()
 		if err != nil {
 			w.miss(ObserveEBPF, err.Error(), "which calls never returned is not known")
@@ -195,6 +200,8 @@ func (w *watch) flush() uint64 {
 			continue
 		}
 		w.askCarrier(name)
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		defer cancel()
 		if err := hw.tap.Flush(ctx); err != nil {
 			w.miss(ObserveWire, err.Error(), "the last packets are missing")
 		}

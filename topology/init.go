@@ -156,7 +156,7 @@ func (h *hostInit) shutdown(m initMessage) {
 
 // killTimeout is how long a killed process may need to end: one that the
 // kernel holds in an uninterruptible sleep never does.
-const killTimeout = 5 * time.Second
+const killTimeout = 15 * time.Second
 
 // powerOff ends every process at once and then destroys their sockets, which
 // would otherwise hold the network namespace for as long as they have

@@ -41,7 +41,7 @@ const maxAnswers = 5
 
 // answerTimeout is how long the init may take to answer what it can do at
 // once; it is generous, for a loaded machine.
-const answerTimeout = 10 * time.Second
+const answerTimeout = 30 * time.Second
 
 var (
 	errInitGone   = errors.New("the host's init is gone")

@@ -43,11 +43,11 @@ var readmeStatus = map[string]int{
 // TestREADME runs every command of the README. They run beside each other, but
 // for those that use what an earlier one wrote, which come after it.
 func TestREADME(t *testing.T) {
+	testenv.NeedRoot(t)
 	commands := readmeCommands(t)
 	if len(commands) < 10 || commands[0] != "sudo scripts/run crash" || !slices.Contains(commands, "sudo scripts/test") {
 		t.Fatalf("the README has the commands %q", commands)
 	}
-	testenv.NeedRoot(t)
 	work, bin := openDir(t), openDir(t)
 	env := append(os.Environ(), "LAB_BIN_DIR="+bin, "PATH="+bin+":"+os.Getenv("PATH"))
 	try := func(t *testing.T, dir, command string) {

@@ -279,12 +279,15 @@ attempt() {
 	settle
 }
 lab=$1
+"$lab" run reboot --without ebpf >whole || :
+grep -q 'RST sent by boot 2' whole || { echo "no run here is what it must be:"; cat whole; exit 1; }
 settle
 `+kills.String(), "bash", lab)
 	// Should this test be killed, all of that goes with it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
+	cmd.Dir = openDir(t)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Errorf("%v: %s\nafter\n%s", err, out, &kills)

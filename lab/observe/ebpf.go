@@ -242,10 +242,8 @@ func (t *Tracer) Close() (dropped uint64, err error) {
 	return t.dropped, t.err
 }
 
-// Dropped is how many events were lost so far: because the ring was full, or
-// because the kernel left a program out, which it does while the same program
-// is already at work on the processor (recursion_misses). Those may have been
-// about nothing that is watched. The tracer must be open.
+// Dropped is how many events were lost so far because the ring was full. The
+// tracer must be open.
 func (t *Tracer) Dropped() (uint64, error) {
 	var lost []uint64 // by CPU
 	if err := t.object.maps["dropped"].Lookup(uint32(0), &lost); err != nil {
@@ -255,6 +253,15 @@ func (t *Tracer) Dropped() (uint64, error) {
 	for _, n := range lost {
 		sum += n
 	}
+	return sum, nil
+}
+
+// Missed is how often the kernel left a program out so far, because the same
+// program was already at work on the processor (recursion_misses): an
+// interrupt's event within another. Most are about nothing that is watched.
+// The tracer must be open.
+func (t *Tracer) Missed() (uint64, error) {
+	sum := uint64(0)
 	for _, p := range t.object.programs {
 		stats, err := p.Stats()
 		if err != nil {

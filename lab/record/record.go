@@ -59,6 +59,10 @@ type Record struct {
 	Expectations []Expectation `json:"expectations"`
 	Programs     []Program     `json:"programs"`
 	Missing      []Missing     `json:"missing"`
+	// Missed is how often an event of the machine's, seldom one of this run,
+	// may have been missed: the kernel leaves an observing program out when
+	// it interrupts that very program. What a verdict rests on was seen.
+	Missed uint64 `json:"missed,omitempty"`
 	// Neighbours are what the client, and a router in between, know of the
 	// server's hardware address at the end.
 	Neighbours []Neighbour `json:"neighbours"`

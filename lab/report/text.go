@@ -120,6 +120,9 @@ func verdict(p *printer, r *record.Record) {
 		}
 		p.wrapped("  "+mark+" ", c.Name+": "+clean(c.Seen))
 	}
+	if r.Missed > 0 {
+		p.wrapped("missed    ", fmt.Sprintf("up to %d events of the whole machine, seldom of this run", r.Missed))
+	}
 	for _, m := range r.Missing {
 		p.wrapped("missing   ", m.Observer+": "+clean(m.Why)+"; "+m.Cost)
 	}

@@ -102,7 +102,7 @@ type Expect struct {
 
 // DefaultWithin is how long an event is waited for that no timer delays:
 // generous, for a loaded machine.
-const DefaultWithin = 10 * time.Second
+const DefaultWithin = 30 * time.Second
 
 func (s Expect) String() string {
 	if s.Never {
