@@ -216,6 +216,13 @@ func TestUnfaithfulFaultsFail(t *testing.T) {
 				}
 			}
 		}, "predicted was ETIMEDOUT"},
+		{"the kernel set another error", "crash", func(r *record.Record) {
+			for i := range r.Events {
+				if e := &r.Events[i]; e.Kind == record.KindError {
+					e.TCP.Error = "ECONNRESET"
+				}
+			}
+		}, "the client's kernel set the error"},
 		{"the client is never told", "crash", func(r *record.Record) {
 			drop(r, func(e *record.Event) bool { return e.Syscall != nil && e.Syscall.Error == "ETIMEDOUT" })
 		}, "told nothing"},

@@ -21,6 +21,9 @@ type matcher struct {
 	near  *record.Event // the first of the kind with another result
 
 	lastData, lastAck *record.Event // of an Idle pattern
+	highest           uint32        // of a Resend pattern: the end of what was sent
+	sent              bool
+	asked             time.Time // of a State pattern: when sock_diag was asked last
 }
 
 // look implements the callback of timeline.await.
@@ -37,12 +40,55 @@ func (m *matcher) look(events []record.Event) bool {
 		}
 	}
 	switch {
+	case m.pattern.State != "":
+		return m.reached()
 	case m.pattern.Exit: // is known from the init, whoever else observes
 		return m.ended()
 	case m.pattern.Block != "":
 		return m.blocked()
 	}
 	return false
+}
+
+// reached asks sock_diag for the state. Now and then, when other tracers come
+// and go, the kernel does not call a tracepoint's programs; the socket's state
+// is as true then.
+func (m *matcher) reached() bool {
+	if !m.polled() || m.e.options.without(ObserveSockets) {
+		return false
+	}
+	h, err := m.e.net.Host(m.pattern.Host)
+	if err != nil {
+		return false
+	}
+	row, err := m.e.connection(h)
+	if err != nil || row.State != m.pattern.State {
+		return false
+	}
+	ev := record.Event{
+		Time: m.e.clock.Now(), Host: h.Name, Boot: h.Boot(), Source: record.Socket, Kind: record.KindState,
+		Text:  "read by sock_diag: the kernel did not report the change",
+		State: &record.State{Local: row.Local, Remote: row.Remote, From: "?", To: row.State},
+	}
+	m.e.timeline.add(ev)
+	m.found = &ev
+	return true
+}
+
+// pollState is how often sock_diag is asked for a state that was not reported.
+const pollState = 200 * time.Millisecond
+
+// polled tells whether it is time to ask.
+func (m *matcher) polled() bool {
+	now := time.Now()
+	if m.asked.IsZero() {
+		m.asked = now // the report has its time first
+	}
+	if now.Sub(m.asked) < pollState {
+		return false
+	}
+	m.asked = now
+	return true
 }
 
 // blocked asks the kernel which system calls are under way. Only one that
@@ -120,7 +166,7 @@ func (m *matcher) matches(ev *record.Event) bool {
 		}
 		return true
 	case p.Resend:
-		return ev.Source == record.TCP && (ev.Kind == record.KindRetransmit || ev.Kind == record.KindTLP)
+		return ev.Source == record.TCP && (ev.Kind == record.KindRetransmit || ev.Kind == record.KindTLP) || m.again(ev)
 	case p.Reaped:
 		return ev.Source == record.Syscall && ev.Kind == record.KindCall &&
 			(ev.Syscall.Name == "wait4" || ev.Syscall.Name == "waitid") && ev.Syscall.Ret > 0
@@ -139,6 +185,19 @@ func (m *matcher) matches(ev *record.Event) bool {
 func (m *matcher) foreseen(result string) bool {
 	return m.pattern.Detection && slices.Contains(m.e.prediction.Errors, result) &&
 		slices.Contains(m.e.prediction.Errors, m.pattern.Result)
+}
+
+// again tells whether a packet carries only what was sent before.
+func (m *matcher) again(ev *record.Event) bool {
+	if ev.Source != record.Wire || ev.Kind != record.KindOut || ev.Packet == nil || ev.Packet.Len == 0 {
+		return false
+	}
+	end := ev.Packet.Seq + uint32(ev.Packet.Len)
+	if m.sent && int32(end-m.highest) <= 0 {
+		return true
+	}
+	m.highest, m.sent = end, true
+	return false
 }
 
 // ended looks at the program itself.

@@ -176,9 +176,11 @@ func (e *Experiment) expect(ctx context.Context, s scenarios.Expect) (held bool,
 		since = e.fault.Time
 	}
 	m := matcher{e: e, pattern: s.Event, since: since}
-	if s.Event.Block != "" {
-		// Nothing tells that a call has begun: it is asked for.
-		defer e.poll(waiting)()
+	switch {
+	case s.Event.Block != "": // nothing tells that a call has begun
+		defer e.poll(waiting, pollBlocked)()
+	case s.Event.State != "": // what tells of a state may fail to
+		defer e.poll(waiting, pollState)()
 	}
 	err = e.timeline.await(waiting, m.look)
 	switch {
@@ -208,12 +210,12 @@ var errNotSeen = errors.New("not seen")
 // pollBlocked is how often the kernel is asked for the calls under way.
 const pollBlocked = 2 * time.Millisecond
 
-// poll makes the waiting step look again and again, until stop is called.
-func (e *Experiment) poll(ctx context.Context) (stop func()) {
+// poll makes the waiting step look every so often, until stop is called.
+func (e *Experiment) poll(ctx context.Context, every time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var polling sync.WaitGroup
 	polling.Go(func() {
-		tick := time.NewTicker(pollBlocked)
+		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
 			select {
