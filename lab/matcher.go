@@ -68,11 +68,22 @@ func (m *matcher) reached() bool {
 	ev := record.Event{
 		Time: m.e.clock.Now(), Host: h.Name, Boot: h.Boot(), Source: record.Socket, Kind: record.KindState,
 		Text:  "read by sock_diag: the kernel did not report the change",
-		State: &record.State{Local: row.Local, Remote: row.Remote, From: "?", To: row.State},
+		State: &record.State{Local: row.Local, Remote: row.Remote, From: m.e.lastState(h.Name), To: row.State},
 	}
 	m.e.timeline.add(ev)
 	m.found = &ev
 	return true
+}
+
+// lastState is the last state of the host's connection that was reported.
+func (e *Experiment) lastState(host string) string {
+	last := "CLOSE"
+	for _, ev := range e.timeline.all() {
+		if ev.Kind == record.KindState && ev.Host == host && ev.State.Remote != "" {
+			last = ev.State.To
+		}
+	}
+	return last
 }
 
 // pollState is how often sock_diag is asked for a state that was not reported.
