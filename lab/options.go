@@ -75,7 +75,8 @@ func (o Options) Check(s *scenarios.Scenario) error {
 	}
 	for node, set := range o.Sysctls {
 		for key := range set {
-			if !strings.Contains(key, ".eth0.") && !sysctlExists(key) {
+			// An interface has the sysctls that the default one has.
+			if !sysctlExists(strings.Replace(key, ".eth0.", ".default.", 1)) {
 				return fmt.Errorf("sysctl %s for %s: this kernel has none of that name", key, node)
 			}
 		}

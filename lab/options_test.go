@@ -74,6 +74,8 @@ func TestOptionsCheck(t *testing.T) {
 		{"kill", Options{Grace: -time.Second}, "negative"},
 		{"kill", Options{Sysctls: sysctls{"router": {"net.ipv4.icmp_ratelimit": "0"}}}, "the path direct has none"},
 		{"kill", Options{Sysctls: sysctls{"client": {"net.ipv4.tcp_nonsense": "0"}}}, "this kernel has none of that name"},
+		{"kill", Options{Sysctls: sysctls{"client": {"net.ipv4.conf.eth0.nonsense": "0"}}}, "this kernel has none of that name"},
+		{"kill", Options{Sysctls: sysctls{"client": {"net.ipv4.neigh.eth0.retrans_time_ms": "500"}}}, ""},
 	} {
 		err := c.options.Check(find(t, c.scenario))
 		if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
