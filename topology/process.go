@@ -54,12 +54,6 @@ func (p *Process) Status() (status unix.WaitStatus, ok bool) {
 	}
 }
 
-// Signal sends s to the process, from the host's process 1.
-func (p *Process) Signal(s unix.Signal) error {
-	_, err := p.Host.Signal(p.PID, s)
-	return err
-}
-
 func (p *Process) end(status unix.WaitStatus, lost bool) {
 	p.once.Do(func() {
 		p.status, p.lost = status, lost

@@ -196,13 +196,14 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, alone bool) {
 	stop()
 	b.mu.Lock()
 	b.records[i] = r
-	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, lab.ErrTimeout) {
+	broke := err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, lab.ErrTimeout)
+	if broke {
 		b.failed = append(b.failed, fmt.Errorf("%s: %w", r.Scenario, err))
 	}
 	b.mu.Unlock()
 	b.print(func(w io.Writer) error {
 		switch {
-		case err != nil && r.Fault.Kind == "" && !errors.Is(err, context.Canceled) && !errors.Is(err, lab.ErrTimeout):
+		case broke && r.Fault.Kind == "":
 			return nil // nothing was run: the error says why
 		case b.flags.output == outputJSONL:
 			return json.NewEncoder(w).Encode(r)

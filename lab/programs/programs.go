@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"sort"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -30,18 +29,6 @@ func all() map[string]func(args []string) int {
 
 // Known tells whether name is one of the example programs.
 func Known(name string) bool { return all()[name] != nil }
-
-// Names lists the example programs that a scenario may start.
-func Names() []string {
-	var names []string
-	for name := range all() {
-		if name != childName {
-			names = append(names, name)
-		}
-	}
-	sort.Strings(names)
-	return names
-}
 
 // Run must be called first in main. In a process that was executed under the
 // name of an example program it runs that and does not return.
