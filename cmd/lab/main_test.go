@@ -55,6 +55,10 @@ func newLab(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer in.Close()
+	// A child that another test forks meanwhile would hold the file open for
+	// writing until it executes: nobody could execute the file (ETXTBSY).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
 	if err != nil {
 		t.Fatal(err)
