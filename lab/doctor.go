@@ -97,19 +97,14 @@ func tryEBPF() []Finding {
 		Name: "eBPF", Lost: "system calls, processes, TCP's doings: verdicts are inconclusive",
 		Get: "a kernel with CONFIG_DEBUG_INFO_BTF (Debian 11, Ubuntu 20.10 and later), CAP_BPF and CAP_PERFMON",
 	}
-	clock, err := observe.NewClock()
-	if err != nil {
-		f.Seen = err.Error()
-		return []Finding{f}
-	}
 	begun := time.Now()
-	tracer, missing, err := observe.OpenTracer(clock, func(record.Event) {})
+	tracer, missing, err := observe.OpenTracer()
 	if err != nil {
 		f.Seen = err.Error()
 		return []Finding{f}
 	}
 	took := time.Since(begun)
-	if _, err := tracer.Close(); err != nil {
+	if err := tracer.Close(); err != nil {
 		f.Seen = err.Error()
 		return []Finding{f}
 	}

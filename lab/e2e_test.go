@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,46 +23,292 @@ import (
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
-// e2e is what a client must be seen to see of each scenario, and what else
-// must be in its record.
+// e2e is what a client must be told in each scenario, by the call on its
+// connection, and what else must be in its record: where that is more than
+// the scenario's own checks.
 var e2e = map[string]struct {
-	error  string
-	claims func(*story)
+	call, error string
+	error6      string // over IPv6, where it is another
+	claims      func(*story)
 }{
-	"kill":             {"EOF", claimKill},
-	"kill-unread":      {"ECONNRESET", claimKillUnread},
-	"crash":            {"ETIMEDOUT", claimCrash},
-	"crash-lan":        {"EHOSTUNREACH", claimCrashLAN},
-	"unreachable-host": {"EHOSTUNREACH", func(s *story) { claimUnreachable(s, 1) }},
-	"unreachable-net":  {"ENETUNREACH", func(s *story) { claimUnreachable(s, 0) }},
-	"reboot":           {"ECONNRESET", claimReboot},
-	"shutdown":         {"EOF", claimShutdown},
+	"kill":             {"read", "EOF", "", claimKill},
+	"kill-unread":      {"read", "ECONNRESET", "", claimKillUnread},
+	"crash":            {"read", "ETIMEDOUT", "", claimCrash},
+	"crash-lan":        {"read", "EHOSTUNREACH", "", claimCrashLAN},
+	"unreachable-host": {"read", "EHOSTUNREACH", "", func(s *story) { claimUnreachable(s, 1, 3) }},
+	"unreachable-net":  {"read", "ENETUNREACH", "", func(s *story) { claimUnreachable(s, 0, 0) }},
+	"reboot":           {"read", "ECONNRESET", "", claimReboot},
+	"shutdown":         {"read", "EOF", "", claimShutdown},
+
+	"kill-poll":              {"read", "EOF", "", nil},
+	"shutdown-poll":          {"read", "EOF", "", nil},
+	"read-timeout":           {"read", "EAGAIN", "", nil},
+	"user-timeout":           {"read", "ETIMEDOUT", "", nil},
+	"keepalive":              {"read", "ETIMEDOUT", "", nil},
+	"keepalive-busy":         {"read", "ETIMEDOUT", "", nil},
+	"keepalive-user-timeout": {"read", "ETIMEDOUT", "", nil},
+	"heartbeat":              {"read", "EAGAIN", "", nil},
+	"recverr":                {"read", "EHOSTUNREACH", "", nil},
+	"crash-idle":             {},
+	"reboot-idle":            {},
+	"keepalive-reboot":       {"read", "ECONNRESET", "", nil},
+	"hang":                   {},
+	"zero-window":            {},
+	"zero-window-lost":       {"write", "ETIMEDOUT", "", nil},
+	"sigpipe":                {"read", "EOF", "", nil},
+	"epipe":                  {"read", "EOF", "", nil},
+	"connect-silent":         {"connect", "ETIMEDOUT", "", nil},
+	"connect-refused":        {"connect", "ECONNREFUSED", "", nil},
+	"connect-unreachable":    {"connect", "EHOSTUNREACH", "", nil},
+	"connect-lan-dead":       {"connect", "EHOSTUNREACH", "", nil},
+	"syn-recv":               {},
+	"partition-to-server":    {"read", "ETIMEDOUT", "", nil},
+	"partition-to-client":    {"read", "ETIMEDOUT", "", nil},
+	"nat-expiry":             {"read", "ETIMEDOUT", "", nil},
+	"nat-expiry-reset":       {"read", "ECONNRESET", "", nil},
+	"firewall-reset":         {"read", "ECONNRESET", "", nil},
+	"firewall-reject":        {"read", "EHOSTUNREACH", "EACCES", nil},
+	"socket-destroyed":       {"read", "ECONNRESET", "", nil},
+	"failover":               {"read", "ECONNRESET", "", nil},
+	"shutdown-poweroff":      {"read", "EOF", "", nil},
+	"shutdown-graceful":      {"read", "EOF", "", nil},
+	"close":                  {},
+	"simultaneous-close":     {},
+	"half-close":             {"read", "EOF", "", nil},
+	"zombies":                {},
+	"zombies-reaped":         {},
 }
 
+// checkTold wants the client to have been told what e2e says.
+func checkTold(t *testing.T, r *record.Record) {
+	t.Helper()
+	want := e2e[r.Scenario]
+	if r.Family == 6 && want.error6 != "" {
+		want.error = want.error6
+	}
+	if r.Detection.Error != want.error || r.Detection.Syscall != want.call {
+		t.Errorf("the client was told %q by %s(), want %q by %s()", r.Detection.Error, r.Detection.Syscall, want.error, want.call)
+	}
+}
+
+// Every built-in scenario is as expected, over IPv4 and over IPv6.
 func TestScenarios(t *testing.T) {
 	testenv.NeedRoot(t)
 	t.Parallel()
-	for _, sc := range scenarios.All() {
-		t.Run(sc.Name, func(t *testing.T) {
+	tracer := sharedTracer(t)
+	if len(e2e) != len(scenarios.All()) {
+		t.Errorf("this test knows %d scenarios, there are %d", len(e2e), len(scenarios.All()))
+	}
+	for _, family := range []topology.Family{topology.IPv4, topology.IPv6} {
+		for _, sc := range scenarios.All() {
+			t.Run(fmt.Sprintf("%s,IPv%d", sc.Name, family), func(t *testing.T) {
+				t.Parallel()
+				want, known := e2e[sc.Name]
+				if !known {
+					t.Fatal("this test knows nothing of the scenario")
+				}
+				r := runScenario(t, sc, lab.Options{Family: family, Tracer: tracer})
+				checkRecord(t, r)
+				checkOutcome(t, r)
+				checkTold(t, r)
+				if want.claims != nil {
+					want.claims(&story{t, r})
+				}
+				if *update && !t.Failed() {
+					save(t, r)
+				}
+				if t.Failed() {
+					t.Logf("the record's events:\n%s", describe(r))
+				}
+			})
+		}
+	}
+}
+
+// sharedTracer is one for all of a test's runs.
+func sharedTracer(t *testing.T) *lab.Tracer {
+	tracer := lab.NewTracer()
+	t.Cleanup(func() {
+		if err := tracer.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return tracer
+}
+
+// describe lists a record's events.
+func describe(r *record.Record) string {
+	var b strings.Builder
+	for i := range r.Events {
+		e := &r.Events[i]
+		fmt.Fprintf(&b, "%12.6f %-6s %d %-7s %-12s %s\n", seconds(e.Time-r.Fault.Time), e.Host, e.Boot, e.Source, e.Kind, e)
+	}
+	return b.String()
+}
+
+var update = flag.Bool("update", false, "write the records in testdata anew")
+
+// save writes a record to testdata if it is one that is kept there: the tests
+// of judges and reports are made with them.
+func save(t *testing.T, r *record.Record) {
+	if family, kept := keptRecords[r.Scenario]; !kept || family != r.Family {
+		return
+	}
+	thin(r)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join("testdata", r.Scenario+".json"), b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// keptRecords are those in testdata, by scenario: the family of their IP.
+var keptRecords = map[string]int{
+	"kill": 4, "kill-unread": 4, "crash": 4, "crash-lan": 4, "unreachable-host": 4, "unreachable-net": 4, "reboot": 4, "shutdown": 4,
+	"kill-poll": 4, "recverr": 4, "crash-idle": 4, "hang": 4, "keepalive": 4, "keepalive-busy": 4, "zero-window": 4, "zero-window-lost": 4,
+	"connect-silent": 4, "syn-recv": 4, "partition-to-client": 4, "nat-expiry-reset": 4, "firewall-reject": 6, "socket-destroyed": 4,
+	"failover": 6, "shutdown-graceful": 4, "close": 4, "simultaneous-close": 4, "half-close": 4,
+}
+
+// thin leaves out of a record what nothing is judged by, and which is much:
+// most of the segments that fill a window, and settings of addresses.
+func thin(r *record.Record) {
+	for _, set := range r.Sysctls {
+		maps.DeleteFunc(set, func(key, _ string) bool { return !strings.HasPrefix(key, "net.ipv4.tcp_") })
+	}
+	const full, few = 1000, 3
+	key := func(e *record.Event) string {
+		if e.Packet == nil || e.Packet.Len < full {
+			return ""
+		}
+		return e.Host + e.Kind
+	}
+	total, seen := map[string]int{}, map[string]int{}
+	for i := range r.Events {
+		total[key(&r.Events[i])]++
+	}
+	r.Events = slices.DeleteFunc(r.Events, func(e record.Event) bool {
+		k := key(&e)
+		seen[k]++
+		return k != "" && seen[k] > few && seen[k] <= total[k]-few
+	})
+}
+
+// A user's scenario, with what no built-in one has.
+func TestLanguage(t *testing.T) {
+	testenv.NeedRoot(t)
+	t.Parallel()
+	tracer := sharedTracer(t)
+	for _, c := range []struct {
+		name, script string
+		outcome      record.Outcome
+		want         string // part of the reasons
+	}{
+		{"all is seen", `path switch
+start server echo-server {any}
+expect server socket LISTEN
+start -as talker client echo-client {server}
+expect client socket ESTABLISHED
+type talker hello
+expect -since seen talker prints hello
+expect -since start -times 2 client sends ACK
+expect -since start client receives SYN+ACK
+expect client timer none
+? expect -within 10ms client receives RST
+zero the user goes home
+eof talker
+expect -within 5s client sends FIN
+expect -since fault -within 5s client receives FIN
+expect -since fault talker exits 0
+! expect -since start -for 10ms client error ECONNRESET
+`, record.AsExpected, ""},
+		{"not seen", `zero x
+start server echo-server {any}
+expect -within 300ms server prints never
+`, record.NotAsExpected, "not-seen.lab:3: expect -within 300ms server prints never (within 300ms): not seen"},
+		{"too early", `zero x
+start server echo-server {any}
+expect -after 5s -within 6s server socket LISTEN
+`, record.NotAsExpected, ", too early: after "},
+		{"seen though it must not", `zero x
+start server echo-server {any}
+! expect -for 2s server socket LISTEN
+`, record.NotAsExpected, "seen-though-it-must-not.lab:3: ! expect -for 2s server socket LISTEN"},
+		{"another result", `path switch
+zero x
+start client echo-client {server}
+expect -within 1s client connect() = ETIMEDOUT
+`, record.NotAsExpected, "seen instead: connect("},
+		{"too few", `zero x
+start server echo-server {any}
+expect -within 500ms -times 3 server socket LISTEN
+`, record.NotAsExpected, "seen 1 time, not 3"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			want, known := e2e[sc.Name]
-			if !known {
-				t.Fatal("this test knows nothing of the scenario")
+			sc, err := scenarios.Read(strings.ReplaceAll(c.name, " ", "-")+".lab", c.script)
+			if err != nil {
+				t.Fatal(err)
 			}
-			r := runScenario(t, sc, lab.Options{})
+			r := runScenario(t, sc, lab.Options{Tracer: tracer})
+			checkRecord(t, r)
+			if all := strings.Join(r.Reasons, "\n"); r.Outcome != c.outcome || !strings.Contains(all, c.want) {
+				t.Errorf("outcome %s because of\n%s\nwant %s because of %q; events:\n%s", r.Outcome, all, c.outcome, c.want, describe(r))
+			}
+		})
+	}
+}
+
+// With a delay on the client's link all is as it was, only later.
+func TestDelay(t *testing.T) {
+	testenv.NeedRoot(t)
+	t.Parallel()
+	tracer := sharedTracer(t)
+	for _, name := range []string{"crash", "kill", "reboot", "recverr", "keepalive"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const delay = 20 * time.Millisecond
+			r := runScenario(t, scenario(t, name), lab.Options{Delay: delay, Tracer: tracer})
 			checkRecord(t, r)
 			checkOutcome(t, r)
-			if r.Detection.Error != want.error {
-				t.Errorf("the client was told %q by %s(), want %q", r.Detection.Error, r.Detection.Syscall, want.error)
+			checkTold(t, r)
+			if r.Delay.Time != int64(delay) || r.Delay.By == "" {
+				t.Errorf("the record's delay is %+v", r.Delay)
 			}
-			want.claims(&story{t, r})
-			if t.Failed() {
-				var b bytes.Buffer
-				for i := range r.Events {
-					e := &r.Events[i]
-					fmt.Fprintf(&b, "%12.6f %-6s %d %-7s %-12s %s\n", seconds(e.Time-r.Fault.Time), e.Host, e.Boot, e.Source, e.Kind, e)
+			arrived := 0
+			for _, e := range r.Events {
+				if e.Packet != nil && e.Kind == record.KindOut && e.Packet.Proto == "tcp" && e.Packet.Fate == record.FateArrived {
+					if arrived++; e.Packet.Transit < int64(delay) {
+						t.Errorf("%s took %.3f ms, want %v at least", e.String(), 1000*seconds(e.Packet.Transit), delay)
+					}
 				}
-				t.Logf("the record's events:\n%s", b.String())
+			}
+			if arrived < 5 {
+				t.Errorf("only %d segments arrived", arrived)
+			}
+		})
+	}
+}
+
+// Where frames are lost the outcome may be another, but there is one.
+func TestLoss(t *testing.T) {
+	testenv.NeedRoot(t)
+	t.Parallel()
+	tracer := sharedTracer(t)
+	for _, name := range []string{"kill", "reboot", "keepalive", "close", "zombies", "failover"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := runScenario(t, scenario(t, name), lab.Options{Loss: 0.05, Tracer: tracer})
+			checkRecord(t, r)
+			if r.Delay.Loss != 0.05 || r.Delay.By == "" {
+				t.Errorf("the record's delay is %+v", r.Delay)
+			}
+			if r.Outcome != record.AsExpected {
+				t.Logf("outcome %s because of %q", r.Outcome, r.Reasons)
 			}
 		})
 	}
@@ -97,9 +347,7 @@ func TestPaths(t *testing.T) {
 			if r.Path != string(c.path) {
 				t.Errorf("path %q, want %q", r.Path, c.path)
 			}
-			if want := e2e[c.scenario].error; r.Detection.Error != want {
-				t.Errorf("the client was told %q, want %q", r.Detection.Error, want)
-			}
+			checkTold(t, r)
 		})
 	}
 }
@@ -139,7 +387,7 @@ func TestWithoutObserver(t *testing.T) {
 	}
 }
 
-func scenario(t *testing.T, name string) *scenarios.Scenario {
+func scenario(t *testing.T, name string) *scenarios.Source {
 	t.Helper()
 	sc, err := findScenario(name)
 	if err != nil {
@@ -148,7 +396,7 @@ func scenario(t *testing.T, name string) *scenarios.Scenario {
 	return sc
 }
 
-func findScenario(name string) (*scenarios.Scenario, error) {
+func findScenario(name string) (*scenarios.Source, error) {
 	sc, nearest := scenarios.Find(name)
 	if sc == nil {
 		return nil, fmt.Errorf("no scenario %q; nearest is %q", name, nearest)
@@ -156,7 +404,7 @@ func findScenario(name string) (*scenarios.Scenario, error) {
 	return sc, nil
 }
 
-func runScenario(t *testing.T, sc *scenarios.Scenario, o lab.Options) *record.Record {
+func runScenario(t *testing.T, sc *scenarios.Source, o lab.Options) *record.Record {
 	t.Helper()
 	e, err := lab.New(sc, o)
 	if err != nil {
@@ -223,12 +471,12 @@ func checkOutcome(t *testing.T, r *record.Record) {
 	for _, m := range r.Missing {
 		t.Errorf("missing %s: %s", m.Observer, m.Why)
 	}
-	if p := r.Prediction; p.Held == nil || !*p.Held {
+	if p := r.Prediction; p.Model != "" && (p.Held == nil || !*p.Held) {
 		t.Errorf("prediction did not hold: %s between %.3f and %.3f s (+ %.3f s) after the %s; it was %s, %.3f s after the fault, %.3f s after the write",
 			p.Error, seconds(p.Min), seconds(p.Max), seconds(p.Tolerance), p.From,
 			r.Detection.Error, seconds(r.Detection.AfterFault), seconds(r.Detection.AfterWrite))
 	}
-	if !r.Signature.OK || len(r.Signature.Checks) == 0 {
+	if !r.Signature.OK && len(r.Signature.Checks) > 0 {
 		t.Errorf("signature not ok: %+v", r.Signature.Checks)
 	}
 	for _, c := range r.Signature.Checks {
@@ -237,13 +485,8 @@ func checkOutcome(t *testing.T, r *record.Record) {
 		}
 	}
 	for _, x := range r.Expectations {
-		if x.Unknown || !x.OK {
+		if !x.Optional && (x.Unknown || !x.OK) {
 			t.Errorf("expectation: %+v", x)
-		}
-	}
-	for _, p := range r.Programs {
-		if p.Name == "client" && (p.Exit != 1 || p.Signal != "") {
-			t.Errorf("the client ended by %d %s, want exit status 1", p.Exit, p.Signal)
 		}
 	}
 }
@@ -497,9 +740,16 @@ func claimCrash(s *story) {
 	if len(sent) != silentSends {
 		s.t.Errorf("the line was sent %d times, want %d", len(sent), silentSends)
 	}
-	s.must("a tail loss probe", nil, func(e *record.Event) bool { return e.Kind == record.KindTLP && e.Host == "client" })
+	// The tail loss probe (RFC 8985 section 7.2): two round trips later, and
+	// an RTO at most. Not every kernel tells of each.
+	if pause := sent[1].Time - sent[0].Time; pause < int64(190*time.Millisecond) || pause > int64(400*time.Millisecond) {
+		s.t.Errorf("the line was sent again after %.3f s, want 0.2 to 0.4 s", seconds(pause))
+	}
 	timer := s.all(func(e *record.Event) bool { return e.Kind == record.KindRetransmit && e.Host == "client" })
 	for i := 1; i < len(timer); i++ {
+		if timer[i].TCP.Retransmits != timer[i-1].TCP.Retransmits+1 {
+			continue // one was not told of
+		}
 		if was, is := timer[i-1].TCP.RTO, timer[i].TCP.RTO; is != 2*was {
 			s.t.Errorf("retransmission %d: timeout %.3f s after one of %.3f s, want twice as much", i+1, seconds(is), seconds(was))
 		}
@@ -512,29 +762,38 @@ func claimCrash(s *story) {
 	if len(timer) != 5 {
 		s.t.Errorf("%d retransmissions by the timer, want 5", len(timer))
 	}
-	s.none("an unanswered ARP request", s.r.Fault.Time, ever, func(e *record.Event) bool {
-		return e.Packet != nil && e.Kind == record.KindOut && e.Host == "client" && e.Packet.ARP == record.ARPRequest && e.Packet.Fate == record.FateLost
+	s.none("an unanswered question for a neighbour", s.r.Fault.Time, ever, func(e *record.Event) bool {
+		return asks(e) && e.Packet.Fate == record.FateLost
 	})
 }
 
-func arp(kind, message string) match {
-	return func(e *record.Event) bool {
-		return e.Packet != nil && e.Host == "client" && e.Kind == kind && e.Packet.ARP == message
-	}
+// asks matches the client's question who has an address: ARP's, or ICMPv6's.
+func asks(e *record.Event) bool {
+	return e.Packet != nil && e.Host == "client" && e.Kind == record.KindOut && e.Packet.Asks() != ""
+}
+
+// tells matches an answer to the client.
+func tells(e *record.Event) bool {
+	return e.Packet != nil && e.Host == "client" && e.Kind == record.KindIn && e.Packet.Tells() != ""
 }
 
 func claimCrashLAN(s *story) {
 	s.crashed()
 	s.silence("EHOSTUNREACH")
-	s.must("the client asks who has the dead host's address", nil, arp(record.KindOut, record.ARPRequest))
-	s.none("an answer", s.r.Fault.Time, ever, arp(record.KindIn, record.ARPReply))
+	s.must("the client asks who has the dead host's address", nil, asks)
+	s.none("an answer", s.r.Fault.Time, ever, tells)
 }
 
-func claimUnreachable(s *story, code int) {
-	name := map[int]string{0: "ENETUNREACH", 1: "EHOSTUNREACH"}[code]
+// claimUnreachable takes the code of the message in ICMP and in ICMPv6.
+func claimUnreachable(s *story, code4, code6 int) {
+	name := map[int]string{0: "ENETUNREACH", 1: "EHOSTUNREACH"}[code4]
+	proto, typ, code := "icmp", 3, code4
+	if s.r.Family == 6 {
+		proto, typ, code = "icmpv6", 1, code6
+	}
 	sent := s.silence(name)
 	message := func(e *record.Event) bool {
-		return e.Packet != nil && e.Host == "client" && e.Kind == record.KindIn && e.Packet.Proto == "icmp" && e.Packet.ICMPType == 3
+		return e.Packet != nil && e.Host == "client" && e.Kind == record.KindIn && e.Packet.Proto == proto && e.Packet.ICMPType == typ
 	}
 	first := s.must("ICMP unreachable", sent[0], message)
 	for _, e := range s.all(message) {
@@ -542,8 +801,9 @@ func claimUnreachable(s *story, code int) {
 			s.t.Errorf("code %d, want %d", e.Packet.ICMPCode, code)
 		}
 	}
-	if len(sent) <= silentSends {
-		s.t.Errorf("the line was sent %d times, want more than the %d of silence", len(sent), silentSends)
+	// Of ICMPv6, Linux takes only the code for no route as RFC 6069 says.
+	if rfc6069 := s.r.Family == 4 || code6 == 0; rfc6069 != (len(sent) > silentSends) {
+		s.t.Errorf("the line was sent %d times, want more than the %d of silence: %t", len(sent), silentSends, rfc6069)
 	}
 	if last := sent[len(sent)-1]; last.Time-first.Time < int64(3*time.Second) {
 		s.t.Errorf("the last transmission came %.3f s after the first message, want seconds: it is a soft error", seconds(last.Time-first.Time))
@@ -575,7 +835,7 @@ func claimReboot(s *story) {
 	s.quiet(s.r.Fault.Time, began(write))
 	sent := s.must("the client's data", listen, data("client", record.KindOut))
 	rst := s.must("RST", sent, segment("server", record.KindOut, record.FlagRST))
-	if rst.Boot != 2 || rst.Packet.SrcMAC != s.r.Hosts[1].MAC || !strings.HasPrefix(rst.Packet.Src, s.r.Hosts[1].Address+":") {
+	if rst.Boot != 2 || rst.Packet.SrcMAC != s.r.Hosts[1].MAC || !strings.Contains(rst.Packet.Src, s.r.Hosts[1].Address) {
 		s.t.Errorf("RST of boot %d from %s, %s; want boot 2, the same card and address: %+v", rst.Boot, rst.Packet.Src, rst.Packet.SrcMAC, s.r.Hosts[1])
 	}
 	s.none("a FIN", s.r.Fault.Time, ever, segment("server", record.KindOut, record.FlagFIN))

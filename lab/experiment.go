@@ -33,14 +33,17 @@ type Experiment struct {
 	watch    *watch
 
 	programs []*program
-	// cursor is the time of the last thing that a step did or saw, acted
-	// that of the last thing it did.
-	cursor, acted int64
-	fault         record.FaultInfo
-	held          record.FaultInfo // what was known of the connection's process before the fault
-	prediction    record.Prediction
-	expectations  []record.Expectation
-	serverAddr    netip.AddrPort
+	// acted is the time of the last thing that the scenario did, seen that
+	// of the last thing that it did or saw.
+	acted, seen  int64
+	injected     scenarios.Fault // the last one
+	dead         []deadBoot
+	fault        record.FaultInfo // the first, or the zero
+	held         record.FaultInfo // what was known of the connection's process before the fault
+	socket       programs.Options // of the client's connection
+	prediction   record.Prediction
+	expectations []record.Expectation
+	serverAddr   netip.AddrPort
 
 	mu     sync.Mutex // guards status, which others read during the run
 	status Status
@@ -58,12 +61,22 @@ type Status struct {
 	started          time.Time
 }
 
-// New prepares a run of s. It builds nothing yet.
-func New(s *scenarios.Scenario, o Options) (*Experiment, error) {
+// New prepares a run of a scenario. It builds nothing yet.
+func New(source *scenarios.Source, o Options) (*Experiment, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	s, err := source.Compile(o.variant())
+	if err != nil {
+		return nil, err
+	}
 	if err := o.Check(s); err != nil {
 		return nil, err
 	}
 	e := &Experiment{scenario: s, options: o, expectations: []record.Expectation{}}
+	if e.socket, err = declaredOptions(s); err != nil {
+		return nil, err
+	}
 	e.sysctls, e.changed = sysctlPlan(s, o)
 	e.prediction = e.predict(record.SocketRow{})
 	e.setStatus(Status{Step: "not started"})
@@ -115,7 +128,9 @@ func (e *Experiment) start() error {
 		e.watch.openTracer()
 	}()
 	e.net, err = topology.New(topology.Config{
-		Path: e.options.path(e.scenario), AnswerARP: e.scenario.AnswerARP, Sysctls: e.sysctls,
+		Path: topology.Path(e.scenario.Path), Family: e.options.family(), AnswerARP: e.scenario.AnswerARP,
+		Standby: e.scenario.Standby, Firewall: topology.Firewall(e.scenario.Firewall),
+		Delay: e.options.delay(e.scenario), Sysctls: e.sysctls,
 	})
 	<-tracing
 	if err != nil {
@@ -125,7 +140,7 @@ func (e *Experiment) start() error {
 		return err
 	}
 	e.serverAddr = netip.AddrPortFrom(e.net.Server.NIC.Address.Addr(), programs.DefaultPort)
-	for _, h := range []*topology.Host{e.net.Client, e.net.Server} {
+	for _, h := range e.net.Hosts() {
 		if err := e.watch.add(h); err != nil {
 			return err
 		}
@@ -139,7 +154,7 @@ func (e *Experiment) perform(ctx context.Context) error {
 	for _, step := range e.scenario.Steps {
 		held, err := e.do(ctx, step)
 		if err != nil {
-			return fmt.Errorf("%s: %w", step, err)
+			return fmt.Errorf("%s: %s: %w", step.Place(), step, err)
 		}
 		if !held {
 			break
@@ -161,6 +176,7 @@ func (e *Experiment) finish(failure error) *record.Record {
 	dropped := e.watch.flush()
 	if e.net != nil {
 		r.Neighbours = e.neighbours()
+		r.Delay.By = e.net.DelayedBy
 	}
 	r.Missing, r.Missed = e.watch.missing, e.watch.missed
 	r.Fault, r.Prediction, r.Expectations = e.fault, e.prediction, e.expectations
@@ -172,7 +188,7 @@ func (e *Experiment) finish(failure error) *record.Record {
 	r.Why = append(slices.Clip(r.Why), e.withDefaults()...)
 	r.Detection = v.detection()
 	if r.Fault.Kind != "" {
-		r.Signature = v.signature()
+		r.Signature = v.signature(e.scenario.Checks())
 	}
 	judge(r, v, dropped, failure)
 	if e.net != nil {
@@ -215,41 +231,60 @@ func (e *Experiment) header() *record.Record {
 	r := &record.Record{
 		Schema: record.Schema, Scenario: s.Name, Title: s.Title, Command: e.options.command(s),
 		Outcome: record.Inconclusive,
-		Kernel:  thisKernel(), Path: string(e.options.path(s)), AnswerARP: s.AnswerARP,
-		Timers: "quick", Sysctls: e.sysctls, Changed: e.changed,
-		Why: s.Why, Next: s.Next,
+		Kernel:  thisKernel(), Path: s.Path, Family: int(e.options.family()), AnswerARP: s.AnswerARP, Firewall: s.Firewall,
+		Timers: "quick", Sysctls: e.sysctls, Changed: filled(e.changed),
+		Why: filled(s.Why), Next: filled(s.Next),
 		Reasons: []string{}, Expectations: []record.Expectation{}, Programs: []record.Program{},
 		Missing: []record.Missing{}, Neighbours: []record.Neighbour{}, Events: []record.Event{}, Hosts: []record.Host{},
 		Signature: record.Signature{Checks: []record.Check{}},
-		Detection: record.Detection{AfterFault: -1, AfterWrite: -1},
+		Detection: record.Detection{AfterFault: -1, AfterWrite: -1, AfterHeard: -1},
+	}
+	if d := e.options.delay(s); d.Time > 0 || d.Loss > 0 {
+		r.Delay = record.Delay{Time: int64(d.Time), Loss: d.Loss, Seed: d.Seed}
 	}
 	if e.options.Real {
 		r.Timers = "real"
 	}
-	if r.Changed == nil {
-		r.Changed = []string{}
-	}
 	if e.clock != (observe.Clock{}) {
 		r.Started = time.Unix(0, e.clock.Start()).UTC().Format(time.RFC3339Nano)
 	}
-	for _, h := range topology.Plan(e.options.path(s)) {
-		r.Hosts = append(r.Hosts, record.Host{
-			Name: h.Name, Address: h.NIC.Address.Addr().String(), MAC: h.NIC.MAC.String(),
-		})
+	for _, h := range e.plan() {
+		host := record.Host{Name: h.Name, MAC: h.NIC.MAC.String()}
+		if addr := h.NIC.Address.Addr(); addr.IsValid() { // a standby has none until it takes over
+			host.Address = addr.String()
+		}
+		r.Hosts = append(r.Hosts, host)
 	}
 	return r
+}
+
+// filled is the list, which no record has as null.
+func filled(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+// plan gives the hosts that the network has, or will have.
+func (e *Experiment) plan() []*topology.Host {
+	if e.net != nil {
+		return e.net.Hosts()
+	}
+	return topology.Plan(topology.Path(e.scenario.Path), e.options.family(), e.scenario.Standby)
 }
 
 // withDefaults says how long it would take with the kernel's own timers, where
 // they were shortened.
 func (e *Experiment) withDefaults() []string {
-	if e.options.Real || e.scenario.Quick == nil {
+	if e.options.Real {
 		return nil
 	}
 	real := e.options
 	real.Real = true
-	other, err := New(e.scenario, real)
-	if err != nil || other.prediction.Max == e.prediction.Max {
+	quick, err1 := New(e.scenario.Source, e.options)
+	other, err2 := New(e.scenario.Source, real)
+	if err1 != nil || err2 != nil || other.prediction.Max == quick.prediction.Max {
 		return nil
 	}
 	p := other.prediction
@@ -275,23 +310,26 @@ func thisKernel() record.Kernel {
 // hardware nobody would have done. What it put on the wire stays.
 func (e *Experiment) tidy(events []record.Event) []record.Event {
 	record.Sort(events)
-	dead := e.deadBoot()
 	kept := events[:0]
 	for _, ev := range events {
-		switch {
-		case dead > 0 && ev.Host == e.fault.Host && ev.Boot == dead && ev.Time > e.fault.Time &&
-			(ev.Source == record.Syscall || ev.Source == record.Socket || ev.Source == record.TCP):
-		default:
+		if !e.posthumous(&ev) {
 			kept = append(kept, ev)
 		}
 	}
 	nameProcesses(kept)
 	if e.net != nil {
-		observe.MatchEnds(kept,
-			observe.End{Host: "client", Addrs: []netip.Addr{e.net.Client.NIC.Address.Addr()}},
-			observe.End{Host: "server", Addrs: []netip.Addr{e.net.Server.NIC.Address.Addr()}})
+		var ends []observe.End
+		for _, h := range e.net.Hosts() {
+			addr := h.NIC.Address.Addr()
+			if h == e.net.Standby { // it takes the server's
+				addr = e.net.Server.NIC.Address.Addr()
+			}
+			ends = append(ends, observe.End{Host: h.Name, Addrs: []netip.Addr{addr}})
+		}
+		observe.MatchEnds(kept, ends...)
 	}
 	markAnswered(kept)
+	markProbes(kept)
 	return kept
 }
 
@@ -323,7 +361,7 @@ const answerTime = int64(10 * time.Millisecond)
 func markAnswered(events []record.Event) {
 	for i := range events {
 		ask := &events[i]
-		if ask.Packet == nil || ask.Packet.ARP != record.ARPRequest || ask.Packet.Fate != record.FateLost {
+		if ask.Packet == nil || ask.Packet.Asks() == "" || ask.Packet.Fate == record.FateArrived {
 			continue
 		}
 		for _, reply := range events[i+1:] {
@@ -331,7 +369,7 @@ func markAnswered(events []record.Event) {
 				break
 			}
 			if reply.Kind == record.KindIn && reply.Host == ask.Host && reply.Packet != nil &&
-				reply.Packet.ARP == record.ARPReply && reply.Packet.Src == ask.Packet.Dst {
+				reply.Packet.Tells() == ask.Packet.Asks() {
 				ask.Packet.Fate = record.FateAnswered
 				break
 			}
@@ -339,12 +377,27 @@ func markAnswered(events []record.Event) {
 	}
 }
 
-// deadBoot is the number of the boot that a fault ended, 0 if none.
-func (e *Experiment) deadBoot() int {
-	if e.fault.Kind == scenarios.Crash || e.fault.Kind == scenarios.Reboot {
-		return 1
+// markProbes finds the segments that only ask whether somebody is there.
+func markProbes(events []record.Event) {
+	var s streams
+	for i := range events {
+		if s.classify(&events[i]) == probe {
+			events[i].Packet.Probe = true
+		}
 	}
-	return 0
+}
+
+// posthumous tells what a kernel that is declared dead went on to do.
+func (e *Experiment) posthumous(ev *record.Event) bool {
+	if ev.Source != record.Syscall && ev.Source != record.Socket && ev.Source != record.TCP {
+		return false
+	}
+	for _, d := range e.dead {
+		if ev.Host == d.host && ev.Boot == d.boot && ev.Time > d.time {
+			return true
+		}
+	}
+	return false
 }
 
 // Close ends every program and takes the network down. An error says what

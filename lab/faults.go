@@ -2,7 +2,9 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 
@@ -11,86 +13,120 @@ import (
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
+// A deed makes a kind of fault happen to a host; nil where it is no host's.
+type deed func(e *Experiment, ctx context.Context, f scenarios.Fault, h *topology.Host) error
+
+// deeds are the faults that scenarios can ask for.
+func deeds() map[string]deed {
+	return map[string]deed{
+		"kill":        kill(unix.SIGTERM),
+		"kill-unread": kill(unix.SIGKILL),
+		"hang":        (*Experiment).hang,
+		"crash":       (*Experiment).crash,
+		"power-off":   (*Experiment).crash,
+		"reboot":      (*Experiment).reboot,
+		"failover":    (*Experiment).failover,
+		"shutdown":    (*Experiment).shutdown,
+		"partition":   (*Experiment).partition,
+		"destroy":     (*Experiment).destroy,
+		"forget-flow": (*Experiment).forgetFlow,
+		"unreachable-host": network("the router has no way to the host any more", func(n *topology.Network) error {
+			return n.HostUnreachable()
+		}),
+		"unreachable-net": network("the router has no route to the network any more", func(n *topology.Network) error {
+			return n.NetUnreachable()
+		}),
+		"reject-reset": network("the router answers what is for the server with RST", func(n *topology.Network) error {
+			return n.RejectAll(topology.RejectReset)
+		}),
+		"reject-prohibited": network("the router answers what is for the server with ICMP prohibited", func(n *topology.Network) error {
+			return n.RejectAll(topology.RejectProhibited)
+		}),
+	}
+}
+
+// network is the deed of a fault of what lies between the hosts.
+func network(what string, change func(*topology.Network) error) deed {
+	return func(e *Experiment, _ context.Context, f scenarios.Fault, _ *topology.Host) error {
+		if err := change(e.net); err != nil {
+			return err
+		}
+		e.inForce(f, what)
+		return nil
+	}
+}
+
 // inject makes the fault happen. Just before, it takes down what the client's
 // TCP knows, which the prediction is computed from.
 func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
-	h, err := e.net.Host(f.Host)
+	var h *topology.Host
+	if f.Host != "" {
+		var err error
+		if h, err = e.net.Host(f.Host); err != nil {
+			return err
+		}
+	}
+	e.measureOptions()
+	e.prediction = e.predict(e.conn())
+	if h != nil {
+		e.look(h)
+	}
+	do := deeds()[f.Kind]
+	if do == nil {
+		return fmt.Errorf("unknown fault %q", f.Kind)
+	}
+	return do(e, ctx, f, h)
+}
+
+// look notes who holds the connection on the host, if it has one.
+func (e *Experiment) look(h *topology.Host) {
+	p, row, err := e.holder(h)
 	if err != nil {
-		return err
+		return // those faults that need one ask again
 	}
-	if e.options.without(ObserveSockets) {
-		e.prediction = e.predict(record.SocketRow{})
-	} else {
-		row, err := e.connection(e.net.Client)
-		if err != nil {
-			return err
-		}
-		e.prediction = e.predict(row)
+	e.held = record.FaultInfo{PID: p.PID}
+	if !e.options.without(ObserveSockets) {
+		e.held.Unread = row.RecvQueue
 	}
-	switch f.Kind {
-	case scenarios.Kill, scenarios.KillUnread, scenarios.Shutdown:
-		p, row, err := e.holder(h)
-		if err != nil {
-			return err
-		}
-		e.held = record.FaultInfo{PID: p.PID}
-		if !e.options.without(ObserveSockets) {
-			e.held.Unread = row.RecvQueue
-		}
-	}
-	switch f.Kind {
-	case scenarios.Kill:
-		return e.kill(f, h, unix.SIGTERM)
-	case scenarios.KillUnread:
-		return e.kill(f, h, unix.SIGKILL)
-	case scenarios.Crash:
-		return e.net.Crash(h, func(what string) { e.inForce(f, what) })
-	case scenarios.Reboot:
-		return e.reboot(f, h)
-	case scenarios.Shutdown:
-		return h.Shutdown(ctx, e.options.grace(), func(s topology.Stage) {
-			e.inForceAt(f, e.clock.Monotonic(s.At), fmt.Sprintf("%s to every process: %d", unix.SignalName(s.Signal), s.Left))
-		})
-	case scenarios.UnreachableHost:
-		err = e.net.HostUnreachable()
-		e.inForce(f, "the router has no way to the host any more")
-		return err
-	case scenarios.UnreachableNet:
-		err = e.net.NetUnreachable()
-		e.inForce(f, "the router has no route to the network any more")
-		return err
-	}
-	return fmt.Errorf("unknown fault %q", f.Kind)
 }
 
 // kill ends the process that holds the connection.
-func (e *Experiment) kill(f scenarios.Fault, h *topology.Host, s unix.Signal) error {
-	at, err := h.Signal(e.held.PID, s)
-	if err == nil {
-		e.inForceAt(f, e.clock.Monotonic(at),
-			fmt.Sprintf("%s to process %d, which serves the connection", unix.SignalName(s), e.held.PID))
+func kill(signal unix.Signal) deed {
+	return func(e *Experiment, _ context.Context, f scenarios.Fault, h *topology.Host) error {
+		p, _, err := e.holder(h)
+		if err != nil {
+			return err
+		}
+		at, err := h.Signal(p.PID, signal)
+		if err == nil {
+			e.inForceAt(f, e.clock.Monotonic(at),
+				fmt.Sprintf("%s to process %d, which serves the connection", unix.SignalName(signal), p.PID))
+		}
+		return err
 	}
-	return err
 }
 
-// inForce notes a moment of the fault; the first is the fault's time.
-func (e *Experiment) inForce(f scenarios.Fault, what string) {
-	e.inForceAt(f, e.clock.Now(), what)
-	e.watch.askCarrier("client")
+func (e *Experiment) hang(_ context.Context, f scenarios.Fault, h *topology.Host) error {
+	p, _, err := e.holder(h)
+	if err != nil {
+		return err
+	}
+	if err := h.Freeze(p.PID); err != nil {
+		return err
+	}
+	e.inForce(f, fmt.Sprintf("SIGSTOP to process %d, which serves the connection", p.PID))
+	return nil
 }
 
-func (e *Experiment) inForceAt(f scenarios.Fault, at int64, what string) {
-	if e.fault.Kind == "" {
-		e.fault = record.FaultInfo{Kind: f.Kind, Host: f.Host, Time: at, PID: e.held.PID, Unread: e.held.Unread}
-		e.cursor, e.acted = at, at
-	}
-	e.timeline.add(record.Event{Time: at, Host: f.Host, Source: record.Fault, Kind: f.Kind, Text: what})
+func (e *Experiment) crash(_ context.Context, f scenarios.Fault, h *topology.Host) error {
+	e.dead = append(e.dead, deadBoot{h.Name, h.Boot(), e.clock.Now()})
+	return e.net.Crash(h, func(what string) { e.inForce(f, what) })
 }
 
 // reboot also changes the observers over from the old boot to the new.
-func (e *Experiment) reboot(f scenarios.Fault, h *topology.Host) error {
+func (e *Experiment) reboot(ctx context.Context, f scenarios.Fault, h *topology.Host) error {
 	note := func(what string) { e.inForce(f, what) }
-	if err := e.net.Crash(h, note); err != nil {
+	if err := e.crash(ctx, f, h); err != nil {
 		return err
 	}
 	// What still observes the old namespace would keep it.
@@ -100,7 +136,117 @@ func (e *Experiment) reboot(f scenarios.Fault, h *topology.Host) error {
 	if err := e.net.Boot(h, note); err != nil {
 		return err
 	}
-	e.fault.Back = e.clock.Now()
-	e.cursor, e.acted = e.fault.Back, e.fault.Back
+	e.back()
 	return e.watch.add(h)
+}
+
+func (e *Experiment) failover(ctx context.Context, f scenarios.Fault, h *topology.Host) error {
+	if err := e.crash(ctx, f, h); err != nil {
+		return err
+	}
+	if err := e.net.TakeOver(func(what string) { e.inForce(f, what) }); err != nil {
+		return err
+	}
+	e.back()
+	return nil
+}
+
+// back notes that the address, or the way to it, is there again.
+func (e *Experiment) back() {
+	e.acted = e.clock.Now()
+	e.seen = e.acted
+	if e.fault.Back == 0 {
+		e.fault.Back = e.acted
+	}
+}
+
+func (e *Experiment) shutdown(ctx context.Context, f scenarios.Fault, h *topology.Host) error {
+	return h.Shutdown(ctx, e.options.grace(), func(s topology.Stage) {
+		e.inForceAt(f, e.clock.Monotonic(s.At), fmt.Sprintf("%s to every process: %d", unix.SignalName(s.Signal), s.Left))
+	})
+}
+
+func (e *Experiment) partition(_ context.Context, f scenarios.Fault, h *topology.Host) error {
+	if err := e.net.Partition(h); err != nil {
+		return err
+	}
+	e.inForce(f, "nothing that the "+h.Name+" sends gets through any more")
+	return nil
+}
+
+func (e *Experiment) destroy(_ context.Context, f scenarios.Fault, h *topology.Host) error {
+	row, err := e.connection(h)
+	if err != nil {
+		return err
+	}
+	local, err1 := netip.ParseAddrPort(row.Local)
+	remote, err2 := netip.ParseAddrPort(row.Remote)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	at := e.clock.Now()
+	if err := h.DestroyConnection(local, remote); err != nil {
+		return err
+	}
+	e.inForceAt(f, at, "the socket of the connection is destroyed")
+	return nil
+}
+
+func (e *Experiment) forgetFlow(_ context.Context, f scenarios.Fault, _ *topology.Host) error {
+	n, err := e.net.ForgetFlows()
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fmt.Errorf("%w: the firewall knew of no flow", ErrScenario)
+	}
+	e.inForce(f, "the firewall forgets "+count(n, "flow"))
+	return nil
+}
+
+func (e *Experiment) heal(scenarios.Heal) error {
+	e.back() // before: what gets through in the meantime does so because of it
+	if err := e.net.Heal(); err != nil {
+		return err
+	}
+	e.timeline.add(record.Event{Time: e.acted, Source: record.Fault, Kind: "heal", Text: "the network does what it did before"})
+	return nil
+}
+
+// inForce notes a moment of the fault; the first is the fault's time.
+func (e *Experiment) inForce(f scenarios.Fault, what string) {
+	e.inForceAt(f, e.clock.Now(), what)
+	for _, h := range e.net.Hosts() {
+		if !e.isDead(h.Name, h.Boot()) {
+			e.watch.askCarrier(h.Name)
+		}
+	}
+}
+
+func (e *Experiment) inForceAt(f scenarios.Fault, at int64, what string) {
+	if e.fault.Kind == "" {
+		e.fault = record.FaultInfo{Kind: f.Kind, Host: f.Host, Time: at, PID: e.held.PID, Unread: e.held.Unread}
+		e.repredict()
+	}
+	if e.injected != f { // its first moment
+		e.injected = f
+		e.acted, e.seen = at, at
+	}
+	e.timeline.add(record.Event{Time: at, Host: f.Host, Source: record.Fault, Kind: f.Kind, Text: what})
+}
+
+// A deadBoot is a boot of a host that a fault ended.
+type deadBoot struct {
+	host string
+	boot int
+	time int64 // just before
+}
+
+func (e *Experiment) isDead(host string, boot int) bool {
+	for _, d := range e.dead {
+		if d.host == host && d.boot == boot {
+			return true
+		}
+	}
+	return false
 }

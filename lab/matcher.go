@@ -1,78 +1,206 @@
 package lab
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/topology"
 )
 
-// A matcher looks for a pattern among the events.
+// A matcher looks for the events of an expectation.
 type matcher struct {
-	e       *Experiment
-	pattern scenarios.Pattern
-	since   int64
+	e      *Experiment
+	expect scenarios.Expect
+	since  int64
 
 	found *record.Event
+	count int
 	near  *record.Event // the first of the kind with another result
 
-	lastData, lastAck *record.Event // of an Idle pattern
-	highest           uint32        // of a Resend pattern: the end of what was sent
-	sent              bool
-	asked             time.Time // of a State pattern: when sock_diag was asked last
+	streams            streams       // for Sends, Receives, Retransmits
+	lastData, lastAck  *record.Event // for Acknowledged
+	begun              time.Time     // when it was looked for first
+	asked              time.Time     // when the kernel was asked last
+	lastRetransmission int64
 }
 
 // look implements the callback of timeline.await.
 func (m *matcher) look(events []record.Event) bool {
 	for i := range events {
 		ev := &events[i]
-		if m.pattern.Idle {
-			if m.idle(ev) {
+		part := m.streams.classify(ev)
+		if m.expect.Event.What == scenarios.Acknowledged {
+			if m.acknowledged(ev) {
 				return true
 			}
-		} else if ev.Time >= m.since && m.matches(ev) {
-			m.found = ev
-			return true
+		} else if ev.Time >= m.since && m.matches(ev, part) {
+			if m.count++; m.count >= m.expect.Times {
+				m.found = ev
+				return true
+			}
 		}
 	}
-	switch {
-	case m.pattern.State != "":
-		return m.reached()
-	case m.pattern.Exit: // is known from the init, whoever else observes
-		return m.ended()
-	case m.pattern.Block != "":
-		return m.blocked()
+	if m.due() {
+		return m.ask()
 	}
 	return false
 }
 
-// reached asks sock_diag for the state. Now and then, when other tracers come
-// and go, the kernel does not call a tracepoint's programs; the socket's state
-// is as true then.
-func (m *matcher) reached() bool {
-	if !m.polled() || m.e.options.without(ObserveSockets) {
+// pollEvery is how often the kernel is asked for what it does not tell, 0
+// where it tells all.
+func (m *matcher) pollEvery() time.Duration {
+	switch m.expect.Event.What {
+	case scenarios.Blocked: // nothing tells that a call has begun
+		return 2 * time.Millisecond
+	case scenarios.Timer, scenarios.Zombies:
+		return 20 * time.Millisecond
+	case scenarios.Socket: // what tells of a state may fail to
+		if m.expect.Event.State == scenarios.NoSocket {
+			return 20 * time.Millisecond
+		}
+		return 200 * time.Millisecond
+	}
+	return 0
+}
+
+// due tells whether it is time to ask.
+func (m *matcher) due() bool {
+	now := time.Now()
+	if m.begun.IsZero() {
+		m.begun = now
+		if m.expect.Event.What == scenarios.Socket && m.expect.Event.State != scenarios.NoSocket {
+			m.asked = now // the report has its time first
+		}
+	}
+	if every := m.pollEvery(); every > 0 && now.Sub(m.asked) < every {
 		return false
 	}
-	h, err := m.e.net.Host(m.pattern.Host)
-	if err != nil {
-		return false
+	m.asked = now
+	return true
+}
+
+// ask looks at what the kernel does not tell of itself.
+func (m *matcher) ask() bool {
+	switch m.expect.Event.What {
+	case scenarios.Socket:
+		if m.expect.Event.State == scenarios.NoSocket {
+			return m.gone()
+		}
+		return m.reached()
+	case scenarios.Exits: // is known from the init, whoever else observes
+		return m.ended()
+	case scenarios.Blocked:
+		return m.blocked()
+	case scenarios.Timer:
+		return m.timer()
+	case scenarios.Zombies:
+		return m.zombies()
 	}
-	row, err := m.e.connection(h)
-	if err != nil || row.State != m.pattern.State {
-		return false
-	}
-	ev := record.Event{
-		Time: m.e.clock.Now(), Host: h.Name, Boot: h.Boot(), Source: record.Socket, Kind: record.KindState,
-		Text:  "read by sock_diag: the kernel did not report the change",
-		State: &record.State{Local: row.Local, Remote: row.Remote, From: m.e.lastState(h.Name), To: row.State},
-	}
+	return false
+}
+
+func (m *matcher) host() (*topology.Host, bool) {
+	h, err := m.e.net.Host(m.expect.Event.Who)
+	return h, err == nil
+}
+
+// read makes an event of something that was read, not told of.
+func (m *matcher) read(h *topology.Host, ev record.Event) bool {
+	ev.Time, ev.Host, ev.Boot = m.e.clock.Now(), h.Name, h.Boot()
 	m.e.timeline.add(ev)
 	m.found = &ev
 	return true
+}
+
+// reached asks sock_diag for the state. Some kernels do not call a tracepoint's
+// programs for what happens in an interrupt on top of certain processes, and of
+// TIME_WAIT and a half-open request no kernel tells; the socket's state is as
+// true then.
+func (m *matcher) reached() bool {
+	h, ok := m.host()
+	if !ok || m.e.options.without(ObserveSockets) {
+		return false
+	}
+	want := m.expect.Event.State
+	row, err := m.e.connection(h)
+	if err != nil || row.State != want {
+		return false
+	}
+	state := &record.State{Local: row.Local, Remote: row.Remote, From: m.e.lastState(h.Name), To: row.State}
+	text := "read by sock_diag: the kernel did not report the change"
+	switch {
+	case want == "TIME_WAIT" || want == "SYN_RECV":
+		text, state.From = "read by sock_diag: the kernel reports no such change", ""
+	case state.From == want:
+		return m.read(h, record.Event{Source: record.Step, Kind: "seen", Text: "the connection is still " + want})
+	}
+	return m.read(h, record.Event{Source: record.Socket, Kind: record.KindState, Text: text, State: state})
+}
+
+// gone asks sock_diag whether the connection is no more.
+func (m *matcher) gone() bool {
+	h, ok := m.host()
+	if !ok {
+		return false
+	}
+	if _, err := m.e.connection(h); !errors.Is(err, errNoConnection) {
+		return false
+	}
+	return m.read(h, record.Event{Source: record.Step, Kind: "seen", Text: "the connection is in no socket table any more"})
+}
+
+func (m *matcher) timer() bool {
+	h, ok := m.host()
+	if !ok {
+		return false
+	}
+	row, err := m.e.connection(h)
+	if err != nil {
+		return false
+	}
+	timer := row.Timer
+	if timer == "" {
+		timer = "none"
+	}
+	if timer != m.expect.Event.Timer {
+		return false
+	}
+	text := "the connection has no timer"
+	if row.Timer != "" {
+		text = fmt.Sprintf("the connection's %s timer is due in %s", timer, record.Span(row.Expires))
+	}
+	return m.read(h, record.Event{Source: record.Step, Kind: "seen", Text: text})
+}
+
+func (m *matcher) zombies() bool {
+	h, ok := m.host()
+	if !ok {
+		return false
+	}
+	all, err := h.Processes()
+	if err != nil {
+		return false
+	}
+	var ids []string
+	for _, p := range all {
+		if p.State == 'Z' && p.Threads <= 1 {
+			ids = append(ids, strconv.Itoa(p.PID))
+		}
+	}
+	if len(ids) != m.expect.Event.Number {
+		return false
+	}
+	text := "no zombie"
+	if len(ids) > 0 {
+		text = fmt.Sprintf("%s: %s", count(len(ids), "zombie"), strings.Join(ids, ", "))
+	}
+	return m.read(h, record.Event{Source: record.Step, Kind: "seen", Text: text})
 }
 
 // lastState is the last state of the host's connection that was reported.
@@ -86,32 +214,16 @@ func (e *Experiment) lastState(host string) string {
 	return last
 }
 
-// pollState is how often sock_diag is asked for a state that was not reported.
-const pollState = 200 * time.Millisecond
-
-// polled tells whether it is time to ask.
-func (m *matcher) polled() bool {
-	now := time.Now()
-	if m.asked.IsZero() {
-		m.asked = now // the report has its time first
-	}
-	if now.Sub(m.asked) < pollState {
-		return false
-	}
-	m.asked = now
-	return true
-}
-
 // blocked asks the kernel which system calls are under way. Only one that
 // began after the last thing that the scenario did is what is waited for.
 func (m *matcher) blocked() bool {
-	calls, err := m.e.watch.tracer.InFlight()
+	calls, err := m.e.watch.tracing.InFlight()
 	if err != nil {
 		return false // not known now; it is asked again
 	}
 	for i := range calls {
 		ev := &calls[i]
-		if ev.Time >= m.e.acted && m.by(ev) && ev.Syscall.Name == m.pattern.Block && m.on(ev.Syscall) {
+		if ev.Time >= m.since && m.by(ev) && sameCall(ev.Syscall.Name, m.expect.Event.Call) && m.on(ev.Syscall) {
 			m.found = ev
 			return true
 		}
@@ -119,10 +231,10 @@ func (m *matcher) blocked() bool {
 	return false
 }
 
-// idle looks for the acknowledgement of the last data that the host sent.
-// Packets are told of in blocks, so that their order is to be made first.
-func (m *matcher) idle(ev *record.Event) bool {
-	if ev.Source != record.Wire || ev.Host != m.pattern.Host || ev.Packet == nil || ev.Packet.Proto != "tcp" {
+// acknowledged looks for the acknowledgement of the last data that the host
+// sent, some of it since the expectation counts. Packets are told of in blocks, so that their order is to be made first.
+func (m *matcher) acknowledged(ev *record.Event) bool {
+	if ev.Source != record.Wire || ev.Host != m.expect.Event.Who || ev.Packet == nil || ev.Packet.Proto != "tcp" {
 		return false
 	}
 	if ev.Kind == record.KindOut && ev.Packet.Len > 0 && (m.lastData == nil || ev.Time > m.lastData.Time) {
@@ -131,7 +243,7 @@ func (m *matcher) idle(ev *record.Event) bool {
 	if ev.Kind == record.KindIn && (m.lastAck == nil || ev.Time > m.lastAck.Time) {
 		m.lastAck = ev
 	}
-	if m.lastData == nil || m.lastAck == nil ||
+	if m.lastData == nil || m.lastAck == nil || m.lastData.Time < m.since ||
 		m.lastAck.Packet.Ack != m.lastData.Packet.Seq+uint32(m.lastData.Packet.Len) {
 		return false
 	}
@@ -139,54 +251,136 @@ func (m *matcher) idle(ev *record.Event) bool {
 	return true
 }
 
-// by tells whether the event is the pattern's program's or host's.
+// by tells whether the event is the host's or the program's that is meant.
 func (m *matcher) by(ev *record.Event) bool {
-	if m.pattern.Program == "" {
-		return m.pattern.Host == "" || ev.Host == m.pattern.Host
+	who := m.expect.Event.Who
+	if p := m.e.started(who); p != nil && !m.e.isHost(who) {
+		return ev.Host == p.process.Host.Name && ev.Boot == p.boot && ev.PID == p.process.PID
 	}
-	p, err := m.e.find(m.pattern.Program)
-	return err == nil && ev.Host == p.process.Host.Name && ev.Boot == p.boot && ev.PID == p.process.PID
+	return ev.Host == who
 }
 
-// on tells whether a call is on what the pattern means: standard input, or
-// the connection.
+// on tells whether a call is on what is meant: standard input, or a TCP
+// socket. A call that waits for several descriptors is on all of them.
 func (m *matcher) on(c *record.Call) bool {
-	if m.pattern.Input {
+	switch {
+	case m.expect.Event.Input:
 		return c.FD == 0
+	case isWait(c.Name):
+		return true
 	}
 	return c.Socket
 }
 
-func (m *matcher) matches(ev *record.Event) bool {
-	p := m.pattern
-	if p.Exit || !m.by(ev) {
+// sameCall tells whether a system call is the one that is meant: C libraries
+// and languages have their choice among some that do the same.
+func sameCall(name, meant string) bool {
+	kind := func(call string) string {
+		switch call {
+		case "ppoll":
+			return "poll"
+		case "pselect6":
+			return "select"
+		case "accept4":
+			return "accept"
+		case "epoll_pwait", "epoll_pwait2":
+			return "epoll_wait"
+		}
+		return call
+	}
+	return kind(name) == kind(meant)
+}
+
+// isWait tells the calls that are on no descriptor, or on several.
+func isWait(call string) bool {
+	switch call {
+	case "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2", "wait4", "waitid", "kill":
+		return true
+	}
+	return false
+}
+
+func (m *matcher) matches(ev *record.Event, part streamPart) bool {
+	p := m.expect.Event
+	if !m.by(ev) {
 		return false
 	}
-	switch {
-	case p.State != "":
+	switch p.What {
+	case scenarios.Socket:
 		return ev.Source == record.Socket && ev.Kind == record.KindState && ev.State.To == p.State
-	case p.Call != "":
-		if ev.Source != record.Syscall || ev.Kind != record.KindCall || ev.Syscall.Name != p.Call || !m.on(ev.Syscall) {
-			return false
-		}
-		if result := resultOf(ev.Syscall); p.Result != "" && result != p.Result && !m.foreseen(result) {
-			if m.near == nil {
-				m.near = ev
-			}
-			return false
-		}
-		return true
-	case p.Resend:
-		return ev.Source == record.TCP && (ev.Kind == record.KindRetransmit || ev.Kind == record.KindTLP) || m.again(ev)
-	case p.Reaped:
+	case scenarios.Call:
+		return m.returned(ev)
+	case scenarios.Retransmits:
+		return m.retransmits(ev, part)
+	case scenarios.Reaps:
 		return ev.Source == record.Syscall && ev.Kind == record.KindCall &&
 			(ev.Syscall.Name == "wait4" || ev.Syscall.Name == "waitid") && ev.Syscall.Ret > 0
-	case p.Flags != "":
-		return ev.Source == record.Wire && ev.Kind == record.KindOut && ev.Packet.Flags&flagOf(p.Flags) != 0
-	case p.Data:
-		return ev.Source == record.Wire && ev.Kind == record.KindIn && ev.Packet.Len > 0
-	case p.Output != "":
-		return ev.Source == record.Output && strings.Contains(ev.Text, p.Output)
+	case scenarios.Sends:
+		return ev.Source == record.Wire && ev.Kind == record.KindOut && isPacket(ev.Packet, p.Packet, part)
+	case scenarios.Receives:
+		return ev.Source == record.Wire && ev.Kind == record.KindIn && isPacket(ev.Packet, p.Packet, part)
+	case scenarios.Prints:
+		return ev.Source == record.Output && strings.Contains(ev.Text, p.Text)
+	case scenarios.Gets:
+		return ev.Source == record.Process && ev.Kind == record.KindSignal && ev.Process.Signal == p.Signal
+	case scenarios.Error:
+		return ev.Source == record.TCP && ev.Kind == record.KindError && ev.TCP.Error == p.Errno
+	}
+	return false
+}
+
+// returned matches a system call with its result.
+func (m *matcher) returned(ev *record.Event) bool {
+	p := m.expect.Event
+	if ev.Source != record.Syscall || ev.Kind != record.KindCall || !sameCall(ev.Syscall.Name, p.Call) || !m.on(ev.Syscall) {
+		return false
+	}
+	if result := resultOf(ev.Syscall); p.Result != "" && result != p.Result && !m.foreseen(result) {
+		if m.near == nil {
+			m.near = ev
+		}
+		return false
+	}
+	return true
+}
+
+// retransmits matches one by the kernel's word or, where that was not heard,
+// by the wire.
+func (m *matcher) retransmits(ev *record.Event, part streamPart) bool {
+	told := ev.Source == record.TCP && (ev.Kind == record.KindRetransmit || ev.Kind == record.KindTLP)
+	if !told && !(ev.Kind == record.KindOut && part == sentAgain) {
+		return false
+	}
+	// The two tell of the same one within a millisecond or so.
+	if m.lastRetransmission != 0 && ev.Time-m.lastRetransmission < int64(5*time.Millisecond) {
+		return false
+	}
+	m.lastRetransmission = ev.Time
+	return true
+}
+
+func isPacket(p *record.Packet, kind string, part streamPart) bool {
+	if p == nil {
+		return false
+	}
+	has := func(flags int) bool { return p.Proto == "tcp" && p.Flags&flags == flags }
+	switch kind {
+	case "SYN":
+		return has(record.FlagSYN) && !has(record.FlagACK)
+	case "SYN+ACK":
+		return has(record.FlagSYN | record.FlagACK)
+	case "FIN":
+		return has(record.FlagFIN)
+	case "RST":
+		return has(record.FlagRST)
+	case "ACK":
+		return p.Proto == "tcp" && p.Flags == record.FlagACK && p.Len == 0
+	case "data":
+		return p.Proto == "tcp" && p.Len > 0
+	case "probe":
+		return part == probe
+	case "icmp":
+		return p.ICMPError()
 	}
 	return false
 }
@@ -194,48 +388,41 @@ func (m *matcher) matches(ev *record.Event) bool {
 // foreseen tells whether a result is as good as the one that the scenario
 // names, because the kernel's rules leave several.
 func (m *matcher) foreseen(result string) bool {
-	return m.pattern.Detection && slices.Contains(m.e.prediction.Errors, result) &&
-		slices.Contains(m.e.prediction.Errors, m.pattern.Result)
-}
-
-// again tells whether a packet carries only what was sent before.
-func (m *matcher) again(ev *record.Event) bool {
-	if ev.Source != record.Wire || ev.Kind != record.KindOut || ev.Packet == nil || ev.Packet.Len == 0 {
-		return false
-	}
-	end := ev.Packet.Seq + uint32(ev.Packet.Len)
-	if m.sent && int32(end-m.highest) <= 0 {
-		return true
-	}
-	m.highest, m.sent = end, true
-	return false
+	return m.expect.Detection && slices.Contains(m.e.prediction.Errors, result) &&
+		slices.Contains(m.e.prediction.Errors, m.expect.Event.Result)
 }
 
 // ended looks at the program itself.
 func (m *matcher) ended() bool {
-	p, err := m.e.find(m.pattern.Program)
-	if err != nil {
+	p := m.e.started(m.expect.Event.Who)
+	if p == nil {
 		return false
 	}
 	select {
 	case <-p.process.Done():
-		m.found = &record.Event{
-			Time: m.e.clock.Now(), Host: p.process.Host.Name, Boot: p.boot, Source: record.Process, Kind: record.KindExit,
-			PID: p.process.PID, Comm: p.name, Process: &record.ProcEvent{},
-		}
-		if d := p.describe(); d.Signal != "" {
-			m.found.Process.Signal = d.Signal
-		} else {
-			m.found.Process.Status = d.Exit
-		}
-		return true
 	default:
 		return false
 	}
+	d := p.describe()
+	ev := &record.Event{
+		Time: m.e.clock.Now(), Host: p.process.Host.Name, Boot: p.boot, Source: record.Process, Kind: record.KindExit,
+		PID: p.process.PID, Comm: p.name, Process: &record.ProcEvent{Signal: d.Signal},
+	}
+	end := d.Signal
+	if end == "" {
+		ev.Process.Status = d.Exit
+		end = strconv.Itoa(d.Exit)
+	}
+	if want := m.expect.Event.End; want != "" && want != end {
+		m.near = ev
+		return false
+	}
+	m.found = ev
+	return true
 }
 
-// resultOf names a call's result as scenarios do: "ok" for more than 0, "EOF"
-// for a read of 0, or errno's name.
+// resultOf names a call's result as scenarios do: "ok" for success, "EOF" for
+// a read of 0, or errno's name.
 func resultOf(c *record.Call) string {
 	switch {
 	case c.Error != "":
@@ -252,72 +439,4 @@ func isRead(call string) bool {
 		return true
 	}
 	return false
-}
-
-func flagOf(name string) int {
-	switch name {
-	case "FIN":
-		return record.FlagFIN
-	case "SYN":
-		return record.FlagSYN
-	case "RST":
-		return record.FlagRST
-	}
-	return 0
-}
-
-// blind says why a pattern cannot be seen in this run, "" if it can.
-func (e *Experiment) blind(p scenarios.Pattern) string {
-	lacks := func(observers ...string) string {
-		for _, o := range observers {
-			for _, m := range e.watch.missing {
-				if m.Observer == o {
-					return "not observed: " + o + ": " + m.Why
-				}
-			}
-		}
-		return ""
-	}
-	switch {
-	case p.State != "":
-		if e.watch.tracer == nil || e.watch.lacks(ObserveEBPF+":inet_sock_set_state") {
-			return lacks(ObserveSockets)
-		}
-		return ""
-	case p.Call != "" || p.Block != "" || p.Reaped:
-		return lacks(ObserveEBPF, ObserveEBPF+":sys_enter", ObserveEBPF+":sys_exit")
-	case p.Resend:
-		return lacks(ObserveEBPF, ObserveEBPF+":tcp_retransmit_skb")
-	case p.Flags != "" || p.Data || p.Idle:
-		return lacks(ObserveWire)
-	}
-	return ""
-}
-
-// substitute waits for another trace of something that cannot be observed:
-// what a client is told it says, or ends of. Without, the steps would run
-// ahead of the programs.
-func (e *Experiment) substitute(ctx context.Context, s scenarios.Expect) error {
-	wait := scenarios.DefaultWithin / 150
-	if s.Event.Detection {
-		wait = margin(time.Duration(e.prediction.Max + e.prediction.Tolerance))
-	}
-	if s.Never {
-		wait = s.Within
-	}
-	waiting, cancel := context.WithTimeoutCause(ctx, wait, errNotSeen)
-	defer cancel()
-	since := e.cursor
-	err := e.timeline.await(waiting, func(events []record.Event) bool {
-		for _, ev := range events {
-			if s.Event.Detection && ev.Source == record.Output && ev.Host == "client" && ev.Time >= since {
-				return true
-			}
-		}
-		return false
-	})
-	if errors.Is(err, errNotSeen) {
-		return nil
-	}
-	return err
 }

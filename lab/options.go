@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,13 @@ import (
 type Options struct {
 	// Path is the path to build instead of the scenario's, "" for its own.
 	Path topology.Path
+	// Family is that of IP: topology.IPv4, which 0 stands for, or IPv6.
+	Family topology.Family
+	// Delay is what the client's link adds, each way, instead of what the
+	// scenario says; 0 for that. Loss is the share of the frames lost there,
+	// from 0 to 1.
+	Delay time.Duration
+	Loss  float64
 	// Real leaves all timers as the kernel has them.
 	Real bool
 	// Sysctls are set over all others, by node: "client", "server", "router".
@@ -25,6 +33,9 @@ type Options struct {
 	Timeout time.Duration
 	// Without names observers to leave out: of ObserverNames.
 	Without []string
+	// Tracer is to be shared with other runs; nil: the run loads its own
+	// eBPF programs.
+	Tracer *Tracer
 }
 
 // The observers, as Options.Without names them.
@@ -39,12 +50,29 @@ var ObserverNames = []string{ObserveWire, ObserveEBPF, ObserveSockets}
 
 func (o Options) without(name string) bool { return slices.Contains(o.Without, name) }
 
-func (o Options) path(s *scenarios.Scenario) topology.Path {
-	if o.Path != "" {
-		return o.Path
+func (o Options) family() topology.Family {
+	if o.Family == 0 {
+		return topology.IPv4
 	}
-	return topology.Path(s.Path)
+	return o.Family
 }
+
+// variant is what the scenario's conditions see of the options.
+func (o Options) variant() scenarios.Variant {
+	return scenarios.Variant{Real: o.Real, Family: int(o.family()), Path: string(o.Path)}
+}
+
+// delay is that of the client's link.
+func (o Options) delay(s *scenarios.Scenario) topology.Delay {
+	d := topology.Delay{Time: s.Delay, Loss: o.Loss, Seed: lossSeed}
+	if o.Delay > 0 {
+		d.Time = o.Delay
+	}
+	return d
+}
+
+// lossSeed makes the losses of a run those of the next.
+const lossSeed = 1
 
 func (o Options) grace() time.Duration {
 	if o.Grace > 0 {
@@ -56,44 +84,81 @@ func (o Options) grace() time.Duration {
 // Check tells what is wrong with the options for the scenario, before
 // anything is built.
 func (o Options) Check(s *scenarios.Scenario) error {
-	if o.Path != "" && !slices.Contains(topology.Paths, o.Path) {
-		return fmt.Errorf("path %q: there are %s", o.Path, list(topology.Paths))
+	if err := o.check(); err != nil {
+		return err
 	}
-	if s.Paths != nil && !slices.Contains(s.Paths, string(o.path(s))) {
-		return fmt.Errorf("path %q: %s is what it says on the path %s only", o.Path, s.Name, strings.Join(s.Paths, ", "))
+	if s.Only && !slices.Contains(s.Paths, s.Path) {
+		return fmt.Errorf("path %q: %s is what it says on the path %s only", s.Path, s.Name, strings.Join(s.Paths, ", "))
 	}
-	for _, name := range o.Without {
-		if !slices.Contains(ObserverNames, name) {
-			return fmt.Errorf("observer %q: there are %s", name, list(ObserverNames))
-		}
+	if err := s.Check(); err != nil {
+		return err
 	}
-	if o.Grace < 0 || o.Timeout < 0 {
-		return fmt.Errorf("a negative time")
+	if s.Path != string(topology.Router) && (len(o.Sysctls["router"]) > 0 || len(s.Sysctls["router"]) > 0) {
+		return fmt.Errorf("sysctl for the router: the path %s has none", s.Path)
 	}
-	if o.path(s) != topology.Router && len(o.Sysctls["router"]) > 0 {
-		return fmt.Errorf("sysctl for the router: the path %s has none", o.path(s))
+	if s.Path != string(topology.Router) && s.Firewall != "" {
+		return fmt.Errorf("a firewall stands in a router: the path %s has none", s.Path)
 	}
-	for node, set := range o.Sysctls {
-		for key := range set {
-			// An interface has the sysctls that the default one has.
-			if !sysctlExists(strings.Replace(key, ".eth0.", ".default.", 1)) {
-				return fmt.Errorf("sysctl %s for %s: this kernel has none of that name", key, node)
+	if s.Path != string(topology.Switch) && s.Standby {
+		return fmt.Errorf("a standby is on the server's network: the path %s has no room", s.Path)
+	}
+	for _, sysctls := range []map[string]map[string]string{s.Sysctls, o.Sysctls} {
+		for node, set := range sysctls {
+			for key := range set {
+				// An interface has the sysctls that the default one has.
+				if !sysctlExists(strings.Replace(key, ".eth0.", ".default.", 1)) {
+					return fmt.Errorf("sysctl %s for %s: this kernel has none of that name", key, node)
+				}
 			}
 		}
 	}
 	return nil
 }
 
+// check is about the options alone.
+func (o Options) check() error {
+	if o.Path != "" && !slices.Contains(topology.Paths, o.Path) {
+		return fmt.Errorf("path %q: there are %s", o.Path, list(topology.Paths))
+	}
+	if f := o.family(); f != topology.IPv4 && f != topology.IPv6 {
+		return fmt.Errorf("family %d: there are 4 and 6", f)
+	}
+	for _, name := range o.Without {
+		if !slices.Contains(ObserverNames, name) {
+			return fmt.Errorf("observer %q: there are %s", name, list(ObserverNames))
+		}
+	}
+	if o.Grace < 0 || o.Timeout < 0 || o.Delay < 0 {
+		return fmt.Errorf("a negative time")
+	}
+	if o.Delay > scenarios.MaxDelay {
+		return fmt.Errorf("delay %v: %v at most", o.Delay, scenarios.MaxDelay)
+	}
+	if !(o.Loss >= 0 && o.Loss < 1) { // nor NaN
+		return fmt.Errorf("loss %v: it must be a share of at least 0 and less than 1", o.Loss)
+	}
+	return nil
+}
+
 // command is the command line that makes such a run.
 func (o Options) command(s *scenarios.Scenario) string {
-	words := []string{"lab", "run", s.Name}
+	words := []string{"lab", "run", quote(s.Argument())}
 	if o.Path != "" {
 		words = append(words, "--path", string(o.Path))
+	}
+	if o.family() != topology.IPv4 {
+		words = append(words, "--family", strconv.Itoa(int(o.Family)))
+	}
+	if o.Delay > 0 {
+		words = append(words, "--delay", o.Delay.String())
+	}
+	if o.Loss > 0 {
+		words = append(words, "--loss", strconv.FormatFloat(100*o.Loss, 'g', -1, 64)+"%")
 	}
 	if o.Real {
 		words = append(words, "--real")
 	}
-	for _, node := range []string{"client", "server", "router"} {
+	for _, node := range scenarios.Nodes {
 		var set []string
 		for key, value := range o.Sysctls[node] {
 			set = append(set, node+":"+key+"="+quote(value))

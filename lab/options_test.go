@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -13,11 +14,20 @@ import (
 
 type sysctls = map[string]map[string]string
 
-func find(t *testing.T, name string) *scenarios.Scenario {
+func find(t *testing.T, name string) *scenarios.Source {
 	t.Helper()
 	s, _ := scenarios.Find(name)
 	if s == nil {
 		t.Fatalf("no scenario %q", name)
+	}
+	return s
+}
+
+func compiled(t *testing.T, name string, o Options) *scenarios.Scenario {
+	t.Helper()
+	s, err := find(t, name).Compile(o.variant())
+	if err != nil {
+		t.Fatal(err)
 	}
 	return s
 }
@@ -72,12 +82,23 @@ func TestOptionsCheck(t *testing.T) {
 		{"kill", Options{Without: []string{"wire", "ebpf"}}, ""},
 		{"kill", Options{Without: []string{"eyes"}}, `observer "eyes"`},
 		{"kill", Options{Grace: -time.Second}, "negative"},
+		{"kill", Options{Timeout: -time.Second}, "negative"},
+		{"kill", Options{Delay: -time.Second}, "negative"},
+		{"kill", Options{Delay: 3 * time.Second}, "delay 3s: 2s at most"},
+		{"kill", Options{Delay: 2 * time.Second, Loss: 0.99}, ""},
+		{"kill", Options{Loss: 1}, "loss 1: "},
+		{"kill", Options{Loss: -0.1}, "loss -0.1: "},
+		{"kill", Options{Loss: math.NaN()}, "loss NaN: "},
+		{"kill", Options{Family: topology.IPv6}, ""},
+		{"kill", Options{Family: 5}, "family 5: there are 4 and 6"},
+		{"failover", Options{Path: topology.Router}, "on the path switch only"},
+		{"failover", Options{Sysctls: sysctls{"standby": {"net.ipv4.tcp_retries2": "3"}}}, ""},
 		{"kill", Options{Sysctls: sysctls{"router": {"net.ipv4.icmp_ratelimit": "0"}}}, "the path direct has none"},
 		{"kill", Options{Sysctls: sysctls{"client": {"net.ipv4.tcp_nonsense": "0"}}}, "this kernel has none of that name"},
 		{"kill", Options{Sysctls: sysctls{"client": {"net.ipv4.conf.eth0.nonsense": "0"}}}, "this kernel has none of that name"},
 		{"kill", Options{Sysctls: sysctls{"client": {"net.ipv4.neigh.eth0.retrans_time_ms": "500"}}}, ""},
 	} {
-		err := c.options.Check(find(t, c.scenario))
+		_, err := New(find(t, c.scenario), c.options)
 		if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 			t.Errorf("%s with %+v: error %v, want %q", c.scenario, c.options, err, c.err)
 		}
@@ -87,18 +108,17 @@ func TestOptionsCheck(t *testing.T) {
 // The command in a record makes the same run again.
 func TestCommand(t *testing.T) {
 	o := Options{
-		Path: topology.Switch, Real: true, Grace: time.Second, Timeout: time.Minute, Without: []string{"wire", "ebpf"},
+		Path: topology.Switch, Family: topology.IPv6, Delay: 20 * time.Millisecond, Loss: 0.015, Real: true, Grace: time.Second, Timeout: time.Minute, Without: []string{"wire", "ebpf"},
 		Sysctls: sysctls{"client": {"net.ipv4.tcp_rmem": "4096 8192 16384", "net.ipv4.tcp_retries2": "3"}},
 	}
-	want := "lab run kill --path switch --real --sysctl client:net.ipv4.tcp_retries2=3" +
+	want := "lab run kill --path switch --family 6 --delay 20ms --loss 1.5% --real --sysctl client:net.ipv4.tcp_retries2=3" +
 		" --sysctl client:net.ipv4.tcp_rmem='4096 8192 16384' --grace 1s --timeout 1m0s --without wire,ebpf"
-	if got := o.command(find(t, "kill")); got != want {
+	if got := o.command(compiled(t, "kill", o)); got != want {
 		t.Errorf("command\n%s, want\n%s", got, want)
 	}
 }
 
 func TestSysctlPlan(t *testing.T) {
-	crash := find(t, "crash")
 	for _, c := range []struct {
 		name    string
 		options Options
@@ -109,7 +129,7 @@ func TestSysctlPlan(t *testing.T) {
 		{"real", Options{Real: true}, "15", nil},
 		{"asked for", Options{Sysctls: sysctls{"client": {"net.ipv4.tcp_retries2": "3"}}}, "3", []string{"client net.ipv4.tcp_retries2=3 (kernel default 15)"}},
 	} {
-		plan, changed := sysctlPlan(crash, c.options)
+		plan, changed := sysctlPlan(compiled(t, "crash", c.options), c.options)
 		if got := plan["client"]["net.ipv4.tcp_retries2"]; got != c.want {
 			t.Errorf("%s: tcp_retries2=%s, want %s", c.name, got, c.want)
 		}
@@ -137,6 +157,13 @@ func TestPreviewPredicts(t *testing.T) {
 		{"unreachable-host", Options{}, "EHOSTUNREACH", 12 * time.Second, 15 * time.Second},
 		{"unreachable-net", Options{}, "ENETUNREACH", 12 * time.Second, 15 * time.Second},
 		{"kill", Options{}, "EOF", 0, time.Second},
+		{"kill", Options{Delay: time.Second}, "EOF", 0, 4 * time.Second},
+		{"firewall-reject", Options{}, "EHOSTUNREACH", 12 * time.Second, 15 * time.Second},
+		{"firewall-reject", Options{Family: topology.IPv6}, "EACCES", 12 * time.Second, 15 * time.Second},
+		{"keepalive", Options{Real: true}, "ETIMEDOUT", 2 * time.Hour, 3 * time.Hour},
+		{"connect-silent", Options{Real: true}, "ETIMEDOUT", 127 * time.Second, 140 * time.Second},
+		{"crash-idle", Options{}, "", 0, 0},
+		{"zombies", Options{}, "", 0, 0},
 		{"kill-unread", Options{}, "ECONNRESET", 0, time.Second},
 		{"reboot", Options{}, "ECONNRESET", 0, time.Second},
 		{"shutdown", Options{}, "EOF", 0, time.Second},

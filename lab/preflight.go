@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/moby/sys/capability"
 	"golang.org/x/sys/unix"
 
-	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
@@ -81,27 +79,4 @@ func Explain(err error) (hint string, cannot bool) {
 		return "the machine is short of descriptors, processes or memory: run fewer at a time", true
 	}
 	return "", false
-}
-
-// Takes is about how long a run of the scenario takes, computed from its
-// prediction and its own pauses.
-func Takes(s *scenarios.Scenario, o Options) (time.Duration, error) {
-	e, err := New(s, o)
-	if err != nil {
-		return 0, err
-	}
-	d := time.Duration(e.prediction.Max)
-	for _, step := range s.Steps {
-		switch step := step.(type) {
-		case scenarios.Fault:
-			if step.Kind == scenarios.Shutdown {
-				d += o.grace()
-			}
-		case scenarios.Expect:
-			if step.Never {
-				d += step.Within
-			}
-		}
-	}
-	return d, nil
 }

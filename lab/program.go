@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/seed-6fefc909/tcplab/lab/programs"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 	"github.com/seed-6fefc909/tcplab/topology"
@@ -42,10 +42,8 @@ func (e *Experiment) startProgram(s scenarios.Start) error {
 	}
 	argv := make([]string, len(s.Argv))
 	for i, a := range s.Argv {
-		argv[i] = strings.ReplaceAll(a, "{server}", e.serverAddr.String())
-	}
-	if !programs.Known(argv[0]) {
-		return fmt.Errorf("no example program %q", argv[0])
+		a = strings.ReplaceAll(a, "{server}", e.serverAddr.String())
+		argv[i] = strings.ReplaceAll(a, "{any}", e.anyAddr().String())
 	}
 	p := &program{name: s.Name, argv: argv, boot: h.Boot()}
 	var theirs []*os.File
@@ -141,14 +139,37 @@ func (e *Experiment) drainOutputs() {
 	}
 }
 
-// find returns a program by its name.
-func (e *Experiment) find(name string) (*program, error) {
+// anyAddr is that of every interface, with the server's port.
+func (e *Experiment) anyAddr() netip.AddrPort {
+	any := netip.IPv4Unspecified()
+	if e.serverAddr.Addr().Is6() {
+		any = netip.IPv6Unspecified()
+	}
+	return netip.AddrPortFrom(any, e.serverAddr.Port())
+}
+
+// started returns a program by its name, nil if there is none.
+func (e *Experiment) started(name string) *program {
 	for _, p := range e.programs {
 		if p.name == name {
-			return p, nil
+			return p
 		}
 	}
+	return nil
+}
+
+// find is started, with an error.
+func (e *Experiment) find(name string) (*program, error) {
+	if p := e.started(name); p != nil {
+		return p, nil
+	}
 	return nil, fmt.Errorf("no program %q was started", name)
+}
+
+// isHost tells whether a name is that of a host.
+func (e *Experiment) isHost(name string) bool {
+	_, err := e.net.Host(name)
+	return err == nil
 }
 
 // describe says how the program fared so far.

@@ -14,17 +14,23 @@ import (
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
-// Two hundred runs one after the other, by four who do so, end as one run
+// A hundred runs one after the other, by four who do so, end as one run
 // does, and leave nothing.
-func TestTwoHundredRuns(t *testing.T) {
+func TestHundredRuns(t *testing.T) {
 	testenv.NeedRoot(t)
-	repeat(t, "kill", 200, 4)
+	repeat(t, "kill", lab.Options{}, 100, 4)
 }
 
 // So do twenty at once, which all have the same addresses and ports.
 func TestTwentyRunsAtOnce(t *testing.T) {
 	testenv.NeedRoot(t)
-	repeat(t, "kill", 20, 20)
+	repeat(t, "kill", lab.Options{}, 20, 20)
+}
+
+// So do twenty that share the eBPF programs.
+func TestTwentyRunsShareATracer(t *testing.T) {
+	testenv.NeedRoot(t)
+	repeat(t, "kill", lab.Options{Tracer: lab.NewTracer()}, 20, 20)
 }
 
 // Nor does one leave anything that was interrupted in the middle.
@@ -37,7 +43,7 @@ func TestInterruptedRuns(t *testing.T) {
 			// By now some are building their network, the last are waiting.
 			after := time.Duration(i+1) * 80 * time.Millisecond
 			running.Go(func() {
-				r, err := runOnce(t.Context(), name, after)
+				r, err := runOnce(t.Context(), name, lab.Options{}, after)
 				if err != nil {
 					t.Errorf("%s, interrupted after %v: %v", name, after, err)
 				}
@@ -60,7 +66,7 @@ func TestInterruptedRuns(t *testing.T) {
 
 // repeat runs a scenario n times, some at a time, and wants every run to be
 // as expected and nothing to be left of all of them.
-func repeat(t *testing.T, name string, n, atOnce int) {
+func repeat(t *testing.T, name string, o lab.Options, n, atOnce int) {
 	t.Helper()
 	before, namespaces := testenv.Take(), countNamespaces()
 	todo := make(chan int)
@@ -68,7 +74,7 @@ func repeat(t *testing.T, name string, n, atOnce int) {
 	for range atOnce {
 		runners.Go(func() {
 			for i := range todo {
-				r, err := runOnce(t.Context(), name, 0)
+				r, err := runOnce(t.Context(), name, o, 0)
 				if err != nil {
 					t.Errorf("run %d: %v", i, err)
 				}
@@ -84,6 +90,11 @@ func repeat(t *testing.T, name string, n, atOnce int) {
 	}
 	close(todo)
 	runners.Wait()
+	if o.Tracer != nil {
+		if err := o.Tracer.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 	t.Logf("%d runs, %d at a time: %.2f s", n, atOnce, time.Since(begun).Seconds())
 	for _, left := range before.Left() {
 		t.Error("left behind:", left)
@@ -109,12 +120,12 @@ func repeat(t *testing.T, name string, n, atOnce int) {
 
 // runOnce is a run from beginning to end; it is interrupted after a while
 // unless that is 0. The error is what went wrong other than the interruption.
-func runOnce(ctx context.Context, name string, interruptAfter time.Duration) (*record.Record, error) {
+func runOnce(ctx context.Context, name string, o lab.Options, interruptAfter time.Duration) (*record.Record, error) {
 	sc, err := findScenario(name)
 	if err != nil {
 		return nil, err
 	}
-	e, err := lab.New(sc, lab.Options{})
+	e, err := lab.New(sc, o)
 	if err != nil {
 		return nil, err
 	}

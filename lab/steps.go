@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +23,7 @@ func (e *Experiment) do(ctx context.Context, step scenarios.Step) (held bool, er
 	e.setStatus(Status{Step: step.String()})
 	switch s := step.(type) {
 	case scenarios.Start:
-		e.mark(step, s.Host)
+		e.mark("start", s.Host, step.String())
 		return true, e.startProgram(s)
 	case scenarios.Type:
 		return true, e.typeLine(s)
@@ -32,21 +32,25 @@ func (e *Experiment) do(ctx context.Context, step scenarios.Step) (held bool, er
 		if err != nil {
 			return false, err
 		}
-		e.mark(step, p.process.Host.Name)
+		e.mark("eof", p.process.Host.Name, "the user types Ctrl-D")
 		return true, p.stdin.Close()
 	case scenarios.Freeze:
-		h, err := e.net.Host(s.Host)
+		return true, e.freeze(s)
+	case scenarios.Signal:
+		h, pid, err := e.process(s.Who)
 		if err != nil {
 			return false, err
 		}
-		p, _, err := e.holder(h)
-		if err != nil {
-			return false, err
-		}
-		e.mark(step, s.Host)
-		return true, h.Freeze(p.PID)
+		e.mark("signal", h.Name, step.String())
+		_, err = h.Signal(pid, unix.SignalNum(s.Signal))
+		return true, err
 	case scenarios.Sockets:
 		return true, e.snapshot()
+	case scenarios.Zero:
+		e.zero(s)
+		return true, nil
+	case scenarios.Heal:
+		return true, e.heal(s)
 	case scenarios.Fault:
 		return true, e.inject(ctx, s)
 	case scenarios.Expect:
@@ -55,42 +59,67 @@ func (e *Experiment) do(ctx context.Context, step scenarios.Step) (held bool, er
 	return false, fmt.Errorf("unknown step %T", step)
 }
 
-// mark notes that the scenario acts, and moves the cursor there.
-func (e *Experiment) mark(step scenarios.Step, host string) {
-	e.cursor = e.clock.Now()
-	e.acted = e.cursor
-	e.timeline.add(record.Event{
-		Time: e.cursor, Host: host, Source: record.Step, Kind: kindOf(step), Text: step.String(),
-	})
+// mark notes that the scenario acts, and lets expectations count from there.
+func (e *Experiment) mark(kind, host, text string) {
+	e.acted = e.clock.Now()
+	e.seen = e.acted
+	e.timeline.add(record.Event{Time: e.acted, Host: host, Source: record.Step, Kind: kind, Text: text})
 }
 
-func kindOf(step scenarios.Step) string {
-	switch step.(type) {
-	case scenarios.Start:
-		return "start"
-	case scenarios.Type:
-		return "type"
-	case scenarios.CloseInput:
-		return "close-input"
-	case scenarios.Freeze:
-		return "freeze"
-	case scenarios.Sockets:
-		return "sockets"
-	}
-	return "step"
-}
+// typeTimeout is how long a program may leave its standard input unread when
+// the pipe is full.
+const typeTimeout = 10 * time.Second
 
 func (e *Experiment) typeLine(s scenarios.Type) error {
 	p, err := e.find(s.Program)
 	if err != nil {
 		return err
 	}
-	e.mark(s, p.process.Host.Name)
-	// A pipe takes 64 KiB without a reader; a line is shorter.
-	if _, err := p.stdin.WriteString(s.Line + "\n"); err != nil && !errors.Is(err, unix.EPIPE) {
-		return err // EPIPE: the program ended; what is expected next will say so
+	e.mark("type", p.process.Host.Name, "the user types: "+s.Text)
+	if err := p.stdin.SetWriteDeadline(time.Now().Add(typeTimeout)); err != nil {
+		return err
+	}
+	// EPIPE: the program ended; what is expected next will say so.
+	if _, err := p.stdin.WriteString(s.Text + "\n"); err != nil && !errors.Is(err, unix.EPIPE) {
+		return err
 	}
 	return nil
+}
+
+// process finds who is meant: the process that holds the connection on a host,
+// or a program.
+func (e *Experiment) process(who string) (*topology.Host, int, error) {
+	if h, err := e.net.Host(who); err == nil {
+		p, _, err := e.holder(h)
+		return h, p.PID, err
+	}
+	p, err := e.find(who)
+	if err != nil {
+		return nil, 0, err
+	}
+	return p.process.Host, p.process.PID, nil
+}
+
+func (e *Experiment) freeze(s scenarios.Freeze) error {
+	h, pid, err := e.process(s.Who)
+	if err != nil {
+		return err
+	}
+	if s.Thaw {
+		e.mark("thaw", h.Name, fmt.Sprintf("SIGCONT to process %d", pid))
+		return h.Thaw(pid)
+	}
+	e.mark("freeze", h.Name, fmt.Sprintf("SIGSTOP to process %d", pid))
+	return h.Freeze(pid)
+}
+
+// zero is the time zero of a run without a fault.
+func (e *Experiment) zero(s scenarios.Zero) {
+	e.prediction = e.predict(e.conn())
+	e.acted = e.clock.Now()
+	e.seen = e.acted
+	e.fault = record.FaultInfo{Kind: "zero", Time: e.acted}
+	e.timeline.add(record.Event{Time: e.acted, Source: record.Fault, Kind: "zero", Text: s.What})
 }
 
 // snapshot puts the socket tables of the hosts into the record; of those that
@@ -99,9 +128,9 @@ func (e *Experiment) snapshot() error {
 	if e.options.without(ObserveSockets) {
 		return nil
 	}
-	e.mark(scenarios.Sockets{}, "")
-	for _, h := range []*topology.Host{e.net.Client, e.net.Server} {
-		if h.Name == e.fault.Host && h.Boot() == e.deadBoot() {
+	e.timeline.add(record.Event{Time: e.clock.Now(), Source: record.Step, Kind: "sockets", Text: "the socket tables are noted"})
+	for _, h := range e.net.Hosts() {
+		if e.isDead(h.Name, h.Boot()) {
 			continue
 		}
 		rows, err := observe.Sockets(e.watch.describe(h))
@@ -115,6 +144,14 @@ func (e *Experiment) snapshot() error {
 	return nil
 }
 
+// ErrScenario is of runs that came to a step which could not be done as things
+// were: there was nobody whom it could have befallen. It lies in the scenario,
+// or in what became of the steps before.
+var ErrScenario = errors.New("the step finds nothing to act upon")
+
+// errNoConnection says that a host's table has none to the server.
+var errNoConnection = errors.New("no connection")
+
 // connection finds the row of the connection to the server in a host's table.
 func (e *Experiment) connection(h *topology.Host) (record.SocketRow, error) {
 	rows, err := observe.Sockets(e.watch.describe(h))
@@ -122,12 +159,26 @@ func (e *Experiment) connection(h *topology.Host) (record.SocketRow, error) {
 		return record.SocketRow{}, err
 	}
 	server := e.serverAddr.String()
-	for _, r := range rows {
-		if r.State != "LISTEN" && (r.Remote == server || r.Local == server) {
-			return r, nil
-		}
+	i := slices.IndexFunc(rows, func(r record.SocketRow) bool {
+		return r.State != "LISTEN" && r.State != "CLOSE" && (r.Remote == server || r.Local == server)
+	})
+	if i < 0 {
+		return record.SocketRow{}, fmt.Errorf("%w: %s has %w of %s", ErrScenario, h.Name, errNoConnection, server)
 	}
-	return record.SocketRow{}, fmt.Errorf("%s has no connection of %s", h.Name, server)
+	return rows[i], nil
+}
+
+// conn is the client's connection as its TCP knows it, empty where that cannot
+// be known.
+func (e *Experiment) conn() record.SocketRow {
+	if e.options.without(ObserveSockets) {
+		return record.SocketRow{}
+	}
+	row, err := e.connection(e.net.Client)
+	if err != nil {
+		return record.SocketRow{} // not connected yet
+	}
+	return row
 }
 
 // holder finds the process that holds the connection on a host, and the
@@ -137,94 +188,9 @@ func (e *Experiment) holder(h *topology.Host) (topology.ProcessInfo, record.Sock
 	if err != nil {
 		return topology.ProcessInfo{}, row, err
 	}
+	if row.Inode == 0 { // an orphan, or a mini-socket
+		return topology.ProcessInfo{}, row, fmt.Errorf("%w: no process of %s holds the connection any more", ErrScenario, h.Name)
+	}
 	p, err := h.Holder(row.Inode)
 	return p, row, err
-}
-
-// margin is what is added to a predicted time before a wait is given up: a
-// detection that comes too late is worth seeing, too.
-func margin(d time.Duration) time.Duration { return d + d/4 + 5*time.Second }
-
-// expect waits for what a step says must be seen.
-func (e *Experiment) expect(ctx context.Context, s scenarios.Expect) (held bool, err error) {
-	x := record.Expectation{What: s.String()}
-	if why := e.blind(s.Event); why != "" {
-		// It cannot be seen. The run goes on when its other traces are
-		// there, so that as much as possible is known in the end.
-		x.Unknown, x.Actual = true, why
-		e.expectations = append(e.expectations, x)
-		return true, e.substitute(ctx, s)
-	}
-	within := s.Within
-	if within == 0 {
-		within = scenarios.DefaultWithin
-		if s.Event.Detection {
-			within = max(within, margin(time.Duration(e.prediction.Max+e.prediction.Tolerance)))
-		}
-	}
-	x.Within = int64(within)
-	if s.Event.Detection && e.prediction.Max > int64(time.Second) {
-		e.setStatus(Status{
-			Step: s.Event.String(), Waiting: true, Decider: e.prediction.Decider,
-			Earliest: time.Duration(e.prediction.Min), Latest: time.Duration(e.prediction.Max),
-		})
-	}
-	waiting, cancel := context.WithTimeoutCause(ctx, within, errNotSeen)
-	defer cancel()
-	since := e.cursor
-	if s.Event.Since == scenarios.FaultTime {
-		since = e.fault.Time
-	}
-	m := matcher{e: e, pattern: s.Event, since: since}
-	switch {
-	case s.Event.Block != "": // nothing tells that a call has begun
-		defer e.poll(waiting, pollBlocked)()
-	case s.Event.State != "": // what tells of a state may fail to
-		defer e.poll(waiting, pollState)()
-	}
-	err = e.timeline.await(waiting, m.look)
-	switch {
-	case err == nil:
-		x.OK, x.Actual, x.Time = !s.Never, m.found.String(), m.found.Time
-		if !s.Never {
-			// Not back: an event may be older than what was seen before it.
-			e.cursor = max(e.cursor, m.found.Time)
-		}
-	case errors.Is(err, errNotSeen):
-		x.OK = s.Never
-		x.Actual = "not seen"
-		if m.near != nil {
-			x.Actual = "seen instead: " + m.near.String()
-			x.Time = m.near.Time
-		}
-		err = nil
-	}
-	if err == nil {
-		e.expectations = append(e.expectations, x)
-	}
-	return x.OK, err
-}
-
-var errNotSeen = errors.New("not seen")
-
-// pollBlocked is how often the kernel is asked for the calls under way.
-const pollBlocked = 2 * time.Millisecond
-
-// poll makes the waiting step look every so often, until stop is called.
-func (e *Experiment) poll(ctx context.Context, every time.Duration) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var polling sync.WaitGroup
-	polling.Go(func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				e.timeline.poke()
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	return func() { cancel(); polling.Wait() }
 }

@@ -15,8 +15,8 @@ import (
 // kernel's own values (Documentation/networking/ip-sysctl.rst). They are set
 // on each host, so that a run depends on nothing that the machine's
 // administrator or another kernel chose.
-func kernelDefaults() map[string]string {
-	return map[string]string{
+func kernelDefaults(f topology.Family) map[string]string {
+	all := map[string]string{
 		"net.ipv4.tcp_retries1":             "3",
 		"net.ipv4.tcp_retries2":             "15",
 		"net.ipv4.tcp_syn_retries":          "6",
@@ -37,8 +37,15 @@ func kernelDefaults() map[string]string {
 		"net.ipv4.tcp_thin_linear_timeouts": "0",
 		"net.ipv4.tcp_mtu_probing":          "0",
 		"net.ipv4.tcp_no_metrics_save":      "0",
+	}
+	maps.Copy(all, interfaceDefaults(f))
+	return all
+}
 
-		// Interfaces inherit these from the machine, unless they are set.
+// interfaceDefaults are those that an interface inherits from the machine,
+// unless they are set.
+func interfaceDefaults(f topology.Family) map[string]string {
+	v4, neighbours := map[string]string{
 		"net.ipv4.ip_forward":                "0",
 		"net.ipv4.conf.all.rp_filter":        "0",
 		"net.ipv4.conf.default.rp_filter":    "0",
@@ -46,18 +53,28 @@ func kernelDefaults() map[string]string {
 		"net.ipv4.conf.default.arp_ignore":   "0",
 		"net.ipv4.conf.all.arp_announce":     "0",
 		"net.ipv4.conf.default.arp_announce": "0",
-
-		"net.ipv4.neigh.eth0.base_reachable_time_ms": "30000",
-		"net.ipv4.neigh.eth0.delay_first_probe_time": "5",
-		"net.ipv4.neigh.eth0.retrans_time_ms":        "1000",
-		"net.ipv4.neigh.eth0.ucast_solicit":          "3",
-		"net.ipv4.neigh.eth0.mcast_solicit":          "3",
-		"net.ipv4.neigh.eth0.app_solicit":            "0",
+	}, "net.ipv4.neigh.eth0."
+	if f == topology.IPv6 {
+		neighbours = "net.ipv6.neigh.eth0."
 	}
+	for name, value := range map[string]string{
+		"base_reachable_time_ms": "30000",
+		"delay_first_probe_time": "5",
+		"retrans_time_ms":        "1000",
+		"ucast_solicit":          "3",
+		"mcast_solicit":          "3",
+		"app_solicit":            "0",
+	} {
+		v4[neighbours+name] = value
+	}
+	return v4
 }
 
 // routerDefaults are those of a router that decide what it answers.
-func routerDefaults() map[string]string {
+func routerDefaults(f topology.Family) map[string]string {
+	if f == topology.IPv6 {
+		return map[string]string{"net.ipv6.icmp.ratelimit": "1000"}
+	}
 	return map[string]string{
 		"net.ipv4.icmp_ratelimit":         "1000",
 		"net.ipv4.conf.all.rp_filter":     "0",
@@ -72,30 +89,31 @@ var youngSysctls = []string{
 }
 
 // sysctlPlan decides what each node's sysctls are to be: the kernel's
-// defaults, the scenario's, what it shortens unless the timers are real, and
-// what the user asked for, each over the one before.
+// defaults, the scenario's, and what the user asked for, each over the one
+// before.
 func sysctlPlan(s *scenarios.Scenario, o Options) (plan map[string]map[string]string, changed []string) {
-	plan = map[string]map[string]string{"client": kernelDefaults(), "server": kernelDefaults(), "router": routerDefaults()}
-	layer := func(values map[string]map[string]string) {
-		for node, set := range values {
-			maps.Copy(plan[node], set)
+	defaults := map[string]map[string]string{}
+	for _, node := range nodes(s) {
+		defaults[node] = kernelDefaults(o.family())
+		if node == string(topology.Router) {
+			defaults[node] = routerDefaults(o.family())
 		}
 	}
-	layer(s.Sysctls)
-	if !o.Real {
-		layer(s.Quick)
+	plan = map[string]map[string]string{}
+	for node, set := range defaults {
+		plan[node] = maps.Clone(set)
 	}
-	layer(o.Sysctls)
-
-	defaults := kernelDefaults()
-	maps.Copy(defaults, routerDefaults())
+	for _, layer := range []map[string]map[string]string{s.Sysctls, o.Sysctls} {
+		for node, set := range layer {
+			if plan[node] != nil {
+				maps.Copy(plan[node], set)
+			}
+		}
+	}
 	for _, node := range slices.Sorted(maps.Keys(plan)) {
-		if node == "router" && o.path(s) != topology.Router {
-			continue
-		}
 		for _, key := range slices.Sorted(maps.Keys(plan[node])) {
 			value := plan[node][key]
-			if def, known := defaults[key]; known && def != value {
+			if def, known := defaults[node][key]; known && def != value {
 				changed = append(changed, fmt.Sprintf("%s %s=%s (kernel default %s)", node, key, value, def))
 			} else if !known {
 				changed = append(changed, fmt.Sprintf("%s %s=%s", node, key, value))
@@ -104,8 +122,8 @@ func sysctlPlan(s *scenarios.Scenario, o Options) (plan map[string]map[string]st
 	}
 	for _, key := range youngSysctls {
 		if !sysctlExists(key) {
-			for _, node := range []string{"client", "server"} {
-				if plan[node][key] == defaults[key] {
+			for node := range plan {
+				if plan[node][key] == defaults[node][key] {
 					delete(plan[node], key)
 				}
 			}
@@ -118,17 +136,14 @@ func sysctlPlan(s *scenarios.Scenario, o Options) (plan map[string]map[string]st
 func ParseSysctl(s string, into map[string]map[string]string) error {
 	assignment, hosts := s, []string{"client", "server"}
 	if node, rest, found := strings.Cut(s, ":"); found && !strings.ContainsAny(node, "=.") {
-		if node != "client" && node != "server" && node != "router" {
-			return fmt.Errorf("sysctl %q: no host %q, but client, server and router", s, node)
+		if !slices.Contains(scenarios.Nodes, node) {
+			return fmt.Errorf("sysctl %q: no host %q, but %s", s, node, strings.Join(scenarios.Nodes, ", "))
 		}
 		assignment, hosts = rest, []string{node}
 	}
-	key, value, found := strings.Cut(assignment, "=")
-	if !found || key == "" || value == "" {
-		return fmt.Errorf("sysctl %q: not of the form [HOST:]KEY=VALUE", s)
-	}
-	if !strings.HasPrefix(key, "net.") || strings.ContainsAny(key, "/ \t\n") || strings.Contains(key, "..") {
-		return fmt.Errorf("sysctl %q: only those below net. belong to a host's network, spelled with dots", s)
+	key, value, err := scenarios.CutSysctl(assignment)
+	if err != nil {
+		return fmt.Errorf("%w, or HOST:KEY=VALUE", err)
 	}
 	for _, h := range hosts {
 		if into[h] == nil {
@@ -139,15 +154,31 @@ func ParseSysctl(s string, into map[string]map[string]string) error {
 	return nil
 }
 
+// nodes are those of a scenario's network that have sysctls of interest.
+func nodes(s *scenarios.Scenario) []string {
+	list := []string{"client", "server"}
+	if s.Path == string(topology.Router) {
+		list = append(list, string(topology.Router))
+	}
+	if s.Standby {
+		list = append(list, "standby")
+	}
+	return list
+}
+
 // readSysctls reads back what is in force.
 func readSysctls(n *topology.Network, plan map[string]map[string]string) (map[string]map[string]string, error) {
 	inForce := map[string]map[string]string{}
-	nodes := map[string]*topology.Namespace{"client": n.Client.Namespace(), "server": n.Server.Namespace()}
-	if n.Path == topology.Router {
-		nodes["router"] = n.Middle()
-	}
-	for node, ns := range nodes {
-		values, err := ns.Sysctls(slices.Sorted(maps.Keys(plan[node])))
+	for node, set := range plan {
+		ns := n.Middle()
+		if node != string(topology.Router) {
+			h, err := n.Host(node)
+			if err != nil {
+				return nil, err
+			}
+			ns = h.Namespace()
+		}
+		values, err := ns.Sysctls(slices.Sorted(maps.Keys(set)))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", node, err)
 		}

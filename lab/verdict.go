@@ -29,10 +29,11 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 	blind := map[string][]string{} // by what was missing: what is not known for want of it
 	for _, x := range r.Expectations {
 		switch {
+		case x.Optional:
 		case x.Unknown:
 			blind[x.Actual] = append(blind[x.Actual], x.What)
 		case !x.OK:
-			wrong = append(wrong, fmt.Sprintf("%s (within %v): %s", x.What, time.Duration(x.Within), x.Actual))
+			wrong = append(wrong, expected(&x))
 		}
 	}
 	for _, c := range r.Signature.Checks {
@@ -73,32 +74,67 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 	}
 }
 
+// expected says what an expectation that was not met wanted, and what came.
+func expected(x *record.Expectation) string {
+	window := "within " + time.Duration(x.Within).String()
+	if x.After > 0 {
+		window = fmt.Sprintf("between %v and %v", time.Duration(x.After), time.Duration(x.Within))
+	}
+	s := fmt.Sprintf("%s: %s (%s): %s", x.Place, x.What, window, x.Actual)
+	if x.Time != 0 {
+		s += fmt.Sprintf(", at %.6f s of the run", seconds(x.Time))
+	}
+	return s
+}
+
 // comparePrediction holds the detection against what was predicted.
 func comparePrediction(r *record.Record, v *view) (wrong, unsure []string) {
 	p, d := &r.Prediction, r.Detection
+	if p.Model == "" {
+		return nil, nil
+	}
 	if why := v.lacks(ObserveEBPF, ObserveEBPF+":sys_enter", ObserveEBPF+":sys_exit"); why != "" {
 		return nil, []string{"which system call told the client is not known: " + why}
 	}
 	held := false
 	p.Held = &held
-	took := d.AfterFault
-	if p.From == "write" {
-		took = d.AfterWrite
+	took, since := span(p.From, &d)
+	if p.Error == "" { // nothing is to tell it
+		if d.Error != "" {
+			return append(wrong, fmt.Sprintf("the client was told %s, predicted was that nothing tells it", d.Error)), nil
+		}
+		held = true
+		return nil, nil
 	}
+	allowed := predict.Window{Error: p.Error, Errors: append([]string{p.Error}, p.Errors...), Min: time.Duration(p.Min), Max: time.Duration(p.Max)}
 	switch {
 	case d.Error == "":
 		wrong = append(wrong, "the client was told nothing while the run lasted")
-	case d.Error != p.Error && !slices.Contains(p.Errors, d.Error):
+	case !allowed.AllowsError(d.Error):
 		wrong = append(wrong, fmt.Sprintf("the client was told %s, predicted was %s", d.Error, p.Error))
 	case took < 0:
-		wrong = append(wrong, "the client was told before it wrote")
-	case took < p.Min-int64(predict.ToleranceEarly) || took > p.Max+p.Tolerance:
-		wrong = append(wrong, fmt.Sprintf("the client was told %.3f s after the %s, predicted were %.3f to %.3f s (and %.2f s of tolerance)",
-			seconds(took), p.From, seconds(p.Min), seconds(p.Max), seconds(p.Tolerance)))
+		wrong = append(wrong, "the client was told, but not after "+since)
+	case !allowed.Allows(time.Duration(took)):
+		wrong = append(wrong, fmt.Sprintf("the client was told %.3f s after %s, predicted were %.3f to %.3f s (and %.2f s of tolerance)",
+			seconds(took), since, seconds(p.Min), seconds(p.Max), seconds(p.Tolerance)))
 	default:
 		held = true
 	}
 	return wrong, unsure
+}
+
+// span is how long a detection took, counted as the prediction counts, and
+// what that counts from; negative if there was no such thing.
+func span(from string, d *record.Detection) (took int64, since string) {
+	switch from {
+	case fromWrite:
+		return d.AfterWrite, "the write"
+	case fromCall:
+		return d.Blocked, "the call began"
+	case fromHeard:
+		return d.AfterHeard, "the last segment received"
+	}
+	return d.AfterFault, "the fault"
 }
 
 func seconds(ns int64) float64 { return time.Duration(ns).Seconds() }

@@ -1,8 +1,10 @@
 package lab
 
 import (
+	"math"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
@@ -14,17 +16,22 @@ type view struct {
 	server string // address and port of the connection's server end
 	client string // that of its client end, as far as it is known
 	mac    map[string]string
+	parts  map[*record.Event]streamPart
 }
 
 func newView(r *record.Record, server netip.AddrPort) *view {
-	v := &view{r: r, server: server.String(), mac: map[string]string{}}
+	v := &view{r: r, server: server.String(), mac: map[string]string{}, parts: map[*record.Event]streamPart{}}
 	for _, h := range r.Hosts {
 		v.mac[h.Name] = h.MAC
 	}
-	for _, e := range r.Events {
-		if e.Host == "client" && e.Packet != nil && e.Packet.Proto == "tcp" && e.Packet.Dst == v.server {
+	var s streams
+	for i := range r.Events {
+		e := &r.Events[i]
+		if part := s.classify(e); part != notOfStream {
+			v.parts[e] = part
+		}
+		if v.client == "" && e.Host == "client" && e.Packet != nil && e.Packet.Proto == "tcp" && e.Packet.Dst == v.server {
 			v.client = e.Packet.Src
-			break
 		}
 	}
 	return v
@@ -56,66 +63,112 @@ func (v *view) events(f func(*record.Event) bool) []*record.Event {
 // after tells whether the event came after the fault.
 func (v *view) after(e *record.Event) bool { return e.Time >= v.r.Fault.Time }
 
+// during tells whether it came while the fault was in force: until the host,
+// or the way to it, was back.
+func (v *view) during(e *record.Event) bool {
+	return v.after(e) && (v.r.Fault.Back == 0 || e.Time < v.r.Fault.Back)
+}
+
 // segments are the TCP segments of the connection as one host saw them after
 // the fault.
 func (v *view) segments(host, direction string) []*record.Event {
+	return v.segmentsSince(host, direction, v.r.Fault.Time)
+}
+
+func (v *view) segmentsSince(host, direction string, since int64) []*record.Event {
 	return v.events(func(e *record.Event) bool {
-		return e.Source == record.Wire && e.Kind == direction && e.Host == host && v.after(e) && e.Packet.Proto == "tcp"
+		return e.Source == record.Wire && e.Kind == direction && e.Host == host && e.Time >= since && e.Packet != nil && e.Packet.Proto == "tcp"
 	})
+}
+
+func keep(events []*record.Event, f func(*record.Event) bool) []*record.Event {
+	var kept []*record.Event
+	for _, e := range events {
+		if f(e) {
+			kept = append(kept, e)
+		}
+	}
+	return kept
 }
 
 // with keeps those that carry one of the flags.
 func with(events []*record.Event, flags int) []*record.Event {
-	var kept []*record.Event
-	for _, e := range events {
-		if e.Packet.Flags&flags != 0 {
-			kept = append(kept, e)
-		}
-	}
-	return kept
+	return keep(events, func(e *record.Event) bool { return e.Packet.Flags&flags != 0 })
 }
 
 // withData keeps those that carry octets.
 func withData(events []*record.Event) []*record.Event {
-	var kept []*record.Event
-	for _, e := range events {
-		if e.Packet.Len > 0 {
-			kept = append(kept, e)
-		}
-	}
-	return kept
+	return keep(events, func(e *record.Event) bool { return e.Packet.Len > 0 })
+}
+
+func before(events []*record.Event, t int64) []*record.Event {
+	return keep(events, func(e *record.Event) bool { return e.Time < t })
+}
+
+// parted keeps those that are of one kind in their sender's stream.
+func (v *view) parted(events []*record.Event, part streamPart) []*record.Event {
+	return keep(events, func(e *record.Event) bool { return v.parts[e] == part })
 }
 
 // calls are the returned system calls on the connection, after the fault, of
-// the client's programs.
+// the client's programs. A call that failed to connect has no connection, but
+// was told an address.
 func (v *view) calls() []*record.Event {
 	return v.events(func(e *record.Event) bool {
 		return e.Source == record.Syscall && e.Kind == record.KindCall && e.Host == "client" && v.after(e) &&
-			e.Syscall.Socket && e.Syscall.Remote == v.server
+			e.Syscall.Socket && (e.Syscall.Remote == v.server || e.Syscall.Name == "connect" && e.Syscall.Arg == v.server)
 	})
+}
+
+// nonblocking is how soon a call that never waits has returned: EAGAIN is
+// then no news, but a read's own timeout (SO_RCVTIMEO) takes a jiffy at least.
+const nonblocking = int64(time.Millisecond)
+
+// news tells whether a call's result says that the peer is gone.
+func news(c *record.Call) bool {
+	result := resultOf(c)
+	switch {
+	case result == "ok", result == "EINTR", result == "EINPROGRESS", strings.HasPrefix(result, "ERESTART"):
+		return false
+	case result == "EAGAIN":
+		return c.Duration >= nonblocking
+	}
+	return true
 }
 
 // detection finds the system call that told the client.
 func (v *view) detection() record.Detection {
-	d := record.Detection{AfterFault: -1, AfterWrite: -1}
+	d := record.Detection{AfterFault: -1, AfterWrite: -1, AfterHeard: -1}
 	if v.r.Fault.Kind == "" {
 		return d
 	}
 	for _, e := range v.calls() {
-		result := resultOf(e.Syscall)
-		if result == "ok" || result == "EINTR" || strings.HasPrefix(result, "ERESTART") {
+		if !news(e.Syscall) {
 			continue
 		}
 		d = record.Detection{
-			Host: e.Host, PID: e.PID, Syscall: e.Syscall.Name, Error: result, Time: e.Time,
-			AfterFault: e.Time - v.r.Fault.Time, AfterWrite: -1,
+			Host: e.Host, PID: e.PID, Syscall: e.Syscall.Name, Error: resultOf(e.Syscall), Time: e.Time,
+			AfterFault: e.Time - v.r.Fault.Time, AfterWrite: -1, AfterHeard: -1, Blocked: e.Syscall.Duration,
 		}
 		if w := v.firstWrite(); w != nil && w.Time <= e.Time {
 			d.AfterWrite = e.Time - (w.Time - w.Syscall.Duration)
 		}
+		if heard := v.lastHeard(); heard != nil && heard.Time <= e.Time {
+			d.AfterHeard = e.Time - heard.Time
+		}
 		return d
 	}
 	return d
+}
+
+// lastHeard is the last segment of the server that the client received before
+// the fault.
+func (v *view) lastHeard() *record.Event {
+	all := before(v.segmentsSince("client", record.KindIn, math.MinInt64), v.r.Fault.Time)
+	if len(all) == 0 {
+		return nil
+	}
+	return all[len(all)-1]
 }
 
 // firstWrite is the client's first successful write after the fault.
@@ -134,15 +187,13 @@ func (v *view) firstWrite() *record.Event {
 // retransmissions are the client's segments after the fault that carry what
 // was sent before: the tail loss probe and what the timer sent.
 func (v *view) retransmissions() []*record.Event {
-	var again []*record.Event
-	highest, any := uint32(0), false
-	for _, e := range withData(v.segments("client", record.KindOut)) {
-		end := e.Packet.Seq + uint32(e.Packet.Len)
-		if any && int32(end-highest) <= 0 {
-			again = append(again, e)
-			continue
-		}
-		highest, any = end, true
+	return v.parted(withData(v.segments("client", record.KindOut)), sentAgain)
+}
+
+// otherEnd is the host at the other end of the connection.
+func otherEnd(host string) string {
+	if host == "client" {
+		return "server"
 	}
-	return again
+	return "client"
 }

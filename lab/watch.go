@@ -25,7 +25,8 @@ type watch struct {
 	options Options
 	sink    observe.Sink
 
-	tracer  *observe.Tracer
+	tracer  *Tracer // of which the run is a user, or nil
+	tracing *observe.Tracing
 	hosts   map[string]*hostWatch // by host name: that of the current boot
 	missing []record.Missing
 	dropped uint64
@@ -51,19 +52,25 @@ func (w *watch) miss(observer, why, cost string) {
 
 const notWanted = "left out by --without"
 
-// openTracer loads the eBPF programs. A kernel that cannot is no error.
+// openTracer loads the eBPF programs, unless another run has. A kernel that
+// cannot is no error.
 func (w *watch) openTracer() {
 	const cost = "system calls, processes, signals and TCP's own doings are not seen; socket states are polled"
 	if w.options.without(ObserveEBPF) {
 		w.miss(ObserveEBPF, notWanted, cost)
 		return
 	}
-	tracer, missing, err := observe.OpenTracer(w.clock, w.sink)
+	tracer := w.options.Tracer
+	if tracer == nil {
+		tracer = NewTracer()
+		defer tracer.Close() // for the run alone uses it: while it does, nothing is closed
+	}
+	tracing, missing, err := tracer.watch(w.clock, w.sink)
 	if err != nil {
 		w.miss(ObserveEBPF, err.Error(), cost)
 		return
 	}
-	w.tracer = tracer
+	w.tracer, w.tracing = tracer, tracing
 	w.missing = append(w.missing, missing...)
 	if w.lacks(ObserveEBPF + ":inet_sock_set_state") {
 		w.miss("socket states", "no tracepoint for them", "they are polled: short ones are not seen")
@@ -103,8 +110,8 @@ func (w *watch) add(h *topology.Host) error {
 			return err
 		}
 	}
-	if w.tracer != nil {
-		if err := w.tracer.Add(hw.host); err != nil {
+	if w.tracing != nil {
+		if err := w.tracing.Add(hw.host); err != nil {
 			return err
 		}
 	}
@@ -114,7 +121,7 @@ func (w *watch) add(h *topology.Host) error {
 		}
 		return nil
 	}
-	if w.tracer == nil || w.lacks(ObserveEBPF+":inet_sock_set_state") {
+	if w.tracing == nil || w.lacks(ObserveEBPF+":inet_sock_set_state") {
 		hw.poll(w)
 	}
 	return nil
@@ -137,8 +144,8 @@ func (w *watch) remove(name string) error {
 	}
 	delete(w.hosts, name)
 	var errs []error
-	if w.tracer != nil {
-		errs = append(errs, w.tracer.Remove(hw.host))
+	if w.tracing != nil {
+		errs = append(errs, w.tracing.Remove(hw.host))
 	}
 	if hw.polling != nil {
 		hw.polling()
@@ -176,18 +183,18 @@ func (w *watch) askCarrier(name string) {
 // flush waits for every event up to now and returns how many were lost since
 // the beginning.
 func (w *watch) flush() uint64 {
-	if w.tracer != nil {
+	if w.tracing != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 		defer cancel()
-		if err := w.tracer.Flush(ctx); err != nil {
+		if err := w.tracing.Flush(ctx); err != nil {
 			w.miss(ObserveEBPF, err.Error(), "the last events are missing")
 		}
-		w.count(ObserveEBPF, w.tracer.Dropped)
+		w.count(ObserveEBPF, w.tracing.Dropped)
 		var err error
-		if w.missed, err = w.tracer.Missed(); err != nil {
+		if w.missed, err = w.tracing.Missed(); err != nil {
 			w.miss(ObserveEBPF, err.Error(), "how many events were missed is not known")
 		}
-		calls, err := w.tracer.InFlight()
+		calls, err := w.tracing.InFlight()
 		if err != nil {
 			w.miss(ObserveEBPF, err.Error(), "which calls never returned is not known")
 		}
@@ -225,9 +232,10 @@ func (w *watch) close() error {
 	for name := range w.hosts {
 		errs = append(errs, w.remove(name))
 	}
-	if w.tracer != nil {
-		_, err := w.tracer.Close()
-		errs = append(errs, err)
+	if w.tracing != nil {
+		_, err := w.tracing.Close()
+		errs = append(errs, err, w.tracer.Close())
+		w.tracing = nil
 	}
 	return errors.Join(errs...)
 }

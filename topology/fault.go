@@ -3,11 +3,9 @@ package topology
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -68,7 +66,7 @@ func (n *Network) boot(h *Host, note Note) error {
 	if err := h.bringUp(); err != nil {
 		return err
 	}
-	if err := errors.Join(n.waitUp(), h.ready()); err != nil {
+	if err := errors.Join(n.waitUp(h), h.ready()); err != nil {
 		return err
 	}
 	note("link up")
@@ -78,41 +76,12 @@ func (n *Network) boot(h *Host, note Note) error {
 // CutLink takes the host's own end of its link down. On a direct path the
 // other host loses its carrier by it; behind a switch or router it does not.
 func (n *Network) CutLink(h *Host) error {
-	if err := h.Namespace().setDown(h.NIC.Name); err != nil {
+	err := h.Namespace().setDown(h.NIC.Name)
+	if err == nil && n.answerARP && n.Path == Switch {
+		err = n.answerFor(h)
+	}
+	if err != nil {
 		return fmt.Errorf("cut link of %s: %w", h.Name, err)
-	}
-	return nil
-}
-
-// HostUnreachable makes the router answer everything for the server with ICMP
-// host unreachable (RFC 792 code 1): its table says so.
-func (n *Network) HostUnreachable() error {
-	dst := n.Server.NIC.Address.Addr()
-	return n.reroute("make host unreachable", func(h *netlink.Handle, _ netlink.Link) error {
-		return h.RouteReplace(&netlink.Route{
-			Dst: ipNet(netip.PrefixFrom(dst, dst.BitLen())), Type: unix.RTN_UNREACHABLE,
-		})
-	})
-}
-
-// NetUnreachable makes the router answer everything for the server's network
-// with ICMP net unreachable (code 0): it lost its route there.
-func (n *Network) NetUnreachable() error {
-	return n.reroute("make net unreachable", func(h *netlink.Handle, port netlink.Link) error {
-		return h.RouteDel(&netlink.Route{
-			LinkIndex: port.Attrs().Index, Dst: ipNet(n.Server.NIC.Address.Masked()),
-			Scope: netlink.SCOPE_LINK, // as the kernel made it with the address
-		})
-	})
-}
-
-// reroute changes the router's table; change is given its port to the server.
-func (n *Network) reroute(what string, change func(*netlink.Handle, netlink.Link) error) error {
-	if n.Path != Router {
-		return fmt.Errorf("%s: the path is %s, without a router", what, n.Path)
-	}
-	if err := n.middle.withLink(n.port(n.Server).name, change); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }
@@ -153,10 +122,25 @@ func (h *Host) Freeze(pid int) error {
 	if _, err := h.Signal(pid, unix.SIGSTOP); err != nil {
 		return err
 	}
+	return h.awaitThreads(pid, "stop", func(stopped, all int) bool { return all > 0 && stopped == all })
+}
+
+// Thaw lets a stopped process go on (SIGCONT) and returns when none of its
+// threads is stopped any more.
+func (h *Host) Thaw(pid int) error {
+	if _, err := h.Signal(pid, unix.SIGCONT); err != nil {
+		return err
+	}
+	return h.awaitThreads(pid, "go on", func(stopped, _ int) bool { return stopped == 0 })
+}
+
+// awaitThreads waits until the count of a process's threads that are stopped
+// is as wanted.
+func (h *Host) awaitThreads(pid int, what string, wanted func(stopped, all int) bool) error {
 	deadline := time.Now().Add(answerTimeout)
-	for !h.stopped(pid) {
+	for !wanted(h.stopped(pid)) {
 		if time.Now().After(deadline) {
-			return fmt.Errorf("process %d of %s does not stop", pid, h.Name)
+			return fmt.Errorf("process %d of %s does not %s", pid, h.Name, what)
 		}
 		time.Sleep(time.Millisecond)
 	}

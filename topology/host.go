@@ -18,8 +18,8 @@ import (
 type Interface struct {
 	Name    string
 	MAC     net.HardwareAddr
-	Address netip.Prefix
-	Gateway netip.Addr // invalid: none
+	Address netip.Prefix // invalid: none, as a standby's before it takes over
+	Gateway netip.Addr   // invalid: none
 }
 
 // A Host is a machine of the network: a set of namespaces (network, PID,
@@ -30,6 +30,8 @@ type Host struct {
 	NIC  Interface
 	// Sysctls are set at each boot, before the interface is up.
 	Sysctls map[string]string
+
+	family Family // of the network
 
 	mu    sync.Mutex
 	boot  int
@@ -93,7 +95,7 @@ func (h *Host) start() error {
 	h.boot++
 	h.ns, h.pidns, h.init = ns, pidns, p
 	h.mu.Unlock()
-	if err := ns.beQuiet(); err != nil {
+	if err := ns.beQuiet(h.family); err != nil {
 		return fmt.Errorf("boot %s: %w", h.Name, err)
 	}
 	early, _ := h.splitSysctls()
@@ -112,11 +114,15 @@ func (h *Host) ready() error {
 	return p.awaitReady()
 }
 
-// bringUp configures the host's interface, which must be there.
+// bringUp configures the host's interface, which must be there. That of a
+// standby which has no address yet stays down.
 func (h *Host) bringUp() error {
 	_, late := h.splitSysctls()
 	if err := h.Namespace().setSysctls(late); err != nil {
 		return fmt.Errorf("%s: %w", h.Name, err)
+	}
+	if !h.NIC.Address.IsValid() {
+		return nil
 	}
 	if err := h.NIC.up(h.Namespace()); err != nil {
 		return fmt.Errorf("%s: %w", h.Name, err)

@@ -67,7 +67,7 @@ func initMain(host string) error {
 	}
 	buf := make([]byte, maxMessage)
 	for {
-		m, fds, err := receiveMessage(initFD, buf)
+		m, err := receiveMessage(initFD, buf)
 		if err == io.EOF {
 			return h.powerOff()
 		}
@@ -76,13 +76,15 @@ func initMain(host string) error {
 		}
 		switch m.Op {
 		case opStart:
-			h.start(m, fds)
+			h.start(m)
 		case opSignal:
 			answer := initMessage{Op: opDone, ID: m.ID, At: monotonic()}
 			if err := unix.Kill(m.PID, m.Signal); err != nil {
 				answer.Error = err.Error()
 			}
 			h.tell(answer)
+		case opBorrow:
+			h.lend(m)
 		case opShutdown:
 			go h.shutdown(m) // new requests must be possible meanwhile
 		case opPowerOff:
@@ -92,18 +94,16 @@ func initMain(host string) error {
 			}
 			h.tell(answer)
 		}
-		for _, fd := range fds {
-			unix.Close(fd)
-		}
+		m.discard()
 	}
 }
 
 // tell answers lab. If lab is gone, so is soon this process: nothing to report to.
 func (h *hostInit) tell(m initMessage) { _ = sendMessage(initFD, m) }
 
-func (h *hostInit) start(m initMessage, fds []int) {
-	files := make([]uintptr, len(fds))
-	for i, fd := range fds {
+func (h *hostInit) start(m initMessage) {
+	files := make([]uintptr, len(m.fds))
+	for i, fd := range m.fds {
 		files[i] = uintptr(fd)
 	}
 	h.mu.Lock()

@@ -109,7 +109,7 @@ func (p *initProcess) listen() {
 	defer close(p.heard)
 	buf := make([]byte, maxMessage)
 	for {
-		m, _, err := receiveMessage(int(p.conn.Fd()), buf)
+		m, err := receiveMessage(int(p.conn.Fd()), buf)
 		if err == io.EOF {
 			return
 		}
@@ -133,6 +133,7 @@ func (p *initProcess) deliver(m initMessage) {
 	}
 	r := p.waiting[m.ID]
 	if r == nil {
+		m.discard() // nobody waits for it any more
 		return
 	}
 	if r.process != nil && m.Op == opStarted && m.Error == "" {
@@ -144,6 +145,7 @@ func (p *initProcess) deliver(m initMessage) {
 	select {
 	case r.answers <- m:
 	default: // more than maxAnswers: nobody waits for them
+		m.discard()
 	}
 	if m.Op != opStage {
 		delete(p.waiting, m.ID)
@@ -197,13 +199,30 @@ func (p *initProcess) request(m initMessage, process *Process, files ...*os.File
 	m.ID = p.lastID
 	p.waiting[m.ID] = r
 	p.mu.Unlock()
-	if err := sendMessage(int(p.conn.Fd()), m, files...); err != nil {
-		p.mu.Lock()
-		delete(p.waiting, m.ID)
-		p.mu.Unlock()
+	fds := make([]int, len(files))
+	for i, f := range files {
+		fds[i] = int(f.Fd())
+	}
+	if err := sendMessage(int(p.conn.Fd()), m, fds...); err != nil {
+		p.forget(r.answers)
 		return nil, err
 	}
 	return r.answers, nil
+}
+
+// forget gives up waiting for a request's answers, and what came with them.
+func (p *initProcess) forget(answers <-chan initMessage) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, r := range p.waiting {
+		if r.answers == answers {
+			delete(p.waiting, id)
+			close(r.answers)
+		}
+	}
+	for m := range answers { // closed: here, by its last answer, or by the init's end
+		m.discard()
+	}
 }
 
 // ask sends m and waits for its one answer; an answer with an error is one.
@@ -228,6 +247,7 @@ func (p *initProcess) answer(answers <-chan initMessage, timeout time.Duration) 
 		}
 		return m, nil
 	case <-timer.C:
+		p.forget(answers)
 		return initMessage{}, errInitSilent
 	}
 }

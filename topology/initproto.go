@@ -5,14 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // lab and a host's init speak over a pair of SOCK_SEQPACKET sockets: one JSON
-// object a packet, with descriptors beside it where a program is started.
+// object a packet, with descriptors beside it where a program is started or a
+// socket borrowed.
 // When either end is gone the other reads end of file, which is how the init
 // learns that lab died, however it died.
 
@@ -32,7 +32,8 @@ const (
 	opSignal   initOp = "signal"   // kill(PID, Signal)
 	opShutdown initOp = "shutdown" // SIGTERM to all, Grace, SIGKILL to all
 	opPowerOff initOp = "poweroff" // SIGKILL to all, then their sockets
-	opDone     initOp = "done"     // a signal, shutdown or power-off is done, or Error
+	opBorrow   initOp = "borrow"   // duplicate the socket Inode of process PID
+	opDone     initOp = "done"     // what was asked for is done, or Error
 	opExited   initOp = "exited"   // a process ended: PID, Status
 	opStage    initOp = "stage"    // shutdown: Signal was sent, Left processes remained
 )
@@ -50,11 +51,22 @@ type initMessage struct {
 	Left   int             `json:"left,omitempty"`
 	At     int64           `json:"at,omitempty"` // stage, signal: CLOCK_MONOTONIC just before it was sent
 	Status unix.WaitStatus `json:"status,omitempty"`
+	Inode  uint32          `json:"inode,omitempty"`
 	Error  string          `json:"error,omitempty"`
+
+	// fds came with it and are the receiver's.
+	fds []int
 }
 
-// sendMessage writes one packet; files go along and stay the caller's.
-func sendMessage(fd int, m initMessage, files ...*os.File) error {
+// discard closes what came with the message.
+func (m initMessage) discard() {
+	for _, fd := range m.fds {
+		unix.Close(fd)
+	}
+}
+
+// sendMessage writes one packet; fds go along and stay the caller's.
+func sendMessage(fd int, m initMessage, fds ...int) error {
 	b, err := json.Marshal(m)
 	if err != nil {
 		return err
@@ -63,11 +75,7 @@ func sendMessage(fd int, m initMessage, files ...*os.File) error {
 		return fmt.Errorf("%s: arguments and environment of %d octets are too long", m.Op, len(b))
 	}
 	var oob []byte
-	if len(files) > 0 {
-		fds := make([]int, len(files))
-		for i, f := range files {
-			fds[i] = int(f.Fd())
-		}
+	if len(fds) > 0 {
 		oob = unix.UnixRights(fds...)
 	}
 	for {
@@ -78,9 +86,9 @@ func sendMessage(fd int, m initMessage, files ...*os.File) error {
 	}
 }
 
-// receiveMessage reads one packet; the descriptors are the caller's. At the
-// end of the conversation it returns io.EOF.
-func receiveMessage(fd int, buf []byte) (initMessage, []int, error) {
+// receiveMessage reads one packet. At the end of the conversation it returns
+// io.EOF.
+func receiveMessage(fd int, buf []byte) (initMessage, error) {
 	oob := make([]byte, unix.CmsgSpace(4*8))
 	var n, oobn int
 	for {
@@ -90,10 +98,10 @@ func receiveMessage(fd int, buf []byte) (initMessage, []int, error) {
 			continue
 		}
 		if errors.Is(err, unix.ECONNRESET) || (err == nil && n == 0) {
-			return initMessage{}, nil, io.EOF
+			return initMessage{}, io.EOF
 		}
 		if err != nil {
-			return initMessage{}, nil, err
+			return initMessage{}, err
 		}
 		break
 	}
@@ -101,19 +109,20 @@ func receiveMessage(fd int, buf []byte) (initMessage, []int, error) {
 	if oobn > 0 {
 		cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
 		if err != nil {
-			return initMessage{}, nil, err
+			return initMessage{}, err
 		}
 		for i := range cmsgs {
 			got, err := unix.ParseUnixRights(&cmsgs[i])
 			if err != nil {
-				return initMessage{}, nil, err
+				return initMessage{}, err
 			}
 			fds = append(fds, got...)
 		}
 	}
-	var m initMessage
+	m := initMessage{fds: fds}
 	if err := json.Unmarshal(buf[:n], &m); err != nil {
-		return initMessage{}, fds, err
+		m.discard()
+		return initMessage{}, err
 	}
-	return m, fds, nil
+	return m, nil
 }

@@ -12,9 +12,21 @@ import (
 
 // An end is one end of a veth pair: an interface in a namespace.
 type end struct {
-	ns   *Namespace
-	name string
-	mac  net.HardwareAddr
+	ns      *Namespace
+	name    string
+	mac     net.HardwareAddr
+	address netip.Prefix // that it has or is to have; invalid: none
+}
+
+// waitUp waits until the end is operational and its address can be resolved.
+func (e end) waitUp() error {
+	if err := e.ns.waitUp(e.name); err != nil {
+		return err
+	}
+	if e.address.IsValid() && e.address.Addr().Is6() {
+		return e.ns.waitJoined(e.name, e.address.Addr())
+	}
+	return nil
 }
 
 // connect makes a veth pair straight across the two namespaces: nothing ever
@@ -54,18 +66,43 @@ func (n *Namespace) withLink(name string, f func(*netlink.Handle, netlink.Link) 
 	return f(h, link)
 }
 
-// up configures an interface and sets it up.
+// up sets an interface up and gives it its address and gateway.
 func (i Interface) up(ns *Namespace) error {
+	if err := i.linkUp(ns); err != nil {
+		return err
+	}
+	return i.assign(ns)
+}
+
+// linkUp sets the interface up, without an address.
+func (i Interface) linkUp(ns *Namespace) error {
 	return ns.withLink(i.Name, func(h *netlink.Handle, link netlink.Link) error {
 		if err := h.LinkSetGSOMaxSegs(link, 1); err != nil {
 			return fmt.Errorf("turn segmentation offload of %s off: %w", i.Name, err)
 		}
-		addr := &netlink.Addr{IPNet: ipNet(i.Address)}
-		if err := h.AddrAdd(link, addr); err != nil {
-			return fmt.Errorf("add address %s to %s: %w", i.Address, i.Name, err)
-		}
 		if err := h.LinkSetUp(link); err != nil {
 			return fmt.Errorf("set %s up: %w", i.Name, err)
+		}
+		return nil
+	})
+}
+
+// assign gives an interface that is up its address and gateway, and for IPv6 a
+// link-local address. IPv6 addresses are used at once: nobody else has them
+// (IFA_F_NODAD).
+func (i Interface) assign(ns *Namespace) error {
+	return ns.withLink(i.Name, func(h *netlink.Handle, link netlink.Link) error {
+		addresses := []*netlink.Addr{{IPNet: ipNet(i.Address)}}
+		if i.Address.Addr().Is6() {
+			addresses = append(addresses, &netlink.Addr{IPNet: ipNet(linkLocal(i.Address))})
+		}
+		for _, addr := range addresses {
+			if i.Address.Addr().Is6() {
+				addr.Flags = unix.IFA_F_NODAD
+			}
+			if err := h.AddrAdd(link, addr); err != nil {
+				return fmt.Errorf("add address %s to %s: %w", addr.IPNet, i.Name, err)
+			}
 		}
 		if i.Gateway.IsValid() {
 			if err := h.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: i.Gateway.AsSlice()}); err != nil {

@@ -7,7 +7,6 @@ package topology
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
 
@@ -34,22 +33,37 @@ var Paths = []Path{Direct, Switch, Router}
 
 // Config says what network to build.
 type Config struct {
-	Path Path
+	Path   Path
+	Family Family // 0: IPv4
 	// AnswerARP: the network goes on resolving the address of a host that
 	// is dead, as the fabrics of clouds do; frames for it vanish. Without,
 	// resolving it fails as on a plain LAN.
 	AnswerARP bool
-	// Sysctls by node: "client", "server", "router".
+	// Standby: a third host waits beside the server for TakeOver. It takes
+	// a switch.
+	Standby bool
+	// Delay of the client's link; zero: none.
+	Delay Delay
+	// Firewall of the router.
+	Firewall Firewall
+	// Sysctls by node: "client", "server", "standby", "router".
 	Sysctls map[string]map[string]string
 }
 
-// A Network is two hosts and what lies between them.
+// A Network is two hosts and what lies between them, and perhaps a standby.
 type Network struct {
-	Path   Path
-	Client *Host
-	Server *Host
+	Path    Path
+	Family  Family
+	Client  *Host
+	Server  *Host
+	Standby *Host // nil if there is none
+	// DelayedBy is what delays the client's link: "netem", "a wire in user
+	// space", "" if nothing does.
+	DelayedBy string
 
 	answerARP bool
+	firewall  Firewall
+	delay     *delayBox  // nil without one
 	middle    *Namespace // the switch or the router; nil on a direct path
 }
 
@@ -60,27 +74,28 @@ const (
 	bridgeName = "br0"
 )
 
-// beQuiet keeps what does not belong to an experiment off the wire: no IPv6
-// autoconfiguration, no multicast listener reports. It comes before any
-// interface, so that all inherit it. A kernel without IPv6 is quiet as it is.
-func (n *Namespace) beQuiet() error {
-	err := n.setSysctls(map[string]string{
-		"net.ipv6.conf.all.disable_ipv6":     "1",
-		"net.ipv6.conf.default.disable_ipv6": "1",
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// New builds a network and returns when every end of every link is up. The
-// caller closes it.
+// New builds a network and returns when every end of every link is up, but
+// for the standby's. The caller closes it.
 func New(c Config) (*Network, error) {
-	n := &Network{Path: c.Path, answerARP: c.AnswerARP}
-	planned := Plan(c.Path)
+	n := &Network{Path: c.Path, Family: c.Family, answerARP: c.AnswerARP}
+	if n.Family == 0 {
+		n.Family = IPv4
+	}
+	switch {
+	case n.Family != IPv4 && n.Family != IPv6:
+		return nil, fmt.Errorf("build network: unknown family %d", c.Family)
+	case c.Standby && c.Path != Switch:
+		return nil, fmt.Errorf("build network: a standby needs a switch, the path is %s", c.Path)
+	}
+	if err := c.Delay.check(); err != nil {
+		return nil, fmt.Errorf("build network: %w", err)
+	}
+	planned := Plan(c.Path, n.Family, c.Standby)
 	n.Client, n.Server = planned[0], planned[1]
-	for _, h := range planned {
+	if c.Standby {
+		n.Standby = planned[2]
+	}
+	for _, h := range n.hosts() {
 		h.Sysctls = c.Sysctls[h.Name]
 	}
 	if err := n.build(c); err != nil {
@@ -91,24 +106,6 @@ func New(c Config) (*Network, error) {
 		return nil, err
 	}
 	return n, nil
-}
-
-// Plan gives the client and the server that a network of this path would
-// have: their addresses and hardware addresses, the same in every network, so
-// that runs can be compared. They are not built.
-func Plan(path Path) []*Host {
-	hosts := []*Host{{Name: "client"}, {Name: "server"}}
-	for i, h := range hosts {
-		number, subnet := byte(i+1), byte(0)
-		if path == Router {
-			subnet = byte(i)
-			h.NIC.Gateway = netip.AddrFrom4([4]byte{10, 0, subnet, 254})
-		}
-		h.NIC.Name = nicName
-		h.NIC.MAC = net.HardwareAddr{0x02, 0, 0, 0, 0, number}
-		h.NIC.Address = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, subnet, number}), 24)
-	}
-	return hosts
 }
 
 func (n *Network) build(c Config) error {
@@ -125,15 +122,24 @@ func (n *Network) build(c Config) error {
 			return err
 		}
 	}
+	if err := n.buildDelay(c.Delay); err != nil {
+		return err
+	}
+	if err := n.buildFirewall(c.Firewall); err != nil {
+		return err
+	}
 	switch c.Path {
 	case Direct:
-		err = connect(n.Client.end(), n.Server.end())
+		err = n.link(n.Client, n.Server.end())
 	case Switch:
 		err = n.buildSwitch()
 	case Router:
 		err = n.buildRouter(c.Sysctls["router"])
 	default:
 		err = fmt.Errorf("unknown path %q", c.Path)
+	}
+	if err == nil {
+		err = n.startDelay()
 	}
 	if err != nil {
 		return err
@@ -148,14 +154,27 @@ func (n *Network) build(c Config) error {
 			return err
 		}
 	}
-	err = n.waitUp()
 	for _, h := range n.hosts() {
-		err = errors.Join(err, h.ready())
+		err = errors.Join(err, n.waitUp(h), h.ready())
 	}
 	return err
 }
 
-func (n *Network) hosts() []*Host { return []*Host{n.Client, n.Server} }
+// hosts are all hosts of the network, the standby too.
+func (n *Network) hosts() []*Host {
+	all := []*Host{n.Client, n.Server}
+	if n.Standby != nil {
+		all = append(all, n.Standby)
+	}
+	return all
+}
+
+// link makes the host's link, whose other end is far: the one place where
+// links of hosts are made, of the client and of every host that has a port.
+func (n *Network) link(h *Host, far end) error { return connect(far, n.outer(h)) }
+
+// Hosts are the client, the server, and the standby where there is one.
+func (n *Network) Hosts() []*Host { return n.hosts() }
 
 // Host finds a host by its name.
 func (n *Network) Host(name string) (*Host, error) {
@@ -170,34 +189,53 @@ func (n *Network) Host(name string) (*Host, error) {
 // Middle is the namespace of the switch or router, nil on a direct path.
 func (n *Network) Middle() *Namespace { return n.middle }
 
-func (h *Host) end() end { return end{ns: h.Namespace(), name: h.NIC.Name, mac: h.NIC.MAC} }
+func (h *Host) end() end {
+	return end{ns: h.Namespace(), name: h.NIC.Name, mac: h.NIC.MAC, address: h.NIC.Address}
+}
 
-// port is the middle's interface towards a host.
+// port is the middle's interface towards a host; a router's has the address
+// that is the host's gateway.
 func (n *Network) port(h *Host) end {
 	mac := append(net.HardwareAddr(nil), h.NIC.MAC...)
 	mac[4] = 1
-	return end{ns: n.middle, name: h.Name, mac: mac}
+	port := end{ns: n.middle, name: h.Name, mac: mac}
+	if h.NIC.Gateway.IsValid() {
+		port.address = netip.PrefixFrom(h.NIC.Gateway, h.NIC.Address.Bits())
+	}
+	return port
 }
 
-// waitUp waits until all ends are operational.
-func (n *Network) waitUp() error {
-	for _, h := range n.hosts() {
-		if err := h.Namespace().waitUp(h.NIC.Name); err != nil {
-			return fmt.Errorf("%s: %w", h.Name, err)
-		}
-		if n.middle != nil {
-			if err := n.middle.waitUp(n.port(h).name); err != nil {
-				return fmt.Errorf("%s: %w", n.Path, err)
-			}
-		}
+// waitUp waits until both ends of the host's link are operational. That of a
+// standby that did not take over is down, and not waited for.
+func (n *Network) waitUp(h *Host) error {
+	if !h.NIC.Address.IsValid() {
+		return nil
 	}
-	return nil
+	if err := h.end().waitUp(); err != nil {
+		return fmt.Errorf("%s: %w", h.Name, err)
+	}
+	if err := n.far(h).waitUp(); err != nil {
+		return fmt.Errorf("other end of %s's link: %w", h.Name, err)
+	}
+	return n.delay.waitUp()
+}
+
+// far is the other end of the host's link.
+func (n *Network) far(h *Host) end {
+	switch {
+	case n.Path != Direct:
+		return n.port(h)
+	case h == n.Client:
+		return n.Server.end()
+	default:
+		return n.Client.end()
+	}
 }
 
 // buildSwitch makes a bridge without spanning tree and multicast snooping,
 // which would delay and pollute, and a port for each host.
 func (n *Network) buildSwitch() error {
-	if err := n.middle.beQuiet(); err != nil {
+	if err := n.middle.beQuiet(n.Family); err != nil {
 		return err
 	}
 	h, err := n.middle.NetlinkHandle(unix.NETLINK_ROUTE)
@@ -217,7 +255,7 @@ func (n *Network) buildSwitch() error {
 	}
 	for _, host := range n.hosts() {
 		port := n.port(host)
-		if err := connect(port, host.end()); err != nil {
+		if err := n.link(host, port); err != nil {
 			return err
 		}
 		link, err := h.LinkByName(port.name)
@@ -230,58 +268,27 @@ func (n *Network) buildSwitch() error {
 		if err := h.LinkSetUp(link); err != nil {
 			return fmt.Errorf("set port %s up: %w", port.name, err)
 		}
-		if n.answerARP {
-			if err := n.proxyARP(h, bridge, link, host); err != nil {
+		if n.answerARP && host.NIC.Address.IsValid() {
+			if err := n.answer(h, bridge, link, host); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
-}
-
-// proxyARP lets the bridge answer for the host, from what it was told once
-// and whether the host lives or not (br_do_proxy_suppress_arp): a neighbour
-// on the bridge, a static forwarding entry for its port, and ports that
-// answer.
-func (n *Network) proxyARP(h *netlink.Handle, bridge, port netlink.Link, host *Host) error {
-	if err := h.LinkSetBrProxyArp(port, true); err != nil {
-		return fmt.Errorf("turn proxy ARP of port %s on: %w", host.Name, err)
-	}
-	forward := &netlink.Neigh{
-		LinkIndex: port.Attrs().Index, Family: unix.AF_BRIDGE, Flags: netlink.NTF_MASTER,
-		State: netlink.NUD_NOARP, HardwareAddr: host.NIC.MAC, // NUD_NOARP: static, not the bridge's own
-	}
-	if err := h.NeighSet(forward); err != nil {
-		return fmt.Errorf("add forwarding entry for %s: %w", host.Name, err)
-	}
-	if err := h.NeighSet(permanent(bridge, host)); err != nil {
-		return fmt.Errorf("add neighbour %s to bridge: %w", host.Name, err)
+	if n.answerARP {
+		return n.answerFor(n.Server)
 	}
 	return nil
-}
-
-func permanent(link netlink.Link, host *Host) *netlink.Neigh {
-	return &netlink.Neigh{
-		LinkIndex: link.Attrs().Index, State: netlink.NUD_PERMANENT,
-		IP: host.NIC.Address.Addr().AsSlice(), HardwareAddr: host.NIC.MAC,
-	}
-}
-
-// pinNeighbour makes the server's hardware address known for good.
-func (n *Network) pinNeighbour(ns *Namespace, iface string) error {
-	return ns.withLink(iface, func(h *netlink.Handle, link netlink.Link) error {
-		if err := h.NeighSet(permanent(link, n.Server)); err != nil {
-			return fmt.Errorf("add neighbour %s: %w", n.Server.Name, err)
-		}
-		return nil
-	})
 }
 
 func (n *Network) buildRouter(sysctls map[string]string) error {
-	if err := n.middle.beQuiet(); err != nil {
+	if err := n.middle.beQuiet(n.Family); err != nil {
 		return err
 	}
-	if err := n.middle.setSysctls(map[string]string{"net.ipv4.ip_forward": "1"}); err != nil {
+	forward := map[string]string{"net.ipv4.ip_forward": "1"}
+	if n.Family == IPv6 {
+		forward = map[string]string{"net.ipv6.conf.all.forwarding": "1"}
+	}
+	if err := n.middle.setSysctls(forward); err != nil {
 		return err
 	}
 	if err := n.middle.setSysctls(sysctls); err != nil {
@@ -289,10 +296,10 @@ func (n *Network) buildRouter(sysctls map[string]string) error {
 	}
 	for _, host := range n.hosts() {
 		port := n.port(host)
-		if err := connect(port, host.end()); err != nil {
+		if err := n.link(host, port); err != nil {
 			return err
 		}
-		nic := Interface{Name: port.name, Address: netip.PrefixFrom(host.NIC.Gateway, host.NIC.Address.Bits())}
+		nic := Interface{Name: port.name, Address: port.address}
 		if err := nic.up(n.middle); err != nil {
 			return fmt.Errorf("router: %w", err)
 		}
@@ -303,46 +310,10 @@ func (n *Network) buildRouter(sysctls map[string]string) error {
 	return nil
 }
 
-// Neighbour is what a node of the network (client, or router) knows of the
-// hardware address of the server's address: the state in the kernel's words,
-// "" if it knows nothing. Behind a router the client never resolves it.
-func (n *Network) Neighbour(node string) (mac, state string, err error) {
-	ns := n.Client.Namespace()
-	if node == string(Router) {
-		ns = n.middle
-	}
-	h, err := ns.NetlinkHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return "", "", err
-	}
-	defer h.Close()
-	var list []netlink.Neigh
-	err = RetryDump(func() (err error) {
-		list, err = h.NeighList(0, netlink.FAMILY_V4)
-		return err
-	})
-	if err != nil {
-		return "", "", fmt.Errorf("list neighbours of %s: %w", node, err)
-	}
-	for _, neigh := range list {
-		if addr, ok := netip.AddrFromSlice(neigh.IP); ok && addr.Unmap() == n.Server.NIC.Address.Addr() {
-			return neigh.HardwareAddr.String(), neighbourStates[neigh.State], nil
-		}
-	}
-	return "", "", nil
-}
-
-// neighbourStates are the kernel's names (NUD_*, linux/neighbour.h).
-var neighbourStates = map[int]string{
-	netlink.NUD_INCOMPLETE: "INCOMPLETE", netlink.NUD_REACHABLE: "REACHABLE", netlink.NUD_STALE: "STALE",
-	netlink.NUD_DELAY: "DELAY", netlink.NUD_PROBE: "PROBE", netlink.NUD_FAILED: "FAILED",
-	netlink.NUD_NOARP: "NOARP", netlink.NUD_PERMANENT: "PERMANENT",
-}
-
 // Check tells whether a host broke: its init ended, with all of its processes,
-// though no fault was to do that.
+// though no fault was to do that; or the delay box lost what it was not to.
 func (n *Network) Check() error {
-	var errs []error
+	errs := []error{n.delay.check()}
 	for _, h := range n.hosts() {
 		if h.lost() {
 			errs = append(errs, fmt.Errorf("%s: %w", h.Name, errInitGone))
@@ -355,11 +326,15 @@ func (n *Network) Check() error {
 // frees the namespaces a little later (cleanup_net). It may be called again.
 func (n *Network) Close() error {
 	var errs []error
-	closed := make(chan error, 2)
-	for _, h := range n.hosts() {
+	hosts := n.hosts()
+	closed := make(chan error, len(hosts))
+	for _, h := range hosts {
 		go func() { closed <- h.close() }()
 	}
-	errs = append(errs, <-closed, <-closed)
+	for range hosts {
+		errs = append(errs, <-closed)
+	}
+	errs = append(errs, n.delay.close())
 	if n.middle != nil {
 		errs = append(errs, n.middle.Close())
 	}

@@ -68,6 +68,9 @@ type ProcessInfo struct {
 	State  byte // as proc_pid_stat(5) has it: 'R', 'S', 'T', 'Z'...
 	Comm   string
 	Argv   []string
+	// Threads are those that have not ended, of a zombie 1: its parent can
+	// wait for it only then.
+	Threads int
 	// Sockets are the inodes of the sockets that it holds.
 	Sockets []uint32
 }
@@ -95,22 +98,23 @@ func (h *Host) Processes() ([]ProcessInfo, error) {
 	return all, nil
 }
 
-// stopped tells whether every thread of a process is.
-func (h *Host) stopped(pid int) bool {
+// stopped counts the threads of a process, and those that are stopped.
+func (h *Host) stopped(pid int) (stopped, all int) {
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/root/proc/%d/task/*/stat", h.initPID(), pid))
-	if err != nil || len(tasks) == 0 {
-		return false
+	if err != nil {
+		return 0, 0
 	}
 	for _, task := range tasks {
 		stat, err := os.ReadFile(task)
 		if err != nil {
 			continue // it ended
 		}
-		if info, err := parseStat(string(stat), pid); err != nil || info.State != 'T' {
-			return false
+		all++
+		if info, err := parseStat(string(stat), pid); err == nil && info.State == 'T' {
+			stopped++
 		}
 	}
-	return true
+	return stopped, all
 }
 
 func readProcess(dir string, pid int) (ProcessInfo, error) {
@@ -150,12 +154,13 @@ func parseStat(stat string, pid int) (ProcessInfo, error) {
 		return ProcessInfo{}, errors.New("malformed stat")
 	}
 	fields := strings.Fields(stat[end+1:])
-	if len(fields) < 2 {
+	const state, parent, threads = 0, 1, 17
+	if len(fields) <= threads {
 		return ProcessInfo{}, errors.New("malformed stat")
 	}
-	parent, err := strconv.Atoi(fields[1])
-	if err != nil {
-		return ProcessInfo{}, err
-	}
-	return ProcessInfo{PID: pid, Parent: parent, State: fields[0][0], Comm: stat[open+1 : end]}, nil
+	info := ProcessInfo{PID: pid, State: fields[state][0], Comm: stat[open+1 : end]}
+	var err1, err2 error
+	info.Parent, err1 = strconv.Atoi(fields[parent])
+	info.Threads, err2 = strconv.Atoi(fields[threads])
+	return info, errors.Join(err1, err2)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -22,7 +23,7 @@ func (n *Namespace) destroySockets() error { return n.Do(destroySockets) }
 func destroySockets() error {
 	var errs []error
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
-		ids, err := socketIDs(family)
+		ids, err := socketIDs(family, allStates)
 		if family == unix.AF_INET6 && errors.Is(err, unix.ENOENT) {
 			continue // a kernel without IPv6
 		}
@@ -39,9 +40,59 @@ func destroySockets() error {
 	return errors.Join(errs...)
 }
 
+// DestroyConnection ends exactly that TCP connection of the host (SOCK_DESTROY,
+// tcp_abort): its program gets ECONNABORTED, the peer a RST. local and remote
+// are as the host sees them. The error wraps unix.ENOENT if it has none such.
+func (h *Host) DestroyConnection(local, remote netip.AddrPort) error {
+	err := h.Namespace().Do(func() error { return destroyConnection(local, remote) })
+	if err != nil {
+		return fmt.Errorf("destroy connection %s-%s of %s: %w", local, remote, h.Name, err)
+	}
+	return nil
+}
+
+// destroyConnection does so in the calling thread's namespace. It takes the
+// cookie of a dump: asked by addresses alone the kernel falls back to a
+// listener, and destroys that (inet_diag_find_one_icsk). An IPv4 connection
+// may belong to an IPv6 socket.
+func destroyConnection(local, remote netip.AddrPort) error {
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		ids, err := socketIDs(family, allStates&^(1<<tcpListen))
+		if family == unix.AF_INET6 && errors.Is(err, unix.ENOENT) {
+			continue // a kernel without IPv6
+		}
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if id.local(family) == local && id.remote(family) == remote {
+				return destroySocket(family, id)
+			}
+		}
+	}
+	return unix.ENOENT
+}
+
+// Of the states of sockets (TCP_LISTEN in net/tcp_states.h), as bits.
+const (
+	allStates = 0xffffffff
+	tcpListen = 10
+)
+
 // A diagID is the kernel's struct inet_diag_sockid: ports, addresses,
 // interface and cookie.
 type diagID [48]byte
+
+func (id diagID) local(family byte) netip.AddrPort  { return id.addrPort(family, 0, 4) }
+func (id diagID) remote(family byte) netip.AddrPort { return id.addrPort(family, 2, 20) }
+
+func (id diagID) addrPort(family byte, port, addr int) netip.AddrPort {
+	a := netip.AddrFrom16([16]byte(id[addr : addr+16])).Unmap()
+	if family == unix.AF_INET {
+		a = netip.AddrFrom4([4]byte(id[addr : addr+4]))
+	}
+	return netip.AddrPortFrom(a, binary.BigEndian.Uint16(id[port:]))
+}
 
 // diagRequest is the kernel's struct inet_diag_req_v2.
 type diagRequest struct {
@@ -60,12 +111,13 @@ func (r *diagRequest) Serialize() []byte {
 	return append(b, r.id[:]...)
 }
 
-// socketIDs lists the TCP sockets of the calling thread's namespace.
-func socketIDs(family byte) ([]diagID, error) {
+// socketIDs lists the TCP sockets of the calling thread's namespace that are
+// in one of the states.
+func socketIDs(family byte, states uint32) ([]diagID, error) {
 	var msgs [][]byte
 	err := RetryDump(func() (err error) {
 		req := nl.NewNetlinkRequest(nl.SOCK_DIAG_BY_FAMILY, unix.NLM_F_DUMP)
-		req.AddData(&diagRequest{family: family, states: 0xffffffff})
+		req.AddData(&diagRequest{family: family, states: states})
 		msgs, err = req.Execute(unix.NETLINK_INET_DIAG, nl.SOCK_DIAG_BY_FAMILY)
 		return err
 	})

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -21,6 +23,20 @@ import (
 
 func TestMain(m *testing.M) {
 	topology.RunInit()
+	if os.Args[0] == borrowedName {
+		holdSocket()
+	}
+	flag.Parse()
+	// Most of these tests wait: for a timer, or for silence. More of them at
+	// once than there are processors, unless somebody says otherwise.
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", "8"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+	}
 	os.Exit(testenv.Main(m))
 }
 
@@ -40,13 +56,16 @@ func newNetwork(t *testing.T, c topology.Config) *topology.Network {
 	return n
 }
 
-// echoOnce dials the server's address from the client's namespace and
-// exchanges a line with an echo that this process listens for.
+var families = []topology.Family{topology.IPv4, topology.IPv6}
+
+// dial connects from the client's namespace to the server's address, at which
+// this process listens.
 func dial(t *testing.T, n *topology.Network) (client, server net.Conn) {
 	t.Helper()
+	addr := netip.AddrPortFrom(n.Server.NIC.Address.Addr(), 9998).String()
 	var l net.Listener
 	if err := n.Server.Namespace().Do(func() (err error) {
-		l, err = net.Listen("tcp4", "0.0.0.0:9998")
+		l, err = net.Listen("tcp", addr)
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -60,13 +79,10 @@ func dial(t *testing.T, n *topology.Network) (client, server net.Conn) {
 		}
 		accepted <- c
 	}()
-	addr := net.JoinHostPort(n.Server.NIC.Address.Addr().String(), "9998")
-	if err := n.Client.Namespace().Do(func() error {
-		var err error
-		// A plain dial connects on this thread: the socket is made here.
-		client, err = net.DialTimeout("tcp4", addr, 5*time.Second)
-		return err
-	}); err != nil {
+	client, err := connect(n, addr)
+	if err != nil {
+		l.Close()
+		<-accepted
 		t.Fatal(err)
 	}
 	server = <-accepted
@@ -74,46 +90,60 @@ func dial(t *testing.T, n *topology.Network) (client, server net.Conn) {
 	return client, server
 }
 
+// connect does so from the client's namespace. A plain dial connects on this
+// thread: the socket is made here.
+func connect(n *topology.Network, addr string) (c net.Conn, err error) {
+	err = n.Client.Namespace().Do(func() error {
+		c, err = net.DialTimeout("tcp", addr, 10*time.Second)
+		return err
+	})
+	return c, err
+}
+
 func TestPathsCarryTraffic(t *testing.T) {
-	for _, path := range topology.Paths {
-		for _, answer := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s,answerARP=%v", path, answer), func(t *testing.T) {
-				t.Parallel()
-				n := newNetwork(t, topology.Config{Path: path, AnswerARP: answer})
-				client, server := dial(t, n)
-				if _, err := fmt.Fprintln(client, "hello"); err != nil {
-					t.Fatal(err)
-				}
-				line, err := bufio.NewReader(server).ReadString('\n')
-				if err != nil || line != "hello\n" {
-					t.Errorf("server read %q, %v", line, err)
-				}
-			})
+	for _, family := range families {
+		for _, path := range topology.Paths {
+			for _, answer := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s,%s,answerARP=%v", family, path, answer), func(t *testing.T) {
+					t.Parallel()
+					n := newNetwork(t, topology.Config{Path: path, Family: family, AnswerARP: answer})
+					client, server := dial(t, n)
+					if _, err := fmt.Fprintln(client, "hello"); err != nil {
+						t.Fatal(err)
+					}
+					line, err := bufio.NewReader(server).ReadString('\n')
+					if err != nil || line != "hello\n" {
+						t.Errorf("server read %q, %v", line, err)
+					}
+				})
+			}
 		}
 	}
 }
 
 func TestUnreachableFailsConnect(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
-		name string
-		make func(*topology.Network) error
-		want error
+		family topology.Family
+		addr   string
+		name   string
+		make   func(*topology.Network) error
+		want   error
 	}{
-		{"host", (*topology.Network).HostUnreachable, unix.EHOSTUNREACH},
-		{"net", (*topology.Network).NetUnreachable, unix.ENETUNREACH},
+		{topology.IPv4, "10.0.1.2:9998", "host", (*topology.Network).HostUnreachable, unix.EHOSTUNREACH},
+		{topology.IPv4, "10.0.1.2:9998", "net", (*topology.Network).NetUnreachable, unix.ENETUNREACH},
+		{topology.IPv6, "[fd00:0:0:1::2]:9998", "host", (*topology.Network).HostUnreachable, unix.EHOSTUNREACH},
+		{topology.IPv6, "[fd00:0:0:1::2]:9998", "net", (*topology.Network).NetUnreachable, unix.ENETUNREACH},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			n := newNetwork(t, topology.Config{Path: topology.Router})
+		t.Run(fmt.Sprint(c.family, ",", c.name), func(t *testing.T) {
+			n := newNetwork(t, topology.Config{Path: topology.Router, Family: c.family})
 			if err := c.make(n); err != nil {
 				t.Fatal(err)
 			}
-			err := n.Client.Namespace().Do(func() error {
-				conn, err := net.DialTimeout("tcp4", "10.0.1.2:9998", 5*time.Second)
-				if err == nil {
-					conn.Close()
-				}
-				return err
-			})
+			conn, err := connect(n, c.addr)
+			if err == nil {
+				conn.Close()
+			}
 			if !errors.Is(err, c.want) {
 				t.Errorf("connect: %v, want %v", err, c.want)
 			}
@@ -154,43 +184,45 @@ func TestCrashKeepsClientsCarrierBehindSwitch(t *testing.T) {
 }
 
 func TestRebootKeepsCard(t *testing.T) {
-	for _, path := range topology.Paths {
-		t.Run(string(path), func(t *testing.T) {
-			n := newNetwork(t, topology.Config{Path: path})
-			// Held open, or its number might be given to the next one.
-			old, err := unix.FcntlInt(uintptr(n.Server.Namespace().FD()), unix.F_DUPFD_CLOEXEC, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer unix.Close(old)
-			before := n.Server.Namespace().Inode()
-			if err := n.Crash(n.Server, func(string) {}); err != nil {
-				t.Fatal(err)
-			}
-			if err := n.Boot(n.Server, func(string) {}); err != nil {
-				t.Fatal(err)
-			}
-			if after := n.Server.Namespace().Inode(); after == before {
-				t.Errorf("still in network namespace %d", after)
-			}
-			if n.Server.Boot() != 2 {
-				t.Errorf("boot %d, want 2", n.Server.Boot())
-			}
-			var mac string
-			if err := n.Server.Namespace().Do(func() error {
-				i, err := net.InterfaceByName("eth0")
-				if err == nil {
-					mac = i.HardwareAddr.String()
+	for _, family := range families {
+		for _, path := range topology.Paths {
+			t.Run(fmt.Sprint(family, ",", path), func(t *testing.T) {
+				n := newNetwork(t, topology.Config{Path: path, Family: family})
+				// Held open, or its number might be given to the next one.
+				old, err := unix.FcntlInt(uintptr(n.Server.Namespace().FD()), unix.F_DUPFD_CLOEXEC, 0)
+				if err != nil {
+					t.Fatal(err)
 				}
-				return err
-			}); err != nil {
-				t.Fatal(err)
-			}
-			if mac != n.Server.NIC.MAC.String() {
-				t.Errorf("hardware address %s, want %s", mac, n.Server.NIC.MAC)
-			}
-			dial(t, n) // it carries traffic again
-		})
+				defer unix.Close(old)
+				before := n.Server.Namespace().Inode()
+				if err := n.Crash(n.Server, func(string) {}); err != nil {
+					t.Fatal(err)
+				}
+				if err := n.Boot(n.Server, func(string) {}); err != nil {
+					t.Fatal(err)
+				}
+				if after := n.Server.Namespace().Inode(); after == before {
+					t.Errorf("still in network namespace %d", after)
+				}
+				if n.Server.Boot() != 2 {
+					t.Errorf("boot %d, want 2", n.Server.Boot())
+				}
+				var mac string
+				if err := n.Server.Namespace().Do(func() error {
+					i, err := net.InterfaceByName("eth0")
+					if err == nil {
+						mac = i.HardwareAddr.String()
+					}
+					return err
+				}); err != nil {
+					t.Fatal(err)
+				}
+				if mac != n.Server.NIC.MAC.String() {
+					t.Errorf("hardware address %s, want %s", mac, n.Server.NIC.MAC)
+				}
+				dial(t, n) // it carries traffic again
+			})
+		}
 	}
 }
 
@@ -326,4 +358,20 @@ func namespace(t *testing.T) *topology.Namespace {
 	}
 	t.Cleanup(func() { ns.Close() })
 	return ns
+}
+
+// linkState is what the interface was set to, up or down.
+func linkState(t *testing.T, ns *topology.Namespace, name string) string {
+	t.Helper()
+	state := "down"
+	if err := ns.Do(func() error {
+		i, err := net.InterfaceByName(name)
+		if err == nil && i.Flags&net.FlagUp != 0 {
+			state = "up"
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return state
 }

@@ -10,11 +10,13 @@ import (
 	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/lab/report"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/topology"
 )
 
 func explainCommand(s streams) *cobra.Command {
-	return &cobra.Command{
-		Use:               "explain NAME",
+	family := 4
+	c := &cobra.Command{
+		Use:               "explain NAME | FILE",
 		Short:             "Tell a scenario's story, its sources and its script; needs no root",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeScenario,
@@ -23,15 +25,17 @@ func explainCommand(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return explain(s.out, sc)
+			return explain(s.out, sc, lab.Options{Family: topology.Family(family)})
 		},
 	}
+	c.Flags().IntVar(&family, "family", family, "`FAMILY` of IP: 4 or 6")
+	return c
 }
 
-func explain(out io.Writer, sc *scenarios.Scenario) error {
-	e, err := lab.New(sc, lab.Options{})
+func explain(out io.Writer, sc *scenarios.Source, o lab.Options) error {
+	e, err := lab.New(sc, o)
 	if err != nil {
-		return err
+		return usageError(err, "")
 	}
 	if err := report.Header(out, e.Preview()); err != nil {
 		return err
@@ -40,15 +44,26 @@ func explain(out io.Writer, sc *scenarios.Scenario) error {
 	for _, paragraph := range sc.Story {
 		b.WriteString("\n" + wrap(paragraph, 80) + "\n")
 	}
-	b.WriteString("\nThe script:\n")
-	for _, step := range sc.Steps {
-		b.WriteString("  " + step.String() + "\n")
+	if len(sc.Why) > 0 {
+		b.WriteString("\nWhat to take from it:\n")
 	}
-	b.WriteString("\nSources:\n")
+	for _, paragraph := range sc.Why {
+		b.WriteString("\n" + wrap(paragraph, 80) + "\n")
+	}
+	fmt.Fprintf(&b, "\nThe script (lab show %s prints it, lab help scenario tells how to read it):\n\n", sc.Argument())
+	for line := range strings.Lines(sc.Script()) {
+		b.WriteString(strings.TrimRight("  "+line, " \n") + "\n")
+	}
+	if len(sc.Sources) > 0 {
+		b.WriteString("\nSources:\n")
+	}
 	for _, source := range sc.Sources {
 		b.WriteString("  " + source + "\n")
 	}
 	b.WriteString("\nRun it: sudo " + e.Preview().Command + "\n")
+	if len(sc.Next) > 0 {
+		b.WriteString("Then: " + strings.Join(sc.Next, ", ") + "\n")
+	}
 	_, err = fmt.Fprint(out, b.String())
 	return err
 }
@@ -70,8 +85,16 @@ func wrap(paragraph string, width int) string {
 	return strings.Join(append(lines, line), "\n")
 }
 
-// findScenario finds a scenario by its name.
-func findScenario(name string) (*scenarios.Scenario, error) {
+// findScenario finds a scenario by its name, or reads it from a file: that is
+// what ends like one, or has a directory.
+func findScenario(name string) (*scenarios.Source, error) {
+	if strings.HasSuffix(name, scenarios.Extension) || strings.Contains(name, "/") {
+		sc, err := scenarios.Load(name)
+		if err != nil {
+			return nil, usageError(err, "lab help scenario tells how scenarios are written")
+		}
+		return sc, nil
+	}
 	sc, nearest := scenarios.Find(name)
 	if sc != nil {
 		return sc, nil
@@ -83,6 +106,7 @@ func findScenario(name string) (*scenarios.Scenario, error) {
 	return nil, usageError(fmt.Errorf("unknown scenario %q", name), hint)
 }
 
+// completeScenario offers the names, and files.
 func completeScenario(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return scenarios.Names(), cobra.ShellCompDirectiveNoFileComp
+	return scenarios.Names(), cobra.ShellCompDirectiveDefault
 }

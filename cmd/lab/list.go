@@ -36,11 +36,12 @@ func listCommand(s streams) *cobra.Command {
 }
 
 // takes computes how long a run takes, from its prediction and its own pauses.
-func takes(sc *scenarios.Scenario, o lab.Options) (string, error) {
-	d, err := lab.Takes(sc, o)
+func takes(sc *scenarios.Source, o lab.Options) (string, error) {
+	e, err := lab.New(sc, o)
 	if err != nil {
 		return "", err
 	}
+	d := e.Takes()
 	switch {
 	case d < time.Second:
 		return "1 s", nil

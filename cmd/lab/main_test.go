@@ -313,7 +313,7 @@ func TestExplainEveryScenario(t *testing.T) {
 				t.Fatalf("%v, standard error %q", err, errs.String())
 			}
 			text := strings.Join(strings.Fields(string(out)), " ") // whatever the lines are
-			for _, part := range [][]string{sc.Story, sc.Sources, {sc.Title, "prediction:", "sudo lab run " + sc.Name}} {
+			for _, part := range [][]string{sc.Story, sc.Sources, {sc.Title, "prediction:", "sudo lab run " + sc.Name, "lab show " + sc.Name}} {
 				for _, want := range part {
 					if !strings.Contains(text, strings.Join(strings.Fields(want), " ")) {
 						t.Errorf("does not say %q", want)
@@ -325,9 +325,9 @@ func TestExplainEveryScenario(t *testing.T) {
 			for in.Scan() {
 				lines[strings.TrimSpace(in.Text())] = true
 			}
-			for _, step := range sc.Steps {
-				if !lines[step.String()] {
-					t.Errorf("does not have the script's line %q", step)
+			for line := range strings.Lines(sc.Script()) {
+				if line = strings.TrimSpace(line); line != "" && !lines[line] {
+					t.Errorf("does not have the script's line %q", line)
 				}
 			}
 		})

@@ -75,7 +75,7 @@ Exit status: 0 as expected, 1 not as expected or inconclusive, 2 usage,
 	})
 	results := &resultWriter{w: out}
 	s := streams{in, results, errs}
-	root.AddCommand(listCommand(s), explainCommand(s), runCommand(s), reportCommand(s), doctorCommand(s), schemaCommand(s))
+	root.AddCommand(listCommand(s), explainCommand(s), showCommand(s), runCommand(s), claimsCommand(s), reportCommand(s), doctorCommand(s), schemaCommand(s), scenarioTopic())
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(results)

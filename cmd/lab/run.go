@@ -2,13 +2,14 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +26,9 @@ import (
 // runFlags are the command line's, before they are understood.
 type runFlags struct {
 	path     string
+	family   int
+	delay    time.Duration
+	loss     string
 	sysctls  []string
 	real     bool
 	quick    bool
@@ -46,11 +50,11 @@ const (
 func runCommand(s streams) *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
-		Use:   "run NAME... | all",
+		Use:   "run NAME... | FILE... | all",
 		Short: "Run scenarios on this kernel and judge what was seen; needs root",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageError(errors.New("which scenario?"), "name some, or all; lab list shows them")
+				return usageError(errors.New("which scenario?"), "name some, or files, or all; lab list shows them")
 			}
 			return nil
 		},
@@ -61,7 +65,10 @@ func runCommand(s streams) *cobra.Command {
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.path, "path", "", "build `PATH` (direct, switch, router) instead of the scenario's own")
-	flags.StringArrayVar(&f.sysctls, "sysctl", nil, "set `[HOST:]KEY=VALUE` on client, server or router (default: client and server)")
+	flags.IntVar(&f.family, "family", 4, "`FAMILY` of IP: 4 or 6")
+	flags.DurationVar(&f.delay, "delay", 0, "delay what passes the client's link by `TIME`, each way")
+	flags.StringVar(&f.loss, "loss", "0", "lose a `SHARE` of what passes the client's link, each way: 5% or 0.05")
+	flags.StringArrayVar(&f.sysctls, "sysctl", nil, "set `[HOST:]KEY=VALUE` on client, server, router or standby (default: client and server)")
 	flags.BoolVar(&f.real, "real", false, "leave all timers as the kernel has them: runs may take minutes")
 	flags.BoolVar(&f.quick, "quick", false, "shorten the timers as the scenario says (the default)")
 	flags.DurationVar(&f.grace, "grace", topology.DefaultGrace, "`TIME` from SIGTERM to SIGKILL at a shutdown")
@@ -77,13 +84,17 @@ func runCommand(s streams) *cobra.Command {
 // options understands the flags.
 func (f *runFlags) options() (lab.Options, error) {
 	o := lab.Options{
-		Path: topology.Path(f.path), Real: f.real, Grace: f.grace, Timeout: f.timeout, Without: f.without,
+		Path: topology.Path(f.path), Family: topology.Family(f.family), Delay: f.delay, Real: f.real, Grace: f.grace, Timeout: f.timeout, Without: f.without,
 		Sysctls: map[string]map[string]string{},
 	}
 	for _, one := range f.sysctls {
 		if err := lab.ParseSysctl(one, o.Sysctls); err != nil {
 			return o, usageError(err, "for example --sysctl client:net.ipv4.tcp_retries2=3")
 		}
+	}
+	var err error
+	if o.Loss, err = share(f.loss); err != nil {
+		return o, usageError(fmt.Errorf("--loss %s: %w", f.loss, err), "for example --loss 5%")
 	}
 	if !slices.Contains([]string{outputText, outputJSON, outputJSONL}, f.output) {
 		return o, usageError(fmt.Errorf("output %q: there are text, json, jsonl", f.output), "")
@@ -97,13 +108,26 @@ func (f *runFlags) options() (lab.Options, error) {
 	return o, nil
 }
 
+// share reads a part of a whole: a percentage, or a number up to 1.
+func share(s string) (float64, error) {
+	number, percent := strings.CutSuffix(s, "%")
+	x, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return 0, errors.New("it must be a percentage, or a number less than 1")
+	}
+	if percent {
+		x /= 100
+	}
+	return x, nil
+}
+
 // runScenarios is lab run.
 func runScenarios(ctx context.Context, s streams, f runFlags, names []string) error {
 	o, err := f.options()
 	if err != nil {
 		return err
 	}
-	var todo []*scenarios.Scenario
+	var todo []*scenarios.Source
 	parallel := max(f.parallel, 1)
 	if slices.Equal(names, []string{"all"}) {
 		todo = scenarios.All()
@@ -119,37 +143,39 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 			if err != nil {
 				return err
 			}
-			if slices.ContainsFunc(todo, func(s *scenarios.Scenario) bool { return s.Name == sc.Name }) {
+			if slices.ContainsFunc(todo, func(s *scenarios.Source) bool { return s.Name == sc.Name }) {
 				return usageError(fmt.Errorf("%s is named twice", sc.Name), "")
 			}
 			todo = append(todo, sc)
 		}
 	}
+	o.Tracer = lab.NewTracer()
 	b := &batch{streams: s, flags: f, several: len(todo) > 1, live: terminal(s.err) && min(parallel, len(todo)) == 1}
-	var experiments []*lab.Experiment
-	var leftOut []error
+	experiments, leftOut := prepare(todo, o)
+	if len(leftOut) == len(todo) || len(leftOut) > 0 && o.Path == "" {
+		return usageError(errors.Join(leftOut...), "see lab run --help")
+	}
+	b.leaveOut(leftOut)
+	if err := b.perform(ctx, experiments, o.Tracer, parallel); err != nil {
+		return err
+	}
+	return b.finish(ctx)
+}
+
+// prepare makes the experiments, and says which cannot be made.
+func prepare(todo []*scenarios.Source, o lab.Options) (experiments []*lab.Experiment, leftOut []error) {
 	for _, sc := range todo {
 		e, err := lab.New(sc, o)
 		if err == nil {
 			experiments = append(experiments, e)
 			continue
 		}
-		err = fmt.Errorf("%s: %w", sc.Name, err)
-		if leftOut = append(leftOut, err); len(leftOut) == len(todo) || o.Path == "" {
-			return usageError(errors.Join(leftOut...), "see lab run --help")
+		if !scenarios.IsSyntax(err) {
+			err = fmt.Errorf("%s: %w", sc.Name, err)
 		}
+		leftOut = append(leftOut, err)
 	}
-	for _, err := range leftOut {
-		fmt.Fprintf(s.err, "lab: left out: %v\n", err)
-	}
-	if err := lab.Preflight(); err != nil {
-		return cannot(err)
-	}
-	if err := b.prepareOut(); err != nil {
-		return err
-	}
-	b.run(ctx, experiments, min(parallel, 4*runtime.NumCPU()))
-	return b.finish(ctx)
+	return experiments, leftOut
 }
 
 // A batch is the runs of one command line.
@@ -158,25 +184,62 @@ type batch struct {
 	flags   runFlags
 	several bool
 	live    bool // a status line is kept on the terminal
+	quiet   bool // the runs themselves are not printed
 
 	mu      sync.Mutex
 	records []*record.Record
 	failed  []error
 }
 
-// run performs the experiments, n at a time.
+func (b *batch) leaveOut(errs []error) {
+	for _, err := range errs {
+		fmt.Fprintf(b.streams.err, "lab: left out: %v\n", err)
+	}
+}
+
+// perform runs the experiments, which share the tracer, as many at a time as
+// are asked for. Its error came before any run.
+func (b *batch) perform(ctx context.Context, experiments []*lab.Experiment, tracer *lab.Tracer, parallel int) error {
+	if err := lab.Preflight(); err != nil {
+		return cannot(err)
+	}
+	if err := b.prepareOut(); err != nil {
+		return err
+	}
+	b.run(ctx, experiments, min(parallel, mostAtOnce))
+	if err := tracer.Close(); err != nil {
+		b.fail(&cleanupError{err})
+	}
+	return nil
+}
+
+// mostAtOnce is how many runs there may be beside each other: they wait for
+// timers most of their time, but each has its namespaces and captures.
+const mostAtOnce = 64
+
+// run performs the experiments, n at a time. Of several at a time those begin
+// first that take longest.
 func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 	var running sync.WaitGroup
 	slots := make(chan struct{}, n)
 	b.records = make([]*record.Record, len(experiments))
-	for i, e := range experiments {
+	order := make([]int, len(experiments))
+	for i := range order {
+		order[i] = i
+	}
+	if n > 1 {
+		slices.SortStableFunc(order, func(i, j int) int {
+			return cmp.Compare(experiments[j].Takes(), experiments[i].Takes())
+		})
+	}
+	for _, i := range order {
 		slots <- struct{}{}
 		if ctx.Err() != nil {
 			break
 		}
 		running.Go(func() {
 			defer func() { <-slots }()
-			b.one(ctx, e, i, n == 1)
+			b.one(ctx, experiments[i], i, n == 1)
 		})
 	}
 	running.Wait()
@@ -187,8 +250,7 @@ func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 // one performs an experiment and prints it. Alone, its header comes before
 // the run; beside others, all of it at the end.
 func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, alone bool) {
-	text := b.flags.output == outputText
-	if alone && text {
+	if alone && b.flags.output == outputText && !b.quiet {
 		b.print(func(w io.Writer) error { return report.Header(w, e.Preview()) })
 	}
 	stop := b.showStatus(e, alone)
@@ -196,13 +258,15 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, alone bool) {
 	stop()
 	b.mu.Lock()
 	b.records[i] = r
-	broke := err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, lab.ErrTimeout)
+	broke := err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, lab.ErrTimeout) && !errors.Is(err, lab.ErrScenario)
 	if broke {
 		b.failed = append(b.failed, fmt.Errorf("%s: %w", r.Scenario, err))
 	}
 	b.mu.Unlock()
 	b.print(func(w io.Writer) error {
 		switch {
+		case b.quiet:
+			return nil
 		case broke && r.Fault.Kind == "":
 			return nil // nothing was run: the error says why
 		case b.flags.output == outputJSONL:
@@ -275,6 +339,19 @@ func (b *batch) finish(ctx context.Context) error {
 	case b.flags.output == outputText && b.several:
 		b.print(func(w io.Writer) error { return report.Summary(w, b.records) })
 	}
+	if err := b.trouble(ctx); err != nil {
+		return err
+	}
+	for _, r := range b.records {
+		if r.Outcome != record.AsExpected {
+			return &exitError{status: exitNotOK}
+		}
+	}
+	return nil
+}
+
+// trouble is what kept runs from being performed, cleaned up or handed over.
+func (b *batch) trouble(ctx context.Context) error {
 	if len(b.failed) > 0 {
 		err := errors.Join(b.failed...)
 		if _, unclean := errors.AsType[*cleanupError](err); unclean {
@@ -287,11 +364,6 @@ func (b *batch) finish(ctx context.Context) error {
 	}
 	if ctx.Err() != nil {
 		return &exitError{exitNotOK, context.Cause(ctx), ""}
-	}
-	for _, r := range b.records {
-		if r.Outcome != record.AsExpected {
-			return &exitError{status: exitNotOK}
-		}
 	}
 	return nil
 }

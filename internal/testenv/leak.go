@@ -39,13 +39,15 @@ type State struct {
 	fds        map[string]int // by what they are open on; sockets without their numbers
 	interfaces []string
 	mounts     []string
+	processes  []string
+	goroutines []string // as their stacks begin: "goroutine 7"
 }
 
 // Take notes what there is now, to compare with later.
 func Take() *State { return take() }
 
 func take() *State {
-	return &State{fds: descriptors(), interfaces: interfaces(), mounts: mounts()}
+	return &State{fds: descriptors(), interfaces: interfaces(), mounts: mounts(), processes: processes(), goroutines: numbers(goroutines())}
 }
 
 // Left waits until nothing is left of what came after the State was taken,
@@ -71,10 +73,18 @@ func (s *State) left() []string {
 			left = append(left, fmt.Sprintf("%d descriptors of %s", more, what))
 		}
 	}
-	left = append(left, goroutines()...)
+	stacks := goroutines()
+	for i, number := range numbers(stacks) {
+		if !slices.Contains(s.goroutines, number) {
+			left = append(left, stacks[i])
+		}
+	}
 	left = append(left, strayThreads()...)
-	left = append(left, Processes("/proc/self/exe")...)
-	left = append(left, children()...)
+	for _, p := range processes() {
+		if !slices.Contains(s.processes, p) {
+			left = append(left, p)
+		}
+	}
 	for _, name := range interfaces() {
 		if !slices.Contains(s.interfaces, name) {
 			left = append(left, "network interface "+name)
@@ -88,6 +98,10 @@ func (s *State) left() []string {
 	slices.Sort(left)
 	return left
 }
+
+// processes are those of this executable, and this process's children. Of a
+// fuzzer there are others than this one from the beginning on.
+func processes() []string { return append(Processes("/proc/self/exe"), children()...) }
 
 // descriptors counts this process's open files by what they are. Those that
 // the runtime keeps for itself (its poller's) and that of the look itself do
@@ -122,12 +136,23 @@ func goroutines() []string {
 		signals := strings.Contains(stack, "os/signal.signal_recv") || strings.Contains(stack, "os/signal.loop")
 		waits := strings.Contains(stack, "testing.(*M).Run") || strings.Contains(stack, "testing.(*T).Run(") ||
 			strings.Contains(stack, "testing.(*M).startAlarm") || strings.Contains(stack, "testing.runTests") ||
-			strings.Contains(stack, "testing.(*T).Parallel(")
+			strings.Contains(stack, "testing.(*T).Parallel(") || strings.Contains(stack, "testing.(*F).") ||
+			strings.Contains(stack, "internal/fuzz.")
 		if !mine && !signals && !waits {
 			left = append(left, "goroutine:\n    "+strings.ReplaceAll(strings.TrimSpace(stack), "\n", "\n    "))
 		}
 	}
 	return left
+}
+
+// numbers are what goroutines are called.
+func numbers(stacks []string) []string {
+	var all []string
+	for _, s := range stacks {
+		number, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(s, "goroutine:")), " [")
+		all = append(all, number)
+	}
+	return all
 }
 
 // strayThreads are this process's threads that are in another network

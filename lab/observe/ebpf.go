@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,7 +21,8 @@ import (
 const readEvery = 3 * time.Millisecond
 
 // A Tracer watches the sockets, system calls and processes of hosts with eBPF
-// programs at the kernel's tracepoints. It sees the hosts that were added and
+// programs at the kernel's tracepoints. One serves any number of runs: each
+// calls Watch and adds its hosts to the Tracing. It sees these hosts and
 // nothing of the rest of the machine. It reports
 //
 //   - state changes of TCP sockets, retransmissions, resets, errors, drops;
@@ -35,35 +36,45 @@ const readEvery = 3 * time.Millisecond
 // the one whose PID namespace it is in. Nothing that was going on when the
 // host was added is told: a call that had begun has no return.
 type Tracer struct {
-	clock  Clock
 	object *bpfObject
 	reader *ringbuf.Reader
+	tick   time.Duration // one jiffy
 	done   chan struct{} // closed when read has returned
 
 	readErr error // why read ended early; set before done is closed
 
-	hosts atomic.Pointer[[]tracedHost] // by the number in the maps, from 1
+	// hosts are those of all tracings by their number in the kernel's maps. No
+	// number is used twice: the programs remember whose a thread is for as
+	// long as it lives, and what an old number comes with is left out.
+	hosts atomic.Pointer[map[uint32]*tracedHost]
 
-	mu      sync.Mutex // guards what follows, and changes of hosts
-	marks   map[uint32]chan struct{}
-	nmarks  uint32
-	closed  bool
-	dropped uint64
-	err     error
+	use    sync.RWMutex // held for reading while the maps and programs are used
+	closed bool         // they are gone; guarded by use
+
+	mu       sync.Mutex // guards what follows, changes of hosts, and the maps nets and pids
+	nhosts   uint32
+	marks    map[uint32]marker
+	nmarks   uint32
+	tracings map[*Tracing]struct{}
 }
 
-// A tracedHost was removed at a time of its own, in CLOCK_MONOTONIC; 0 is not
-// yet.
+// A tracedHost is a host of a tracing.
 type tracedHost struct {
 	Host
-	removed int64
+	tracing *Tracing
+	removed atomic.Int64 // when, in CLOCK_MONOTONIC; 0 is not yet
+}
+
+// A marker in the ring says that its tracing has been given all before it.
+type marker struct {
+	tracing *Tracing
+	seen    chan struct{}
 }
 
 // OpenTracer loads and attaches the programs; it takes some 50 ms. Where the
 // kernel lacks a tracepoint or refuses a program the rest works, and what is
-// lost is in the list; an error means that nothing can be observed. sink is
-// called from one goroutine, at most about 5 ms after the event.
-func OpenTracer(clock Clock, sink Sink) (*Tracer, []record.Missing, error) {
+// lost is in the list; an error means that nothing can be observed.
+func OpenTracer() (*Tracer, []record.Missing, error) {
 	object, missing, err := loadBPF()
 	if err != nil {
 		return nil, nil, err
@@ -74,177 +85,151 @@ func OpenTracer(clock Clock, sink Sink) (*Tracer, []record.Missing, error) {
 		return nil, nil, fmt.Errorf("map eBPF ring: %w", err)
 	}
 	t := &Tracer{
-		clock: clock, object: object, reader: reader,
-		done: make(chan struct{}), marks: map[uint32]chan struct{}{},
+		object: object, reader: reader, tick: time.Second / time.Duration(HZ()),
+		done: make(chan struct{}), marks: map[uint32]marker{}, tracings: map[*Tracing]struct{}{},
 	}
-	t.hosts.Store(&[]tracedHost{{}})
-	d := newBPFDecoder(clock, time.Second/time.Duration(HZ()))
-	d.rstReasons, d.dropReasons = object.rstReasons, object.dropReasons
-	go t.read(d, sink)
+	t.hosts.Store(&map[uint32]*tracedHost{})
+	go t.read()
 	return t, missing, nil
 }
 
-// Add starts reporting a host: its sockets if it has Net, its processes if it
-// has PIDNS.
-func (t *Tracer) Add(h Host) error {
+// Close detaches the programs and releases everything. Tracings that are open
+// are closed first.
+func (t *Tracer) Close() error {
+	t.mu.Lock()
+	open := maps.Clone(t.tracings)
+	t.mu.Unlock()
+	var errs []error
+	for r := range open {
+		_, err := r.Close()
+		errs = append(errs, err)
+	}
+	t.use.Lock()
+	defer t.use.Unlock()
+	if t.closed {
+		return nil
+	}
+	t.closed = true
+	errs = append(errs, t.object.detach(), t.reader.Close())
+	<-t.done
+	errs = append(errs, t.readErr, t.object.close())
+	return errors.Join(errs...)
+}
+
+// using keeps the maps and programs from going away until release is called.
+func (t *Tracer) using() (release func(), err error) {
+	t.use.RLock()
+	if t.closed {
+		t.use.RUnlock()
+		return nil, os.ErrClosed
+	}
+	return t.use.RUnlock, nil
+}
+
+// add gives a host a number and the kernel the namespaces that go with it.
+func (t *Tracer) add(r *Tracing, h Host) (*tracedHost, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
-		return fmt.Errorf("trace host %s: %w", h.Name, os.ErrClosed)
-	}
-	hosts := append(slices.Clone(*t.hosts.Load()), tracedHost{Host: h})
+	t.nhosts++
+	id, th := t.nhosts, &tracedHost{Host: h, tracing: r}
+	hosts := maps.Clone(*t.hosts.Load())
+	hosts[id] = th
 	t.hosts.Store(&hosts)
-	id := uint32(len(hosts) - 1)
 	if h.Net != nil {
 		if err := t.object.maps["nets"].Put(h.Net.Inode(), id); err != nil {
-			return fmt.Errorf("trace sockets of host %s: %w", h.Name, err)
+			return nil, fmt.Errorf("trace sockets of host %s: %w", h.Name, err)
 		}
 	}
 	if h.PIDNS != 0 {
 		if err := t.object.maps["pids"].Put(h.PIDNS, id); err != nil {
-			return fmt.Errorf("trace processes of host %s: %w", h.Name, err)
+			return nil, fmt.Errorf("trace processes of host %s: %w", h.Name, err)
 		}
 	}
-	return nil
+	return th, nil
 }
 
-// Remove stops reporting a host. What happened before is still told.
-func (t *Tracer) Remove(h Host) error {
+// remove tells the kernel that a host is watched no more, unless it was told
+// already. What it put into the ring before is still read.
+func (t *Tracer) remove(th *tracedHost, now int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
-		return nil
-	}
 	// The programs know a thread for as long as it lives: what it does from
-	// now on is left out here.
-	hosts := slices.Clone(*t.hosts.Load())
-	for i := range hosts {
-		if was := &hosts[i]; was.Name == h.Name && was.Boot == h.Boot && was.removed == 0 {
-			was.removed = t.clock.origin + t.clock.Now()
-		}
+	// now on is left out when it is read.
+	if !th.removed.CompareAndSwap(0, now) {
+		return nil
 	}
-	t.hosts.Store(&hosts)
 	var errs []error
-	if h.Net != nil {
-		errs = append(errs, t.object.maps["nets"].Delete(h.Net.Inode()))
+	if th.Net != nil {
+		errs = append(errs, t.unmap("nets", th.Net.Inode(), th))
 	}
-	if h.PIDNS != 0 {
-		errs = append(errs, t.object.maps["pids"].Delete(h.PIDNS))
+	if th.PIDNS != 0 {
+		errs = append(errs, t.unmap("pids", th.PIDNS, th))
 	}
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("stop tracing host %s: %w", h.Name, err)
-		}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("stop tracing host %s: %w", th.Name, err)
 	}
 	return nil
 }
 
-// InFlight tells the system calls that have begun and not returned, of those
-// that are reported when they return: events of KindEnter, whose time is that
-// of the beginning. The sink never gets one.
-func (t *Tracer) InFlight() ([]record.Event, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
-		return nil, fmt.Errorf("list system calls in progress: %w", os.ErrClosed)
+// unmap takes a namespace out of a map, if it is still there for this host:
+// the kernel gives a dead namespace's inode to a new one, which may be that of
+// another run's host by now.
+func (t *Tracer) unmap(name string, inode uint32, th *tracedHost) error {
+	var id uint32
+	err := t.object.maps[name].Lookup(inode, &id)
+	if err == nil && (*t.hosts.Load())[id] == th {
+		err = t.object.maps[name].Delete(inode)
 	}
-	var events []record.Event
-	hosts := *t.hosts.Load()
-	d := newBPFDecoder(t.clock, 0)
-	err := t.object.eachCall(func(raw []byte) {
-		head, ok := decodeHead(raw)
-		if !ok || head.kind != bpfEnter {
-			return
-		}
-		host := &hosts[head.host]
-		if host.removed != 0 {
-			return
-		}
-		if e, ok := d.decode(head, raw); ok {
-			e.Host, e.Boot = host.Name, host.Boot
-			events = append(events, e)
-		}
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list system calls in progress: %w", err)
-	}
-	record.Sort(events)
-	return events, nil
-}
-
-// Flush returns when the sink has had every event that the kernel produced
-// before the call. It puts a marker into the ring, which keeps the order, and
-// waits until the marker has been read. Not to be called from the sink.
-func (t *Tracer) Flush(ctx context.Context) error {
-	t.mu.Lock()
-	if t.closed {
-		t.mu.Unlock()
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
 		return nil
 	}
-	t.nmarks++
-	id, seen := t.nmarks, make(chan struct{})
-	t.marks[id] = seen
-	t.mu.Unlock()
-	defer func() {
-		t.mu.Lock()
-		delete(t.marks, id)
-		t.mu.Unlock()
-	}()
+	return err
+}
 
+// forget gives up what is known of a tracing and of its hosts.
+func (t *Tracer) forget(r *Tracing) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.tracings, r)
+	hosts := maps.Clone(*t.hosts.Load())
+	maps.DeleteFunc(hosts, func(_ uint32, h *tracedHost) bool { return h.tracing == r })
+	t.hosts.Store(&hosts)
+}
+
+// mark puts a marker into the ring. seen is closed when the tracing's sink has
+// had all that was there before it.
+func (t *Tracer) mark(ctx context.Context, r *Tracing) (seen chan struct{}, forget func(), err error) {
+	seen = make(chan struct{})
+	t.mu.Lock()
+	t.nmarks++
+	id := t.nmarks
+	t.marks[id] = marker{r, seen}
+	t.mu.Unlock()
+	forget = func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.marks, id)
+	}
 	for {
 		full, err := t.object.mark.Run(&ebpf.RunOptions{Context: [1]uint64{uint64(id)}})
-		if err != nil {
-			return fmt.Errorf("put a marker into the eBPF ring: %w", err)
+		if err == nil && full == 0 {
+			return seen, forget, nil
 		}
-		if full == 0 {
-			break
+		if err == nil {
+			select {
+			case <-time.After(time.Millisecond):
+				continue
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
 		}
-		select {
-		case <-time.After(time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("put a marker into the eBPF ring: %w", ctx.Err())
-		}
-	}
-	select {
-	case <-seen:
-		return nil
-	case <-t.done:
-		return t.readErr
-	case <-ctx.Done():
-		return fmt.Errorf("wait for the marker in the eBPF ring: %w", ctx.Err())
+		forget()
+		return nil, nil, fmt.Errorf("put a marker into the eBPF ring: %w", err)
 	}
 }
 
-// Close detaches the programs, gives the sink what is left, and releases
-// everything. dropped is how many events were lost because the ring was full.
-func (t *Tracer) Close() (dropped uint64, err error) {
-	t.mu.Lock()
-	if t.closed {
-		defer t.mu.Unlock()
-		return t.dropped, t.err
-	}
-	t.mu.Unlock()
-
-	errs := []error{t.object.detach()}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	errs = append(errs, t.Flush(ctx))
-	cancel()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.closed = true
-	errs = append(errs, t.reader.Close())
-	t.mu.Unlock()
-	<-t.done // read takes mu for a marker
-	t.mu.Lock()
-	t.dropped, err = t.Dropped()
-	errs = append(errs, err, t.object.close())
-	t.err = errors.Join(errs...)
-	return t.dropped, t.err
-}
-
-// Dropped is how many events were lost so far because the ring was full. The
-// tracer must be open.
-func (t *Tracer) Dropped() (uint64, error) {
+// dropped is how many events were lost so far because the ring was full.
+func (t *Tracer) dropped() (uint64, error) {
 	var lost []uint64 // by CPU
 	if err := t.object.maps["dropped"].Lookup(uint32(0), &lost); err != nil {
 		return 0, fmt.Errorf("read count of dropped events: %w", err)
@@ -256,11 +241,8 @@ func (t *Tracer) Dropped() (uint64, error) {
 	return sum, nil
 }
 
-// Missed is how often the kernel left a program out so far, because the same
-// program was already at work on the processor (recursion_misses): an
-// interrupt's event within another. Most are about nothing that is watched.
-// The tracer must be open.
-func (t *Tracer) Missed() (uint64, error) {
+// missed is how often the kernel left a program out so far.
+func (t *Tracer) missed() (uint64, error) {
 	sum := uint64(0)
 	for _, p := range t.object.programs {
 		stats, err := p.Stats()
@@ -273,15 +255,27 @@ func (t *Tracer) Missed() (uint64, error) {
 }
 
 // read empties the ring, now and again, until the reader is closed.
-func (t *Tracer) read(d *bpfDecoder, sink Sink) {
+func (t *Tracer) read() {
 	defer close(t.done)
-	var rec ringbuf.Record
+	var (
+		rec   ringbuf.Record
+		given []*Tracing // those that got something and have not been roused
+	)
+	rouse := func() {
+		for _, r := range given {
+			r.rouse()
+		}
+		clear(given)
+		given = given[:0]
+	}
+	defer rouse()
 	// The deadline is set nowhere but here: the reader holds a lock while it
 	// waits.
 	t.reader.SetDeadline(time.Now().Add(readEvery))
 	for {
 		err := t.reader.ReadInto(&rec)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
+			rouse()
 			t.reader.SetDeadline(time.Now().Add(readEvery))
 			continue
 		}
@@ -297,20 +291,23 @@ func (t *Tracer) read(d *bpfDecoder, sink Sink) {
 		}
 		if head.kind == bpfMark {
 			t.mu.Lock()
-			if seen := t.marks[head.pid]; seen != nil {
-				close(seen)
-				delete(t.marks, head.pid)
-			}
+			m := t.marks[head.pid]
+			delete(t.marks, head.pid)
 			t.mu.Unlock()
+			if m.tracing != nil {
+				m.tracing.marked(m.seen)
+			}
 			continue
 		}
-		if e, ok := d.decode(head, rec.RawSample); ok {
-			host := &(*t.hosts.Load())[head.host]
-			if host.removed != 0 && head.time > host.removed {
-				continue
-			}
-			e.Host, e.Boot = host.Name, host.Boot
-			sink(e)
+		host := (*t.hosts.Load())[head.host]
+		if host == nil {
+			continue
+		}
+		if removed := host.removed.Load(); removed != 0 && head.time > removed {
+			continue
+		}
+		if host.tracing.give(host, head, rec.RawSample) {
+			given = append(given, host.tracing)
 		}
 	}
 }

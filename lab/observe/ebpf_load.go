@@ -214,10 +214,10 @@ func missingProgram(name, why string) record.Missing {
 // callsAtOnce is how many entries of the map of calls are read together.
 const callsAtOnce = 256
 
-// eachCall goes through the threads' last calls. The programs write to an entry
-// without a lock while it is read: one of a call in progress is read until it
-// is the same twice.
-func (o *bpfObject) eachCall(do func(raw []byte)) error {
+// eachCall goes through the calls in progress of some hosts. The programs write
+// to an entry without a lock while it is read: it is read until it is the same
+// twice.
+func (o *bpfObject) eachCall(of func(host uint32) bool, do func(head bpfHead, raw []byte)) error {
 	m := o.maps["calls"]
 	keys, values := make([]uint32, callsAtOnce), make([][bpfThreadSize]byte, callsAtOnce)
 	var cursor ebpf.MapBatchCursor
@@ -228,14 +228,14 @@ func (o *bpfObject) eachCall(do func(raw []byte)) error {
 		}
 		for i := range n {
 			raw := values[i][:]
-			for head, ok := decodeHead(raw); ok && head.kind == bpfEnter; head, ok = decodeHead(raw) {
+			for head, ok := decodeHead(raw); ok && head.kind == bpfEnter && of(head.host); head, ok = decodeHead(raw) {
 				again, err := m.LookupBytes(keys[i])
 				if err != nil {
 					return err
 				}
 				if same := bytes.Equal(raw, again); same || again == nil {
 					if same {
-						do(raw)
+						do(head, raw)
 					}
 					break
 				}

@@ -34,36 +34,56 @@ const tracedBlockedEnv = "OBSERVE_TEST_BLOCKED"
 // tracedRoundsEnv makes "program" an echo of so many rounds.
 const tracedRoundsEnv = "OBSERVE_TEST_ROUNDS"
 
-func testTracer(t testing.TB, clock Clock, sink Sink, hosts ...Host) *Tracer {
+// testOpenTracer is a tracer of the test's own.
+func testOpenTracer(t testing.TB) *Tracer {
 	t.Helper()
 	testenv.NeedRoot(t)
 	began := time.Now()
-	tracer, missing, err := OpenTracer(clock, sink)
+	tracer, missing, err := OpenTracer()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("opened in %v", time.Since(began))
 	t.Cleanup(func() {
-		if dropped, err := tracer.Close(); err != nil || dropped != 0 {
-			t.Errorf("Close() = %d, %v, want 0, nil", dropped, err)
+		if err := tracer.Close(); err != nil {
+			t.Error(err)
 		}
 	})
 	for _, m := range missing {
 		t.Logf("missing: %s: %s", m.Observer, m.Why)
 	}
-	for _, h := range hosts {
-		if err := tracer.Add(h); err != nil {
-			t.Fatal(err)
-		}
-	}
 	return tracer
 }
 
-func testTracerFlush(t testing.TB, tracer *Tracer) {
+func testWatch(t testing.TB, tracer *Tracer, clock Clock, sink Sink, hosts ...Host) *Tracing {
+	t.Helper()
+	tracing, err := tracer.Watch(clock, sink)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if dropped, err := tracing.Close(); err != nil || dropped != 0 {
+			t.Errorf("Close() = %d, %v, want 0, nil", dropped, err)
+		}
+	})
+	for _, h := range hosts {
+		if err := tracing.Add(h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return tracing
+}
+
+func testTracer(t testing.TB, clock Clock, sink Sink, hosts ...Host) *Tracing {
+	t.Helper()
+	return testWatch(t, testOpenTracer(t), clock, sink, hosts...)
+}
+
+func testTracerFlush(t testing.TB, tracing *Tracing) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	if err := tracer.Flush(ctx); err != nil {
+	if err := tracing.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -86,6 +106,10 @@ func playTracedHost() {
 			if err := tracedEcho(rounds); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 			}
+			os.Exit(0)
+		}
+		if addrs := os.Getenv(tracedConnectEnv); addrs != "" {
+			tracedConnect(strings.Fields(addrs))
 			os.Exit(0)
 		}
 		if os.Getenv(tracedBlockedEnv) != "" {

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -35,11 +36,13 @@ const maxTransit = int64(5 * time.Second)
 // is the repetition that arrived.
 func MatchEnds(events []record.Event, ends ...End) {
 	observed := make(map[string]bool)
-	hostOf := make(map[netip.Addr]string)
+	hostsOf := make(map[netip.Addr][]string) // two, where one took the other's address over
 	for _, e := range ends {
 		observed[e.Host] = true
 		for _, a := range e.Addrs {
-			hostOf[a] = e.Host
+			if a.IsValid() {
+				hostsOf[a] = append(hostsOf[a], e.Host)
+			}
 		}
 	}
 
@@ -79,7 +82,7 @@ func MatchEnds(events []record.Event, ends ...End) {
 				list = list[:len(list)-1]
 			}
 			if n := len(list); n > 0 && in.Time-events[list[n-1]].Time <= maxTransit {
-				arrive(&events[list[n-1]], in, hostOf)
+				arrive(&events[list[n-1]], in, hostsOf)
 				list = list[:n-1]
 			}
 			left[k] = list
@@ -89,8 +92,8 @@ func MatchEnds(events []record.Event, ends ...End) {
 	for _, list := range outs {
 		for _, i := range list {
 			p := events[i].Packet
-			to, known := hostOf[destination(p)]
-			if p.Fate == "" && known && to != events[i].Host {
+			to := hostsOf[destination(p)]
+			if p.Fate == "" && len(to) > 0 && !slices.Contains(to, events[i].Host) {
 				p.Fate = record.FateLost
 			}
 		}
@@ -99,8 +102,8 @@ func MatchEnds(events []record.Event, ends ...End) {
 
 // arrive notes that out was received as in, unless out was for another end or
 // reached an end sooner.
-func arrive(out *record.Event, in record.Event, hostOf map[netip.Addr]string) {
-	if to, known := hostOf[destination(out.Packet)]; known && to != in.Host {
+func arrive(out *record.Event, in record.Event, hostsOf map[netip.Addr][]string) {
+	if to := hostsOf[destination(out.Packet)]; len(to) > 0 && !slices.Contains(to, in.Host) {
 		return
 	}
 	transit := in.Time - out.Time
@@ -110,8 +113,13 @@ func arrive(out *record.Event, in record.Event, hostOf map[netip.Addr]string) {
 	out.Packet.Fate, out.Packet.Transit = record.FateArrived, transit
 }
 
-// destination is the address that a packet is for, or none.
+// destination is the address that a packet is for, or none. A neighbour
+// solicitation goes to a group, and is for the one that it asks for.
 func destination(p *record.Packet) netip.Addr {
+	if p.Proto == "icmpv6" && p.ICMPType == record.NeighbourSolicitation && p.Target != "" {
+		a, _ := netip.ParseAddr(p.Target)
+		return a
+	}
 	if ap, err := netip.ParseAddrPort(p.Dst); err == nil {
 		return ap.Addr()
 	}

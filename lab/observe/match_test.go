@@ -148,3 +148,25 @@ func TestMatchEnds(t *testing.T) {
 		})
 	}
 }
+
+// A neighbour solicitation goes to a group, and is lost if the host that it
+// asks for does not get it.
+func TestMatchNeighbourSolicitation(t *testing.T) {
+	ask := func(time int64, host, kind string, id uint64) record.Event {
+		return record.Event{Time: time, Host: host, Source: record.Wire, Kind: kind, Packet: &record.Packet{
+			Proto: "icmpv6", Src: "fd00::1", Dst: "ff02::1:ff00:2", ICMPType: record.NeighbourSolicitation,
+			Target: "fd00:1::2", Frame: id,
+		}}
+	}
+	events := []record.Event{
+		ask(10, "client", record.KindOut, 1), ask(17, "server", record.KindIn, 1),
+		ask(20, "client", record.KindOut, 2), ask(24, "router", record.KindIn, 2),
+	}
+	MatchEnds(events, End{"client", []netip.Addr{client6}}, End{"server", []netip.Addr{server6}}, End{Host: "router"})
+	if p := events[0].Packet; p.Fate != record.FateArrived || p.Transit != 7 {
+		t.Errorf("the answered one: %q +%d, want arrived +7", p.Fate, p.Transit)
+	}
+	if p := events[2].Packet; p.Fate != record.FateLost {
+		t.Errorf("the other: %q, want lost", p.Fate)
+	}
+}

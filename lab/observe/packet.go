@@ -19,6 +19,9 @@ const (
 	ipv4Len  = 20
 	ipv6Len  = 40
 	tcpLen   = 20
+	// neighbourLen is that of a neighbour solicitation or advertisement
+	// without options (RFC 4861 sections 4.3 and 4.4).
+	neighbourLen = 24
 )
 
 // A frameDecoder reads frames and keeps the texts of addresses: there are few,
@@ -207,6 +210,10 @@ func (d *frameDecoder) transport(p *record.Packet, h *ipHeader, b []byte) (text 
 		p.ICMPType, p.ICMPCode = int(t[0]), int(t[1])
 		if icmpError(h.proto, t[0]) && len(t) > 8 {
 			return d.embedded(t[8:])
+		}
+		if h.proto == unix.IPPROTO_ICMPV6 && len(t) >= neighbourLen &&
+			(t[0] == record.NeighbourSolicitation || t[0] == record.NeighbourAdvertisement) {
+			p.Target = d.addr(netip.AddrFrom16([16]byte(t[8:])), 0, true)
 		}
 	}
 	return ""

@@ -15,6 +15,8 @@ import (
 var (
 	client4, server4 = netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.1.2")
 	client6, server6 = netip.MustParseAddr("fd00::1"), netip.MustParseAddr("fd00:1::2")
+	// group6 is server6's solicited-node group.
+	group6 = netip.MustParseAddr("ff02::1:ff00:2")
 )
 
 func ether(etherType uint16, body []byte) []byte {
@@ -48,6 +50,13 @@ func tcpSegment(flags byte, payload string) []byte {
 
 func icmp(typ, code byte, quoted []byte) []byte {
 	return append([]byte{typ, code, 0, 0, 0, 0, 0, 0}, quoted...)
+}
+
+// neighbour is a solicitation or an advertisement with the option that gives
+// the sender's hardware address.
+func neighbour(typ byte, target netip.Addr) []byte {
+	b := append([]byte{typ, 0, 0, 0, 0, 0, 0, 0}, target.AsSlice()...)
+	return append(b, 1, 1, 2, 0, 0, 0, 0, 1)
 }
 
 func arp(op byte) []byte {
@@ -134,6 +143,18 @@ func TestDecodeFrame(t *testing.T) {
 		{
 			name: "arp", frame: ether(0x0806, arp(1)),
 			want: record.Packet{Proto: "arp", Src: "10.0.0.1", Dst: "10.0.1.2", ARP: "request", SrcMAC: mac},
+		},
+		{
+			name: "neighbour solicitation", frame: ether(0x86dd, ip6(58, client6, group6, neighbour(135, server6))),
+			want: record.Packet{Proto: "icmpv6", Src: "fd00::1", Dst: "ff02::1:ff00:2", ICMPType: 135, Target: "fd00:1::2", SrcMAC: mac},
+		},
+		{
+			name: "neighbour advertisement", frame: ether(0x86dd, ip6(58, client6, server6, neighbour(136, client6))),
+			want: record.Packet{Proto: "icmpv6", Src: "fd00::1", Dst: "fd00:1::2", ICMPType: 136, Target: "fd00::1", SrcMAC: mac},
+		},
+		{
+			name: "neighbour solicitation cut short", frame: ether(0x86dd, ip6(58, client6, group6, neighbour(135, server6)[:23])),
+			want: record.Packet{Proto: "icmpv6", Src: "fd00::1", Dst: "ff02::1:ff00:2", ICMPType: 135, SrcMAC: mac},
 		},
 		{
 			name: "another protocol of IP", frame: ether(0x0800, ip4(132, client4, server4, nil)),

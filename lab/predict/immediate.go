@@ -14,14 +14,9 @@ func Immediate(errno string, after time.Duration, decider, why string) Window {
 }
 
 // Reset predicts a read after a write that the peer answers with RST: it
-// rebooted, or its process is gone. The error depends on what came before: a
-// FIN is handed on first (SOCK_DONE is looked at before sk_err), though
-// SO_ERROR says EPIPE then.
-func Reset(afterFIN bool, rtt time.Duration) Window {
-	if afterFIN {
-		return Immediate(EOF, rtt, "FIN", "The FIN was received before the RST, and Linux reports it first; the RST is left to SO_ERROR and the next write (EPIPE).")
-	}
-	return Immediate(ECONNRESET, rtt, "RST", "The peer does not know the connection and answers the segment with RST.")
+// rebooted, or its process is gone and left no FIN.
+func Reset(rtt time.Duration) Window {
+	return Immediate(ECONNRESET, rtt, "RST", "A RST answers the segment: whoever sent it, TCP takes it that the peer does not know the connection.")
 }
 
 // Closed predicts a read from a peer that sent FIN: end of file.

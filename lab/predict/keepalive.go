@@ -63,3 +63,22 @@ func keepalive(p Params, c clock, start, at jiffies) (end jiffies, sends []sent,
 		at = fires(at, delta)
 	}
 }
+
+// KeepaliveReset predicts a read on an idle connection with keepalive on, of
+// which the peer forgot: it answers the first probe with a RST. Min and Max
+// count from the last segment received.
+func KeepaliveReset(p Params) Window {
+	w := Keepalives(p)
+	if len(w.Sends) == 0 {
+		return w
+	}
+	first := w.Sends[0]
+	first.Always = true
+	rtt := p.normal().SRTT
+	return Window{
+		Error: ECONNRESET, Errors: []string{ECONNRESET}, Certain: true,
+		Min: first.Min, Max: first.Max + rtt, Decider: "TCP_KEEPIDLE=" + p.normal().Keepalive.Time.String(),
+		Why:      "The first keepalive probe finds a TCP that does not know the connection, and draws a RST.",
+		MinSends: 1, MaxSends: 1, Sends: []Send{first},
+	}
+}

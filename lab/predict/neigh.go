@@ -2,11 +2,14 @@ package predict
 
 import "time"
 
-// Neigh is the client's table of neighbours: net.ipv4.neigh.<if>.* and what
+// Neigh is the client's table of neighbours: net.ipv4.neigh.<if>.*, or those
+// of net.ipv6, where the same machine has the same defaults, and what
 // is known of the server's entry when the client writes into the fault. Write
 // base_reachable_time_ms before the entry exists; the kernel draws the
 // lifetime from it then, and again every five minutes.
 type Neigh struct {
+	// IPv6 says that neighbour discovery (RFC 4861) takes the place of ARP.
+	IPv6 bool
 	// ReachableTime is base_reachable_time_ms. An entry stays REACHABLE for
 	// 0.5 to 1.5 times as long after its last confirmation.
 	ReachableTime time.Duration
@@ -67,12 +70,13 @@ const (
 )
 
 // neighbour is the path to a dead host on the same link: segments for which
-// there is still an address vanish, the others wait for an ARP reply that
-// never comes and are answered by the client's own kernel.
+// there is still an address vanish, the others wait for a reply that never
+// comes and are answered by the client's own kernel.
 type neighbour struct {
 	clock
 	reachable, delay, retrans jiffies
 	ucast, mcast, app         int
+	reverts                   bool // what its ICMP does to a backoff
 
 	state     nud
 	confirmed jiffies
@@ -142,9 +146,9 @@ func newNeighbour(c clock, n Neigh, e entry, start jiffies) *neighbour {
 		retrans: max(c.ceil(n.RetransTime), c.shortest()),
 		ucast:   n.UcastSolicit, mcast: n.McastSolicit, app: n.AppSolicit,
 		state: e.state, confirmed: start - e.confirmed, used: start - e.used,
-		timer: never,
+		reverts: !n.IPv6, timer: never,
 	}
-	if e.state != nudStale {
+	if e.state != nudStale && e.state != nudFailed {
 		b.timer = fires(start, e.left)
 	}
 	return b
@@ -234,7 +238,8 @@ func (b *neighbour) maxProbes() int {
 }
 
 // invalidate is neigh_invalidate: arp_error_report makes an ICMP host
-// unreachable for the segment that waited (ipv4_link_failure) and frees it.
+// unreachable for the segment that waited (ipv4_link_failure) and frees it;
+// ndisc_error_report one of ICMPv6, address unreachable (ip6_link_failure).
 // The ICMP comes in through lo before the tasklet that frees the queue runs.
 func (b *neighbour) invalidate(s *socket) {
 	if !b.queued {
@@ -245,6 +250,6 @@ func (b *neighbour) invalidate(s *socket) {
 	if s.skew >= 0 || elapsed == 0 {
 		elapsed++
 	}
-	s.unreachable(true, elapsed)
+	s.unreachable(b.reverts, elapsed)
 	s.released()
 }

@@ -4,13 +4,15 @@ import "fmt"
 
 // NoARP predicts a write to a host on the client's own link that died: the
 // entry in the client's neighbour table is still good for a while, then ARP
-// fails, and the client's kernel answers its own segments with ICMP host
-// unreachable (lo must be up). The read returns EHOSTUNREACH if that happens
+// or neighbour discovery (Neigh.IPv6) fails, and the client's kernel answers
+// its own segments with ICMP host unreachable, or ICMPv6 address unreachable
+// (lo must be up). The read returns EHOSTUNREACH if that happens
 // before the last timer, ETIMEDOUT if not, and a random number draws which,
 // unless the neighbour settings leave time enough: see Window.Certain.
 //
 // Each ICMP takes back one step of backoff, so the error comes between the
-// limit and the end of a timer that is shorter than in silence. The segments
+// limit and the end of a timer that is shorter than in silence. An ICMPv6 does
+// not (tcp_v6_err): over IPv6 the time is that of silence. The segments
 // that wait for the address count among the Sends but are never on the wire.
 func NoARP(p Params, n Neigh) Window {
 	p, n = p.normal(), n.normal()
@@ -45,12 +47,16 @@ func NoARP(p Params, n Neigh) Window {
 }
 
 func noARPWhy(w Window, n Neigh) string {
-	life := fmt.Sprintf(" The neighbour entry stays reachable for %v to %v (random), then ARP has to fail", n.ReachableTime/2, n.ReachableTime*3/2)
+	resolution, answer := "ARP", "ICMP host unreachable is the error, and undoes steps of backoff (RFC 6069)"
+	if n.IPv6 {
+		resolution, answer = "neighbour discovery", "ICMPv6 address unreachable is the error, and undoes no backoff"
+	}
+	life := fmt.Sprintf(" The neighbour entry stays reachable for %v to %v (random), then %s has to fail", n.ReachableTime/2, n.ReachableTime*3/2, resolution)
 	switch {
 	case !w.Certain:
 		return life + ", which may be before or after that: EHOSTUNREACH or ETIMEDOUT."
 	case w.Error == EHOSTUNREACH:
-		return life + ", which is always before that: the kernel's own ICMP host unreachable is the error, and undoes steps of backoff (RFC 6069)."
+		return life + ", which is always before that: the kernel's own " + answer + "."
 	}
 	return life + ", which is always too late: the error is ETIMEDOUT."
 }

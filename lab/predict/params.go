@@ -10,7 +10,8 @@
 // neighbour entry) is swept over, and a [Window] is the range of the outcomes.
 //
 // The steps are those of net/ipv4/tcp_timer.c, tcp_output.c, tcp_input.c,
-// tcp_ipv4.c, route.c and icmp.c, net/core/neighbour.c and
+// tcp_ipv4.c, tcp_minisocks.c, inet_connection_sock.c, route.c and icmp.c,
+// net/ipv6/tcp_ipv6.c and icmp.c, net/core/neighbour.c and
 // kernel/time/timer.c; the outcomes were compared with Linux 6.18. Nothing
 // here does I/O.
 package predict
@@ -27,6 +28,7 @@ const (
 	DefaultRetries2        = 15                     // TCP_RETR2
 	DefaultSynRetries      = 6                      // TCP_SYN_RETRIES
 	DefaultLinearTimeouts  = 4                      // tcp_syn_linear_timeouts, since 6.5
+	DefaultSynAckRetries   = 5                      // TCP_SYNACK_RETRIES
 	DefaultKeepaliveTime   = 2 * time.Hour          // TCP_KEEPALIVE_TIME
 	DefaultKeepaliveIntvl  = 75 * time.Second       // TCP_KEEPALIVE_INTVL
 	DefaultKeepaliveProbes = 9                      // TCP_KEEPALIVE_PROBES
@@ -72,6 +74,9 @@ type Params struct {
 	// SynRetries and SynLinearTimeouts are net.ipv4.tcp_syn_retries (or
 	// TCP_SYNCNT) and tcp_syn_linear_timeouts.
 	SynRetries, SynLinearTimeouts int
+	// SynAckRetries is the server's net.ipv4.tcp_synack_retries (or the
+	// TCP_SYNCNT of its listening socket).
+	SynAckRetries int
 }
 
 // Keepalive is SO_KEEPALIVE with TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT,
@@ -93,6 +98,7 @@ func Defaults() Params {
 			Time: DefaultKeepaliveTime, Interval: DefaultKeepaliveIntvl, Probes: DefaultKeepaliveProbes,
 		},
 		SynRetries: DefaultSynRetries, SynLinearTimeouts: DefaultLinearTimeouts,
+		SynAckRetries: DefaultSynAckRetries,
 	}
 }
 
@@ -107,6 +113,7 @@ func (p Params) normal() Params {
 	p.Retries2 = clamp(p.Retries2, 0, maxRetries)
 	p.SynRetries = clamp(p.SynRetries, 1, maxCount)
 	p.SynLinearTimeouts = clamp(p.SynLinearTimeouts, 0, maxCount)
+	p.SynAckRetries = clamp(p.SynAckRetries, 0, maxCount)
 	p.RTOMax = clamp(orElse(p.RTOMax, DefaultRTOMax), time.Second, DefaultRTOMax)
 	p.RTOMin = clamp(orElse(p.RTOMin, DefaultRTOMin), time.Microsecond, p.RTOMax)
 	p.SRTT = clamp(orElse(p.SRTT, assumedRTT), time.Microsecond, p.RTOMax)

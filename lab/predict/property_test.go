@@ -11,10 +11,29 @@ func sane(w Window) string {
 	switch {
 	case w.Min > w.Max || w.Min < 0:
 		return fmt.Sprintf("window %v to %v", w.Min, w.Max)
-	case len(w.Errors) == 0 || !w.AllowsError(w.Error) || w.Certain != (len(w.Errors) == 1):
+	case w.Error == "" || len(w.Errors) == 0 || !w.AllowsError(w.Error) || w.Certain && len(w.Errors) != 1:
 		return fmt.Sprintf("error %q of %q, certain %v", w.Error, w.Errors, w.Certain)
 	case !w.Allows(w.Min) || !w.Allows(w.Max):
 		return "its own bounds are not allowed"
+	}
+	for _, s := range w.Sends {
+		if s.Max > w.Max {
+			return fmt.Sprintf("%+v is after the error, %v to %v", s, w.Min, w.Max)
+		}
+	}
+	return schedule(w)
+}
+
+// saneUntold is sane for a window that holds no error.
+func saneUntold(w Window) string {
+	if w.Min > w.Max || w.Min < 0 || w.Error != "" || len(w.Errors) > 0 || !w.Certain || w.Allows(w.Min) {
+		return fmt.Sprintf("%q of %q, certain %v, %v to %v; want no error", w.Error, w.Errors, w.Certain, w.Min, w.Max)
+	}
+	return schedule(w)
+}
+
+func schedule(w Window) string {
+	switch {
 	case w.MinSends > w.MaxSends || len(w.Sends) != min(w.MaxSends, mostSends):
 		return fmt.Sprintf("%d to %d sends, %d listed", w.MinSends, w.MaxSends, len(w.Sends))
 	case w.Decider == "" || w.Why == "":
@@ -23,7 +42,7 @@ func sane(w Window) string {
 	var before time.Duration
 	for i, s := range w.Sends {
 		switch {
-		case s.Min > s.Max, s.Min < before, s.Max > w.Max, s.Always != (i < w.MinSends):
+		case s.Min > s.Max, s.Min < before, s.Always != (i < w.MinSends):
 			return fmt.Sprintf("send %d %+v of %v to %v", i, s, w.Min, w.Max)
 		}
 		before = s.Min
@@ -50,6 +69,52 @@ func TestNotSoonerWithRetries(t *testing.T) {
 				before = w
 			}
 		}
+	}
+}
+
+// Each of these grows with its setting, whatever HZ is.
+func TestNotSoonerWithMore(t *testing.T) {
+	for name, f := range map[string]func(p Params, n int) Window{
+		"synack_retries": func(p Params, n int) Window { p.SynAckRetries = n; return SYNACK(p) },
+		"syn_retries":    func(p Params, n int) Window { p.SynRetries = n + 1; return SYN(p) },
+		"zero window, retries2": func(p Params, n int) Window {
+			p.Retries2 = n
+			return ZeroWindow(p, Probing{RTO: 201 * ms, Left: 100 * ms})
+		},
+		"zero window, preview": func(p Params, n int) Window { p.Retries2 = n; return ZeroWindow(p, Probing{}) },
+		"zero window, user timeout": func(p Params, n int) Window {
+			p.UserTimeout = time.Duration(n+1) * time.Second
+			return ZeroWindowAnswered(p)
+		},
+		"read timeout": func(p Params, n int) Window { return ReadTimeout(p, time.Duration(n+1)*130*ms) },
+		"heartbeat":    func(p Params, n int) Window { return Heartbeat(p, time.Duration(n+1)*130*ms) },
+		"mcast_solicit": func(p Params, n int) Window {
+			neigh := DefaultNeigh()
+			neigh.McastSolicit = n + 1
+			return ConnectNoARP(p, neigh)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, hz := range []int{100, 250, 300, 1000} {
+				var before Window
+				for n := range 11 {
+					p := Defaults()
+					p.HZ = hz
+					w := f(p, n)
+					bad := sane(w)
+					if w.Error == "" {
+						bad = saneUntold(w)
+					}
+					if bad != "" {
+						t.Errorf("HZ=%d, %d: %s", hz, n, bad)
+					}
+					if n > 0 && (w.Min < before.Min || w.Max < before.Max) {
+						t.Errorf("HZ=%d: %d gives %v to %v, one less %v to %v", hz, n, w.Min, w.Max, before.Min, before.Max)
+					}
+					before = w
+				}
+			}
+		})
 	}
 }
 
@@ -99,14 +164,38 @@ func FuzzPredictions(f *testing.F) {
 			UcastSolicit: ucast, McastSolicit: mcast, Quiet: bounded(cost) * ms,
 		}
 		router := Router{Cost: bounded(cost) * ms, Burst: bounded(retrans) * ms, RTT: bounded(srtt) * time.Microsecond}
+		probing := Probing{
+			RTO: bounded(rto) * time.Microsecond, Backoff: ucast, Left: bounded(delay) * ms, Unanswered: mcast,
+		}
+		p.SynAckRetries = r2
+		six := n
+		six.IPv6 = true
 		for name, w := range map[string]Window{
 			"silence":     Silence(p),
 			"unreachable": Unreachable(p, HostUnreachable, router),
 			"no arp":      NoARP(p, n),
 			"keepalive":   Keepalives(p),
 			"syn":         SYN(p),
+
+			"unreachable, unlimited":         Unreachable(p, ICMP(ucast), Router{Unlimited: true}),
+			"unreachable, IPv6":              Unreachable(p, NoRoute6, router),
+			"no neighbour, IPv6":             NoARP(p, six),
+			"connect, no arp":                ConnectNoARP(p, n),
+			"connect, no neighbour, IPv6":    ConnectNoARP(p, six),
+			"connect, unreachable":           ConnectUnreachable(p, ICMP(mcast), router),
+			"connect, unreachable, IPv6":     ConnectUnreachable(p, AddrUnreachable6, router),
+			"zero window":                    ZeroWindow(p, probing),
+			"zero window, preview":           ZeroWindow(p, Probing{}),
+			"zero window, answered and ends": ZeroWindowAnswered(p),
+			"read timeout":                   ReadTimeout(p, bounded(cost)*ms),
+			"heartbeat":                      Heartbeat(p, bounded(retrans)*ms),
+			"request":                        SYNACK(p),
 		} {
-			if bad := sane(w); bad != "" {
+			bad := sane(w)
+			if w.Error == "" {
+				bad = saneUntold(w)
+			}
+			if bad != "" {
 				t.Errorf("%s: %s", name, bad)
 			}
 		}

@@ -36,6 +36,13 @@ type socket struct {
 	// ticks they were taken at: -1, 0 or 1.
 	skew int
 
+	// syn says that the state is SYN_SENT: what is sent is the SYN, linear
+	// times without backoff and at most most times, and an ICMP is fatal.
+	// But it is not if connect() holds the socket, as it may (locked) while
+	// the first SYN is answered.
+	syn, locked  bool
+	linear, most int
+
 	timer jiffies // tick of icsk_retransmit_timer
 	armed jiffies // what it was armed for
 	tlp   bool    // icsk_pending is ICSK_TIME_LOSS_PROBE
@@ -143,15 +150,17 @@ func (s *socket) probe() {
 
 // timeout is tcp_retransmit_timer.
 func (s *socket) timeout() {
-	if s.timedOut() { // tcp_write_timeout
+	if s.timedOut() || s.syn && s.retransmits >= s.most { // tcp_write_timeout
 		s.finished = true
 		return
 	}
 	s.retransOut = false // tcp_enter_loss
 	s.retransmits++
 	s.retransmit()
-	s.backoff++
-	s.rto = min(s.rto<<1, s.rtoMax)
+	if !s.syn || s.retransmits > s.linear {
+		s.backoff++
+		s.rto = min(s.rto<<1, s.rtoMax)
+	}
 	s.arm(s.clampToUserTimeout(s.rto))
 }
 
@@ -161,7 +170,11 @@ func (s *socket) retransmit() {
 	if s.path.busy() {
 		s.throttled = true
 	} else {
-		s.transmit(KindRetransmit)
+		kind := KindRetransmit
+		if s.syn {
+			kind = KindSYN
+		}
+		s.transmit(kind)
 		s.retransOut = true
 	}
 	if s.stamp == 0 {
@@ -199,11 +212,15 @@ func (s *socket) clampToUserTimeout(rto jiffies) jiffies {
 	return min(rto, s.ceil(remaining))
 }
 
-// unreachable is tcp_v4_err for an ICMP destination unreachable that quotes
-// the segment: a soft error, and for the codes of RFC 6069 one step of
-// backoff less (tcp_ld_RTO_revert).
+// unreachable is tcp_v4_err or tcp_v6_err for an ICMP destination unreachable
+// that quotes the segment: a soft error, and for the codes of RFC 6069 one
+// step of backoff less (tcp_ld_RTO_revert).
 func (s *socket) unreachable(reverts bool, elapsed jiffies) {
 	s.soft = true
+	if s.syn {
+		s.finished = !s.locked || s.retransmits > 0
+		return
+	}
 	if !reverts || s.retransmits == 0 || s.backoff == 0 {
 		return
 	}

@@ -97,7 +97,7 @@ func (o *outcomes) add(start, end jiffies, errno string, sends []sent, count int
 	}
 }
 
-// window turns the outcomes into a prediction. The write happened at some
+// window turns the outcomes into a prediction; the error "" is none. The write happened at some
 // time within its jiffy, so up to a whole one of the model's time was already
 // over.
 func (o *outcomes) window() Window {
@@ -105,7 +105,7 @@ func (o *outcomes) window() Window {
 		Min: o.duration(max(0, o.min-1)), Max: o.duration(o.max),
 		MinSends: o.minSends, MaxSends: o.maxSends,
 	}
-	for _, e := range []string{ETIMEDOUT, EHOSTUNREACH, ENETUNREACH} {
+	for _, e := range []string{ETIMEDOUT, EHOSTUNREACH, ENETUNREACH, ECONNREFUSED, EACCES, EAGAIN} {
 		if o.errors[e] == 0 {
 			continue
 		}
@@ -114,7 +114,7 @@ func (o *outcomes) window() Window {
 			w.Error = e
 		}
 	}
-	w.Certain = len(w.Errors) == 1
+	w.Certain = len(w.Errors) <= 1
 	count := map[string]int{}
 	for _, s := range o.sends {
 		count[s.kind]++

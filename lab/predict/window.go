@@ -11,6 +11,8 @@ const (
 	ECONNRESET   = "ECONNRESET"
 	ECONNREFUSED = "ECONNREFUSED"
 	EPIPE        = "EPIPE"
+	EACCES       = "EACCES"
+	EAGAIN       = "EAGAIN"
 	EOF          = "EOF"
 )
 
@@ -28,14 +30,15 @@ const (
 
 // Window is a prediction: an error and when it comes.
 type Window struct {
-	// Error is what the blocked read returns, "" if nothing ever ends it.
-	// If Certain is false it is the likeliest of Errors.
+	// Error is what the blocked read (or connect) returns, "" if nothing ever
+	// ends it. If Certain is false it is the likeliest of Errors.
 	Error   string
 	Errors  []string
 	Certain bool
 	// Min and Max bound the model's outcomes, counted from the start unless
 	// the function says otherwise: the client's write into the fault. They
-	// hold no tolerance; see Allows.
+	// hold no tolerance; see Allows. Without an Error they are 0, or the life
+	// of what the kernel still keeps, where the function says so.
 	Min, Max time.Duration
 	// Decider is the setting that ends it, as in "net.ipv4.tcp_retries2=5".
 	Decider string
@@ -54,6 +57,8 @@ const (
 	KindRetransmit = "retransmit" // on a timeout of icsk_rto
 	KindKeepalive  = "keepalive"  // keepalive probe
 	KindSYN        = "syn"        // retransmitted SYN
+	KindSYNACK     = "synack"     // retransmitted SYN+ACK
+	KindProbe      = "probe"      // zero window probe
 )
 
 // Send is one predicted transmission.

@@ -6,10 +6,13 @@ package programs
 
 import (
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
-	"unsafe"
+	"runtime"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,23 +42,62 @@ func Run() {
 	}
 	// What ps shows; it was the name of the file that was executed, exe.
 	_ = os.WriteFile("/proc/self/comm", []byte(os.Args[0]), 0)
-	dieOfSIGTERM()
+	// A C program has one thread; as far as Go lets us, so has this one.
+	runtime.LockOSThread()
+	// Go's runtime catches SIGTERM, and then sends it to itself once more.
+	defaultAction(unix.SIGTERM)
 	os.Exit(main(os.Args[1:]))
 }
 
-// dieOfSIGTERM gives SIGTERM its default action back. Go's runtime catches it
-// and then sends it to itself once more, which no C program does.
-func dieOfSIGTERM() {
-	// The kernel's struct sigaction, on amd64 and arm64; all zero is SIG_DFL.
-	var action struct {
-		handler, flags, restorer uintptr
-		mask                     uint64
+// newFlags makes a program's flag set, which itself prints nothing.
+func newFlags(name string) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	return flags
+}
+
+// parseFlags parses a command line that may have this many arguments besides
+// its flags.
+func parseFlags(flags *flag.FlagSet, args []string, arguments int) error {
+	if err := flags.Parse(args); err != nil {
+		return err
 	}
-	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGTERM),
-		uintptr(unsafe.Pointer(&action)), 0, unsafe.Sizeof(action.mask), 0, 0)
-	if errno != 0 {
-		complain("rt_sigaction", errno)
+	if flags.NArg() > arguments {
+		return fmt.Errorf("argument %q is too many", flags.Arg(arguments))
 	}
+	return nil
+}
+
+// usage prints how a program is used and returns the status to end with: 0 if
+// that was asked for, 2 after a mistake.
+func usage(flags *flag.FlagSet, arguments string, err error) int {
+	fd, status := 2, 2
+	var text strings.Builder
+	if errors.Is(err, flag.ErrHelp) {
+		fd, status = 1, 0
+	} else {
+		fmt.Fprintf(&text, "%s: %v\n", flags.Name(), err)
+	}
+	writeUsage(&text, flags, arguments)
+	_ = writeAll(fd, []byte(text.String()))
+	return status
+}
+
+func writeUsage(w io.Writer, flags *flag.FlagSet, arguments string) {
+	fmt.Fprintf(w, "usage: %s\n", strings.TrimSpace(flags.Name()+" "+arguments))
+	flags.SetOutput(w)
+	flags.PrintDefaults()
+}
+
+// Usage writes how each program is used.
+func Usage(w io.Writer) {
+	_, client, _ := parseClient(nil)
+	writeUsage(w, client, clientArguments)
+	_, server, _ := parseServer(nil)
+	fmt.Fprintln(w)
+	writeUsage(w, server, serverArguments)
+	fmt.Fprintln(w)
+	writeUsage(w, newFlags(stubbornName), "")
 }
 
 // retry repeats a system call that a signal interrupted.
@@ -94,13 +136,17 @@ func complain(call string, err error) {
 	_ = writeAll(2, fmt.Appendf(nil, "%s: %v\n", call, err))
 }
 
+// family is the address family of sockets for addresses like a.
+func family(a netip.Addr) int {
+	if a.Is6() {
+		return unix.AF_INET6
+	}
+	return unix.AF_INET
+}
+
 // socket opens a blocking TCP socket for addresses like a.
 func socket(a netip.Addr) (int, error) {
-	family := unix.AF_INET
-	if a.Is6() {
-		family = unix.AF_INET6
-	}
-	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	return unix.Socket(family(a), unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 }
 
 // sockaddr is a's form for the system calls.

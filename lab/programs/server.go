@@ -1,10 +1,10 @@
 package programs
 
 import (
+	"errors"
 	"flag"
 	"net/netip"
 	"os"
-	"os/signal"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,102 +14,169 @@ const (
 	serverName = "echo-server"
 	childName  = "echo-child"
 
-	backlog = 1024 // UNP's LISTENQ
+	serverArguments = "[flags] [ADDRESS:PORT]"
+
+	backlog   = 1024 // UNP's LISTENQ
+	childConn = 3    // the descriptor of a child's connection
 )
 
-// serverMain is the concurrent echo server: it listens on every address and
+// A serverConfig is what the command line asks of the echo server.
+type serverConfig struct {
+	waitOnce, graceful bool
+	settings           settings
+}
+
+func parseServer(args []string) (serverConfig, *flag.FlagSet, error) {
+	var c serverConfig
+	flags := newFlags(serverName)
+	flags.BoolVar(&c.waitOnce, "wait-once", false, "wait for one child only at each SIGCHLD, which leaves zombies")
+	flags.BoolVar(&c.graceful, "graceful", false, "at SIGTERM stop listening, finish the connections, and end")
+	c.settings.flag(flags)
+	return c, flags, parseFlags(flags, args, 1)
+}
+
+// serverMain is the concurrent echo server of UNP figure 5.12: it listens and
 // gives each connection to a child process. The child has only the connection
 // and the parent only the listening socket. (Go cannot fork without executing,
 // so the child is this program again, under the name echo-child.)
 func serverMain(args []string) int {
-	flags := flag.NewFlagSet(serverName, flag.ContinueOnError)
-	port := flags.Uint("port", DefaultPort, "TCP `port` to listen on, on every address")
-	six := flags.Bool("6", false, "listen on IPv6 addresses")
-	if err := flags.Parse(args); err != nil {
-		return 2
-	}
-	reapChildren()
-	any := netip.IPv4Unspecified()
-	if *six {
-		any = netip.IPv6Unspecified()
-	}
-	fd, err := listen(netip.AddrPortFrom(any, uint16(*port)))
+	config, flags, err := parseServer(args)
 	if err != nil {
-		complain("listen", err)
+		return usage(flags, serverArguments, err)
+	}
+	address := netip.AddrPortFrom(netip.IPv4Unspecified(), DefaultPort)
+	if flags.NArg() > 0 {
+		if address, err = netip.ParseAddrPort(flags.Arg(0)); err != nil {
+			return usage(flags, serverArguments, err)
+		}
+	}
+	s := server{serverConfig: config, family: family(address.Addr())}
+	if config.graceful {
+		if err := s.catch(); err != nil {
+			complain("catch signals", err)
+			return 1
+		}
+	} else {
+		reapChildren(config.waitOnce)
+	}
+	if !s.open(address) {
 		return 1
 	}
+	if config.graceful {
+		return s.serveGracefully()
+	}
 	for {
-		conn, err := retry(func() (int, error) {
-			fd, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
-			return fd, err
-		})
-		if err != nil {
-			complain("accept", err)
+		if conn, ok := s.accept(); !ok {
 			return 1
+		} else if conn >= 0 {
+			s.fork(conn)
 		}
-		_, err = syscall.ForkExec("/proc/self/exe", []string{childName}, &syscall.ProcAttr{
-			Env:   os.Environ(),
-			Files: []uintptr{0, 1, 2, uintptr(conn)},
-		})
-		if err != nil {
-			complain("fork", err)
-		}
-		unix.Close(conn)
 	}
 }
 
-// listen makes a listening socket. SO_REUSEADDR: a rebooted or restarted
-// server must not wait for the old connections' TIME_WAIT (UNP 7.5).
-func listen(a netip.AddrPort) (int, error) {
+type server struct {
+	serverConfig
+	family, listening int
+	notes             int          // signals, if graceful
+	children          map[int]bool // that were not waited for, if graceful
+}
+
+// open makes the listening socket. SO_REUSEADDR: a rebooted or restarted
+// server must not wait for the old connections' TIME_WAIT (UNP 7.5). It says
+// what went wrong.
+func (s *server) open(a netip.AddrPort) bool {
 	fd, err := socket(a.Addr())
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	}
+	if err == nil && !s.settings.apply(fd, s.family) {
+		return false
+	}
+	if err == nil {
+		err = unix.Bind(fd, sockaddr(a))
+	}
+	if err == nil {
+		err = unix.Listen(fd, backlog)
+	}
 	if err != nil {
-		return -1, err
+		complain("listen", err)
+		return false
 	}
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
-		return -1, err
-	}
-	if err := unix.Bind(fd, sockaddr(a)); err != nil {
-		return -1, err
-	}
-	return fd, unix.Listen(fd, backlog)
+	s.listening = fd
+	return true
 }
 
-// reapChildren waits for every child that ended at each SIGCHLD: several may
-// stand behind one signal (UNP 5.10). The runtime restarts the system calls
-// that it interrupts (SA_RESTART).
-func reapChildren() {
-	ended := make(chan os.Signal, 1)
-	signal.Notify(ended, unix.SIGCHLD)
-	go func() {
-		for range ended {
-			for {
-				pid, err := retry(func() (int, error) { return unix.Wait4(-1, nil, unix.WNOHANG, nil) })
-				if err != nil || pid <= 0 {
-					break
-				}
-				say("child %d exit", pid)
-			}
-		}
-	}()
+// accept returns the next connection, or -1 if there was none after all. It
+// says what went wrong.
+func (s *server) accept() (conn int, ok bool) {
+	conn, err := retry(func() (int, error) {
+		fd, _, err := unix.Accept4(s.listening, unix.SOCK_CLOEXEC)
+		return fd, err
+	})
+	switch {
+	case errors.Is(err, unix.ECONNABORTED), errors.Is(err, unix.EAGAIN):
+		// Reset before it was accepted (UNP 5.11); SO_RCVTIMEO.
+		return -1, true
+	case err != nil:
+		complain("accept", err)
+		return -1, false
+	}
+	return conn, true
 }
 
-// childMain echoes what it reads from its descriptor 3 until end of file.
-func childMain([]string) int {
-	const conn = 3
-	unix.CloseOnExec(conn)
-	buf := make([]byte, 4096)
-	for {
-		n, err := retry(func() (int, error) { return unix.Read(conn, buf) })
-		if err != nil {
-			complain("read", err)
-			return 1
-		}
-		if n == 0 {
-			return 0
-		}
-		if err := writeAll(conn, buf[:n]); err != nil {
-			complain("write", err)
-			return 1
+// fork gives a connection to a child.
+func (s *server) fork(conn int) {
+	defer unix.Close(conn)
+	if !s.settings.apply(conn, s.family) {
+		return
+	}
+	argv := []string{childName}
+	if s.graceful {
+		argv = append(argv, "-graceful")
+	}
+	pid, err := syscall.ForkExec("/proc/self/exe", argv, &syscall.ProcAttr{
+		Env:   os.Environ(),
+		Files: []uintptr{0, 1, 2, uintptr(conn)},
+	})
+	if err != nil {
+		complain("fork", err)
+		return
+	}
+	if s.graceful {
+		s.children[pid] = true
+	}
+}
+
+// childMain is UNP's str_echo (figure 5.3): it echoes what it reads from its
+// connection until end of file.
+func childMain(args []string) int {
+	flags := newFlags(childName)
+	graceful := flags.Bool("graceful", false, "at SIGTERM finish the connection, and end")
+	if err := parseFlags(flags, args, 0); err != nil {
+		return usage(flags, "", err)
+	}
+	unix.CloseOnExec(childConn)
+	if *graceful {
+		return finishAtSIGTERM()
+	}
+	for buf := make([]byte, 4096); ; {
+		if n, status := echoOnce(buf); n <= 0 {
+			return status
 		}
 	}
+}
+
+// echoOnce echoes what one read gives. It returns n <= 0 at the end, which is
+// an error if status is not 0. It says what went wrong.
+func echoOnce(buf []byte) (n, status int) {
+	n, err := retry(func() (int, error) { return unix.Read(childConn, buf) })
+	if err != nil {
+		complain("read", err)
+		return -1, 1
+	}
+	if err := writeAll(childConn, buf[:n]); err != nil {
+		complain("write", err)
+		return -1, 1
+	}
+	return n, 0
 }

@@ -11,7 +11,11 @@ const stubbornName = "stubborn"
 
 // stubbornMain is a process that ignores SIGTERM and sleeps: what a shutdown
 // has to kill.
-func stubbornMain([]string) int {
+func stubbornMain(args []string) int {
+	flags := newFlags(stubbornName)
+	if err := parseFlags(flags, args, 0); err != nil {
+		return usage(flags, "", err)
+	}
 	signal.Ignore(unix.SIGTERM)
 	say("ready") // SIGTERM is ignored from here on
 	for {
@@ -21,3 +25,6 @@ func stubbornMain([]string) int {
 		}
 	}
 }
+
+// IgnoresSIGTERM tells the programs that only SIGKILL ends.
+func IgnoresSIGTERM(name string) bool { return name == stubbornName }

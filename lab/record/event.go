@@ -129,7 +129,7 @@ const (
 
 // A Packet is one frame at one end of a link.
 type Packet struct {
-	Proto string `json:"proto"`         // "tcp", "icmp", "arp", or the EtherType in hex
+	Proto string `json:"proto"`         // "tcp", "icmp", "icmpv6", "arp", or the EtherType in hex
 	Src   string `json:"src,omitempty"` // address, with the port for tcp
 	Dst   string `json:"dst,omitempty"`
 
@@ -138,11 +138,17 @@ type Packet struct {
 	Ack    uint32 `json:"ack,omitempty"`
 	Window int    `json:"window,omitempty"` // as in the header, not scaled
 	Len    int    `json:"len,omitempty"`    // tcp: payload octets
+	// Probe: no octets, before what was acknowledged: a keepalive or a zero
+	// window probe (tcp_xmit_probe_skb).
+	Probe bool `json:"probe,omitempty"`
 
 	ARP string `json:"arp,omitempty"` // ARPRequest or ARPReply
 
 	ICMPType int `json:"icmp_type,omitempty"`
 	ICMPCode int `json:"icmp_code,omitempty"`
+	// Target is the address that an ICMPv6 neighbour solicitation asks for or
+	// an advertisement tells of: what Dst and Src are of an ARP message.
+	Target string `json:"target,omitempty"`
 
 	// Fate is what became of a packet that this host sent: FateArrived with
 	// Transit, or FateLost. Empty where the other end was not observed.
@@ -163,6 +169,12 @@ const (
 	ARPReply   = "reply"
 )
 
+// The ICMPv6 messages that resolve addresses (RFC 4861), by Packet.ICMPType.
+const (
+	NeighbourSolicitation  = 135
+	NeighbourAdvertisement = 136
+)
+
 // The fates of a packet.
 const (
 	FateArrived = "arrived"
@@ -176,7 +188,7 @@ const (
 type State struct {
 	Local  string `json:"local,omitempty"`
 	Remote string `json:"remote,omitempty"`
-	From   string `json:"from"`
+	From   string `json:"from"` // "" where the change was not seen, only that it is so
 	To     string `json:"to"`
 	// Sock tells sockets of one run apart.
 	Sock uint64 `json:"sock,omitempty"`

@@ -40,6 +40,13 @@ type Record struct {
 	Duration int64 `json:"duration_ns"`
 
 	Path string `json:"path"`
+	// Family is that of IP: 4 or 6.
+	Family int `json:"family"`
+	// Delay is what the client's link adds.
+	Delay Delay `json:"delay"`
+	// Firewall is what the router does with segments of no flow that it
+	// knows: "", "drop" or "reset".
+	Firewall string `json:"firewall,omitempty"`
 	// AnswerARP: the network goes on resolving a dead host's address.
 	AnswerARP bool   `json:"answer_arp"`
 	Hosts     []Host `json:"hosts"`
@@ -80,10 +87,19 @@ type Kernel struct {
 	HZ      int    `json:"hz"` // timer ticks a second: the grain of TCP's timers
 }
 
-// A Host is one end of the path.
+// A Delay is what a link adds, each way; By says what does it, "" where
+// nothing is added.
+type Delay struct {
+	By   string  `json:"by"`
+	Time int64   `json:"ns"`
+	Loss float64 `json:"loss"` // the share of the frames that is lost
+	Seed uint64  `json:"seed"` // of the losses
+}
+
+// A Host is one end of the path, or a standby.
 type Host struct {
 	Name    string `json:"name"`
-	Address string `json:"address"`
+	Address string `json:"address"` // "" of a standby that has not taken over
 	MAC     string `json:"mac"`
 }
 
@@ -106,12 +122,13 @@ func (n Neighbour) Valid() bool {
 }
 
 // FaultInfo is the fault that the run was about. Kind is empty if the run
-// never came to it.
+// never came to it, "zero" where there is none: then Time is only that from
+// which the run's times count. Host is empty where it befell the network.
 type FaultInfo struct {
 	Kind string `json:"kind"`
 	Host string `json:"host"`
 	Time int64  `json:"t_ns"` // when it was in force
-	// Back is when the host was reachable again, 0 if it never was.
+	// Back is when the host, or the way to it, was there again, 0 if it never was.
 	Back int64 `json:"back_ns,omitempty"`
 	// PID is the process that held the server's end of the connection just
 	// before, 0 where it was not looked for; Unread are the octets that lay
@@ -134,15 +151,24 @@ type Detection struct {
 	// write on the connection after it; -1 if there was none.
 	AfterFault int64 `json:"after_fault_ns"`
 	AfterWrite int64 `json:"after_write_ns"`
+	// AfterHeard counts from the last segment that the program's host
+	// received before the fault, -1 if there was none; Blocked is how long
+	// the call had lasted.
+	AfterHeard int64 `json:"after_heard_ns"`
+	Blocked    int64 `json:"blocked_ns"`
 }
 
 // A Prediction is what the kernel's own rules say must happen.
 type Prediction struct {
+	// Model is the rule's name, "" where nothing is predicted.
+	Model string `json:"model,omitempty"`
+	// Error is what the call returns that tells, "" if nothing ever does.
 	Error string `json:"error"`
 	// Errors are the possible ones, where the kernel's rules leave more than one.
 	Errors []string `json:"errors,omitempty"`
 	// Min and Max bound the time of detection, counted from From: "write",
-	// the first after the fault, or "fault".
+	// the first after the fault, "fault", "call", the beginning of the call
+	// that tells, or "heard", the last segment received before the fault.
 	Min  int64  `json:"min_ns"`
 	Max  int64  `json:"max_ns"`
 	From string `json:"from"`
@@ -163,7 +189,7 @@ type Prediction struct {
 
 // A PredictedSend is one retransmission that is due, counted from the write.
 type PredictedSend struct {
-	Kind string `json:"kind"` // "tlp" or "retransmit"
+	Kind string `json:"kind"` // "tlp", "retransmit", "keepalive", "syn", "synack" or "probe"
 	Min  int64  `json:"min_ns"`
 	Max  int64  `json:"max_ns"`
 }
@@ -185,11 +211,15 @@ type Check struct {
 
 // An Expectation is something that the scenario said must happen.
 type Expectation struct {
-	What    string `json:"what"`
-	OK      bool   `json:"ok"`
-	Unknown bool   `json:"unknown,omitempty"` // it could not be observed
-	Actual  string `json:"actual"`
-	// Within is the tolerance: how long it was waited for.
+	What     string `json:"what"`
+	Place    string `json:"place"` // in the scenario: FILE:LINE
+	OK       bool   `json:"ok"`
+	Unknown  bool   `json:"unknown,omitempty"`  // it could not be observed
+	Optional bool   `json:"optional,omitempty"` // it is not judged
+	Actual   string `json:"actual"`
+	// After and Within are the tolerance: the window in which it had to be
+	// seen, or, of what must not be seen, how long it was looked for.
+	After  int64 `json:"after_ns,omitempty"`
 	Within int64 `json:"within_ns"`
 	// Time is that of the deciding event, 0 if there was none.
 	Time int64 `json:"t_ns,omitempty"`

@@ -13,6 +13,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 )
 
 // resolveSchema is the committed schema, ready to validate.
@@ -38,10 +39,12 @@ func example() *record.Record {
 	packet := event(record.Wire, record.KindOut)
 	packet.Packet = &record.Packet{
 		Proto: "tcp", Src: "10.0.0.1:4711", Dst: "10.0.0.2:9998", Flags: record.FlagPSH | record.FlagACK,
-		Seq: 1, Ack: 2, Window: 64, Len: 6, Fate: record.FateArrived, Transit: 7, SrcMAC: "02:00:00:00:00:01",
+		Seq: 1, Ack: 2, Window: 64, Len: 6, Probe: true, Fate: record.FateArrived, Transit: 7, SrcMAC: "02:00:00:00:00:01",
 	}
 	arp := event(record.Wire, record.KindIn)
 	arp.Packet = &record.Packet{Proto: "arp", Src: "10.0.0.1", Dst: "10.0.0.2", ARP: record.ARPReply, ICMPType: 3, ICMPCode: 1}
+	neighbour := event(record.Wire, record.KindIn)
+	neighbour.Packet = &record.Packet{Proto: "icmpv6", Src: "fd00::1", Dst: "ff02::1:ff00:2", ICMPType: 135, Target: "fd00::2"}
 	carrier := event(record.Wire, record.KindCarrier)
 	carrier.Link = record.LinkDown
 	state := event(record.Socket, record.KindState)
@@ -62,24 +65,32 @@ func example() *record.Record {
 	}
 	process := event(record.Process, record.KindSignal)
 	process.Process = &record.ProcEvent{Parent: 8, Argv: []string{"x"}, Signal: "SIGTERM", Sender: 1, Status: 1}
+	standby := event(record.Wire, record.KindIn)
+	standby.Host, standby.Packet = "standby", packet.Packet
+	heal := event(record.Fault, "heal")
+	heal.Host = ""
 	return &record.Record{
 		Schema: record.Schema, Scenario: "crash", Title: "t", Outcome: record.NotAsExpected, Reasons: []string{"r"}, Command: "lab run crash",
 		Kernel: record.Kernel{Release: "6.1", Machine: "x86_64", HZ: 250}, Started: "2026-01-02T03:04:05.6Z", Duration: 1,
-		Path: "switch", AnswerARP: true,
-		Hosts:   []record.Host{{Name: "client", Address: "10.0.0.1", MAC: "02:00:00:00:00:01"}, {Name: "server", Address: "fd00::2", MAC: "02:00:00:00:00:02"}},
+		Path: "switch", Family: 6, Delay: record.Delay{By: "netem", Time: 5, Loss: 0.05, Seed: 1}, Firewall: "drop", AnswerARP: true,
+		Hosts: []record.Host{
+			{Name: "client", Address: "10.0.0.1", MAC: "02:00:00:00:00:01"},
+			{Name: "server", Address: "fd00::2", MAC: "02:00:00:00:00:02"},
+			{Name: "standby", Address: "fd00::3", MAC: "02:00:00:00:00:03"},
+		},
 		Timers:  "quick",
-		Sysctls: map[string]map[string]string{"client": {"net.ipv4.tcp_retries2": "5"}, "server": {}, "router": {}},
+		Sysctls: map[string]map[string]string{"client": {"net.ipv4.tcp_retries2": "5"}, "server": {}, "router": {}, "standby": {}},
 		Changed: []string{"c"},
 		Fault:   record.FaultInfo{Kind: "crash", Host: "server", Time: 3, Back: 4, PID: 14, Unread: 6},
 		Detection: record.Detection{
-			Host: "client", PID: 9, Syscall: "read", Error: "ETIMEDOUT", Time: 9, AfterFault: 6, AfterWrite: 5,
+			Host: "client", PID: 9, Syscall: "read", Error: "ETIMEDOUT", Time: 9, AfterFault: 6, AfterWrite: 5, AfterHeard: 7, Blocked: 4,
 		},
 		Prediction: record.Prediction{
-			Error: "ETIMEDOUT", Errors: []string{"ETIMEDOUT", "EHOSTUNREACH"}, Min: 1, Max: 2, From: "write", Tolerance: 1,
+			Model: "silence", Error: "ETIMEDOUT", Errors: []string{"ETIMEDOUT", "EHOSTUNREACH"}, Min: 1, Max: 2, From: "write", Tolerance: 1,
 			Decider: "d", Why: "w", Sends: []record.PredictedSend{{Kind: "tlp", Min: 1, Max: 2}}, SilentSends: 6, Held: &held,
 		},
 		Signature:    record.Signature{OK: true, Checks: []record.Check{{Name: "n", OK: true, Unknown: true, Seen: "s"}}},
-		Expectations: []record.Expectation{{What: "w", OK: true, Unknown: true, Actual: "a", Within: 1, Time: 1}},
+		Expectations: []record.Expectation{{What: "w", Place: "x.lab:3", OK: true, Unknown: true, Optional: true, Actual: "a", After: 1, Within: 2, Time: 1}},
 		Programs:     []record.Program{{Host: "client", Name: "client", Argv: []string{"echo-client"}, PID: 9, Exit: -1, Signal: "SIGKILL", Running: true}},
 		Missing:      []record.Missing{{Observer: "ebpf", Why: "w", Cost: "c"}},
 		Neighbours: []record.Neighbour{
@@ -89,7 +100,7 @@ func example() *record.Record {
 		Why: []string{"w"}, Next: []string{"n"},
 		Events: []record.Event{
 			packet, arp, carrier, state, table, empty, tcp, call, process,
-			event(record.Fault, "crash"), event(record.Step, "type"), event(record.Output, record.KindStdout),
+			event(record.Fault, "crash"), event(record.Step, "type"), event(record.Output, record.KindStdout), neighbour, standby, heal,
 		},
 	}
 }
@@ -118,8 +129,10 @@ func TestSchemaTakesRecord(t *testing.T) {
 func TestSchemaTakesRecordOfNothing(t *testing.T) {
 	r := example()
 	r.Outcome, r.Started, r.Duration = record.Inconclusive, "", 0
-	r.Fault, r.Detection, r.Signature = record.FaultInfo{}, record.Detection{AfterFault: -1, AfterWrite: -1}, record.Signature{Checks: []record.Check{}}
-	r.Prediction = record.Prediction{Error: "EOF", From: "write"}
+	r.Family, r.Delay, r.Firewall, r.Hosts = 4, record.Delay{}, "", r.Hosts[:2]
+	r.Fault, r.Signature = record.FaultInfo{}, record.Signature{Checks: []record.Check{}}
+	r.Detection = record.Detection{AfterFault: -1, AfterWrite: -1, AfterHeard: -1}
+	r.Prediction = record.Prediction{}
 	r.Reasons, r.Changed, r.Why, r.Next = []string{}, []string{}, []string{}, []string{}
 	r.Expectations, r.Programs, r.Missing = []record.Expectation{}, []record.Program{}, []record.Missing{}
 	r.Neighbours, r.Events = []record.Neighbour{}, []record.Event{}
@@ -145,6 +158,13 @@ func TestSchemaRefusesMutants(t *testing.T) {
 		"another version":               func(m map[string]any) { m["schema"] = "lab-record/0" },
 		"unknown outcome":               func(m map[string]any) { m["outcome"] = "green" },
 		"unknown path":                  func(m map[string]any) { m["path"] = "tunnel" },
+		"unknown family":                func(m map[string]any) { m["family"] = 5.0 },
+		"unknown firewall":              func(m map[string]any) { m["firewall"] = "brick" },
+		"all is lost":                   func(m map[string]any) { object(m, "delay")["loss"] = 1.0 },
+		"negative delay":                func(m map[string]any) { object(m, "delay")["ns"] = -1.0 },
+		"expectation from nowhere":      func(m map[string]any) { first(m, "expectations")["place"] = "x.lab" },
+		"model in words":                func(m map[string]any) { object(m, "prediction")["model"] = "a model" },
+		"fault of no host":              func(m map[string]any) { object(m, "fault")["host"] = "router" },
 		"null for a list":               func(m map[string]any) { m["expectations"] = nil },
 		"null for an object":            func(m map[string]any) { m["sysctls"] = nil },
 		"number for a string":           func(m map[string]any) { m["title"] = 1.0 },
@@ -156,7 +176,7 @@ func TestSchemaRefusesMutants(t *testing.T) {
 		"unknown fault":                 func(m map[string]any) { object(m, "fault")["kind"] = "sabotage" },
 		"error in words":                func(m map[string]any) { object(m, "detection")["error"] = "timed out" },
 		"prediction from nowhere":       func(m map[string]any) { object(m, "prediction")["from"] = "start" },
-		"unknown kind of a send":        func(m map[string]any) { first(object(m, "prediction"), "sends")["kind"] = "keepalive" },
+		"unknown kind of a send":        func(m map[string]any) { first(object(m, "prediction"), "sends")["kind"] = "gossip" },
 		"exit status of no program":     func(m map[string]any) { first(m, "programs")["exit"] = 256.0 },
 		"signal by number":              func(m map[string]any) { first(m, "programs")["signal"] = "9" },
 		"one host":                      func(m map[string]any) { m["hosts"] = m["hosts"].([]any)[:1] },
@@ -311,6 +331,8 @@ func TestSchemaFollowsStructs(t *testing.T) {
 			want = "boolean"
 		case reflect.Int, reflect.Int64, reflect.Uint32, reflect.Uint64:
 			want = "integer"
+		case reflect.Float64:
+			want = "number"
 		default:
 			t.Errorf("%s: a %s", where, typ)
 		}
@@ -329,10 +351,15 @@ func TestSchemaFollowsStructs(t *testing.T) {
 // The enumerations of the schema are the constants.
 func TestSchemaFollowsConstants(t *testing.T) {
 	var root struct {
-		Properties struct{ Outcome struct{ Enum []string } }
-		Defs       struct {
+		Properties struct {
+			Outcome struct{ Enum []string }
+			Fault   struct {
+				Properties struct{ Kind struct{ Enum []string } }
+			}
+		}
+		Defs struct {
 			Event struct {
-				Properties struct{ Source struct{ Enum []string } }
+				Properties struct{ Source, Kind struct{ Enum []string } }
 			}
 			Packet struct {
 				Properties struct{ ARP, Fate struct{ Enum []string } }
@@ -342,10 +369,18 @@ func TestSchemaFollowsConstants(t *testing.T) {
 	if err := json.Unmarshal(record.JSONSchema(), &root); err != nil {
 		t.Fatal(err)
 	}
+	var faults []string
+	for _, k := range scenarios.FaultKinds() {
+		faults = append(faults, k.Name)
+		if !slices.Contains(root.Defs.Event.Properties.Kind.Enum, k.Name) {
+			t.Errorf("no event is of the kind %s", k.Name)
+		}
+	}
 	for _, c := range []struct {
 		what      string
 		got, want []string
 	}{
+		{"fault", root.Properties.Fault.Properties.Kind.Enum, append(faults, "zero", "")},
 		{"outcome", root.Properties.Outcome.Enum, []string{string(record.AsExpected), string(record.NotAsExpected), string(record.Inconclusive)}},
 		{"source", root.Defs.Event.Properties.Source.Enum, []string{
 			string(record.Wire), string(record.Socket), string(record.TCP), string(record.Syscall),

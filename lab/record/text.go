@@ -62,6 +62,8 @@ func (e *Event) String() string {
 			s += ", lost"
 		}
 		return s
+	case e.State != nil && e.State.From == "":
+		return e.State.To + " (in the socket table)"
 	case e.State != nil:
 		return e.State.From + " -> " + e.State.To
 	case e.Syscall != nil:

@@ -39,7 +39,7 @@ func text(t *testing.T, r *record.Record) string {
 
 // The text of real records, looked at by a person once.
 func TestText(t *testing.T) {
-	for _, scenario := range []string{"kill", "crash", "crash-lan", "unreachable-host", "reboot", "shutdown"} {
+	for _, scenario := range []string{"kill", "crash", "crash-lan", "unreachable-host", "reboot", "shutdown", "failover", "firewall-reject", "simultaneous-close", "crash-idle"} {
 		t.Run(scenario, func(t *testing.T) {
 			golden := filepath.Join("testdata", scenario+".txt")
 			got := text(t, load(t, scenario))
@@ -116,6 +116,31 @@ func TestUnknownChecksAreNotFailures(t *testing.T) {
 	r.Signature.Checks[0].OK, r.Signature.Checks[0].Unknown = false, true
 	got := text(t, r)
 	if !strings.Contains(got, "signature unknown: 1 of 5 checks could not be made") || strings.Contains(got, "NOT ok") {
+		t.Errorf("text:\n%s", got)
+	}
+}
+
+// Without a fault there is none that could be another.
+func TestNoFault(t *testing.T) {
+	r := load(t, "simultaneous-close")
+	if got := text(t, r); !strings.Contains(got, "signature ok: what had to be seen was seen") || strings.Contains(got, " fault") {
+		t.Errorf("text:\n%s", got)
+	}
+	r.Outcome, r.Signature.OK, r.Signature.Checks[0].OK = record.NotAsExpected, false, false
+	if got := text(t, r); !strings.Contains(got, "signature NOT ok: 1 of 1 checks failed") || strings.Contains(got, "what it is called") {
+		t.Errorf("text:\n%s", got)
+	}
+	r.Signature = record.Signature{Checks: []record.Check{}}
+	if got := text(t, r); strings.Contains(got, "signature") {
+		t.Errorf("text:\n%s", got)
+	}
+}
+
+// Where no check failed, the fault is not to blame.
+func TestNoCheckFailed(t *testing.T) {
+	r := load(t, "crash")
+	r.Outcome, r.Signature.OK, r.Signature.Checks[0].OK, r.Signature.Checks[0].Unknown = record.NotAsExpected, false, false, true
+	if got := text(t, r); strings.Contains(got, "what it is called") {
 		t.Errorf("text:\n%s", got)
 	}
 }

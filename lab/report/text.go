@@ -16,59 +16,110 @@ import (
 // kernel, what differs from its defaults, and the prediction.
 func Header(w io.Writer, r *record.Record) error {
 	p := &printer{w: w}
-	p.line("%s: %s", r.Scenario, r.Title)
+	p.line("%s", strings.TrimSuffix(r.Scenario+": "+r.Title, ": "))
 	p.line("  %s      Linux %s, HZ=%d", path(r), r.Kernel.Release, r.Kernel.HZ)
 	if len(r.Changed) == 0 {
 		p.line("  the kernel's default timers")
 	}
-	for i, c := range r.Changed {
-		hint := ""
-		if i == 0 && r.Timers == "quick" {
-			hint = "      (--real: all of the kernel's own)"
+	hint := ""
+	if r.Timers == "quick" {
+		hint = "      (--real: all of the kernel's own)"
+	}
+	for _, c := range r.Changed {
+		if !strings.Contains(c, " net.ipv4.tcp_") { // it is no timer
+			p.line("  %s", c)
+			continue
 		}
 		p.line("  %s%s", c, hint)
+		hint = "" // once
+	}
+	if r.Delay.By != "" {
+		p.line("  the client's link is delayed by %s", r.Delay.By)
 	}
 	p.line("  prediction: %s", predicted(&r.Prediction))
 	return p.err
 }
 
+// path draws the network in a line.
 func path(r *record.Record) string {
-	if len(r.Hosts) != 2 {
+	if len(r.Hosts) < 2 {
 		return r.Path
 	}
-	middle := " -- " + r.Path + " -- "
-	if r.Path == "direct" {
-		middle = " ---- "
+	middle := " -- "
+	if d := r.Delay; d.Time > 0 || d.Loss > 0 {
+		var adds []string
+		if d.Time > 0 {
+			adds = append(adds, record.Span(d.Time)+" each way")
+		}
+		if d.Loss > 0 {
+			adds = append(adds, fmt.Sprintf("%g%% lost", 100*d.Loss))
+		}
+		middle += "(" + strings.Join(adds, ", ") + ") -- "
 	}
-	return r.Hosts[0].Name + " " + r.Hosts[0].Address + middle + r.Hosts[1].Address + " " + r.Hosts[1].Name
+	switch {
+	case r.Path == "direct" && middle == " -- ":
+		middle = " ---- "
+	case r.Path == "direct":
+	case r.Firewall != "":
+		middle += r.Path + " with a firewall -- "
+	default:
+		middle += r.Path + " -- "
+	}
+	s := r.Hosts[0].Name + " " + r.Hosts[0].Address + middle + r.Hosts[1].Address + " " + r.Hosts[1].Name
+	for _, h := range r.Hosts[2:] {
+		s += ", " + h.Name
+	}
+	return s
 }
+
+// atOnce is what a prediction calls so: no timer is waited for.
+const atOnce = int64(100 * time.Millisecond)
 
 // predicted says a prediction in a sentence.
 func predicted(p *record.Prediction) string {
-	what := p.Error
-	if len(p.Errors) > 1 {
-		what = strings.Join(p.Errors, " or ")
+	switch {
+	case p.Model == "":
+		return "none: the scenario says what must be seen"
+	case p.Error == "":
+		return "nothing tells the client, ever"
+	case p.Max < atOnce:
+		return fmt.Sprintf("%s, at once after %s", possible(p), since(p.From))
 	}
-	after := "the client's next write"
-	if p.From == "fault" {
-		after = "the fault"
-	} else if p.Max < int64(time.Millisecond)*100 {
-		after = "its next write"
-	}
-	if p.Max < int64(time.Millisecond)*100 {
-		return fmt.Sprintf("the client's read returns %s at once after %s", what, strings.TrimPrefix(after, "the client's "))
-	}
-	s := fmt.Sprintf("%s %s after %s", what, window(p), after)
+	s := fmt.Sprintf("%s, %s after %s", possible(p), window(p), since(p.From))
 	if p.Decider != "" {
 		s += ", by " + p.Decider
 	}
 	return s
 }
 
+// possible names the errors that are predicted.
+func possible(p *record.Prediction) string {
+	if len(p.Errors) > 1 {
+		return strings.Join(p.Errors, " or ")
+	}
+	return p.Error
+}
+
+// since says what a prediction counts from.
+func since(from string) string {
+	switch from {
+	case "write":
+		return "the client's next write"
+	case "call":
+		return "the call began"
+	case "heard":
+		return "the last segment that the client received"
+	}
+	return "the fault"
+}
+
 func window(p *record.Prediction) string {
 	low, high := time.Duration(p.Min), time.Duration(p.Max)
 	if high >= 2*time.Minute {
 		return low.Round(time.Second).String() + " to " + high.Round(time.Second).String()
+	}
+	if high < 10*time.Second {
+		return fmt.Sprintf("%.2f to %.2f s", low.Seconds(), high.Seconds())
 	}
 	return fmt.Sprintf("%.1f to %.1f s", low.Seconds(), high.Seconds())
 }
@@ -85,13 +136,6 @@ func Text(w io.Writer, r *record.Record) error {
 // verdict writes what it all comes to, and why.
 func verdict(p *printer, r *record.Record) {
 	sum := answer(r)
-	if r.Outcome == record.NotAsExpected && !r.Signature.OK {
-		sum = "the fault was not what it is called, so this is no result: " + sum
-	}
-	p.wrapped("verdict   ", strings.ReplaceAll(string(r.Outcome), "-", " ")+": "+sum)
-	for _, reason := range r.Reasons {
-		p.wrapped("          - ", clean(reason))
-	}
 	failed, unknown := 0, 0
 	for _, c := range r.Signature.Checks {
 		switch {
@@ -101,10 +145,21 @@ func verdict(p *printer, r *record.Record) {
 			failed++
 		}
 	}
+	if r.Outcome == record.NotAsExpected && failed > 0 && r.Fault.Kind != "zero" {
+		sum = "the fault was not what it is called, so this is no result: " + sum
+	}
+	p.wrapped("verdict   ", strings.ReplaceAll(string(r.Outcome), "-", " ")+": "+sum)
+	for _, reason := range r.Reasons {
+		p.wrapped("          - ", clean(reason))
+	}
 	switch {
 	case len(r.Signature.Checks) == 0:
 	case r.Signature.OK:
-		p.line("signature ok: the fault was what it is called")
+		what := "the fault was what it is called"
+		if r.Fault.Kind == "zero" {
+			what = "what had to be seen was seen"
+		}
+		p.line("signature ok: %s", what)
 	case failed > 0:
 		p.line("signature NOT ok: %d of %d checks failed", failed, len(r.Signature.Checks))
 	default:
@@ -152,29 +207,52 @@ func verdict(p *printer, r *record.Record) {
 // answer says in a sentence what the client saw.
 func answer(r *record.Record) string {
 	d, p := r.Detection, r.Prediction
-	if r.Fault.Kind == "" {
-		return "the run did not come to its fault"
-	}
 	switch {
+	case r.Fault.Kind == "":
+		return "the run did not come to its fault"
+	case p.Model == "":
+		met := 0
+		for _, x := range r.Expectations {
+			if x.OK {
+				met++
+			}
+		}
+		return fmt.Sprintf("%d of %d expectations were met", met, len(r.Expectations))
 	case d.Error != "":
 	case r.Observed("ebpf") && r.Observed("ebpf:sys_enter") && r.Observed("ebpf:sys_exit"):
-		return "the client was told nothing while the run lasted"
+		since := " after the fault"
+		if r.Fault.Kind == "zero" {
+			since = ""
+		}
+		return "nothing told the client in the " + record.Span(r.Duration-r.Fault.Time) + since
 	default:
 		return "which system call told the client was not observed"
 	}
-	s := d.Syscall + "() = " + d.Error
+	return d.Syscall + "() = " + d.Error + ", " + after(&d, p.From) + " (predicted: " + expected(&p) + ")"
+}
+
+// after is how long a detection took, counted as its prediction is.
+func after(d *record.Detection, from string) string {
 	switch {
-	case p.From == "write" && d.AfterWrite >= 0:
-		s += ", " + record.Span(d.AfterWrite) + " after the client's write"
-	default:
-		s += ", " + record.Span(d.AfterFault) + " after the fault"
+	case from == "write" && d.AfterWrite >= 0:
+		return record.Span(d.AfterWrite) + " after the client's write"
+	case from == "heard" && d.AfterHeard >= 0:
+		return record.Span(d.AfterHeard) + " after the last segment received"
+	case from == "call":
+		return record.Span(d.Blocked) + " after it was called"
 	}
-	if p.Max >= int64(100*time.Millisecond) {
-		s += " (predicted: " + p.Error + " after " + window(&p) + ")"
-	} else {
-		s += " (predicted: " + p.Error + " at once)"
+	return record.Span(d.AfterFault) + " after the fault"
+}
+
+// expected is a prediction in the fewest words.
+func expected(p *record.Prediction) string {
+	switch {
+	case p.Error == "":
+		return "nothing"
+	case p.Max < atOnce:
+		return possible(p) + " at once"
 	}
-	return s
+	return possible(p) + " after " + window(p)
 }
 
 // A printer remembers the first error, so that callers check once.

@@ -15,23 +15,43 @@ const (
 	wireWidth   = 30
 )
 
+// A telling is a record that is told event by event.
+type telling struct {
+	r    *record.Record
+	sent map[arrival]bool // packets that an observed host sent
+}
+
+// An arrival is a packet at its receiver.
+type arrival struct {
+	proto string
+	time  int64
+}
+
 // timeline writes a row an event, in the order of their times, counted from
-// the fault.
+// the fault. Of many segments in a row only the first are told.
 func timeline(p *printer, r *record.Record) {
+	t := telling{r: r, sent: map[arrival]bool{}}
+	for _, e := range r.Events {
+		if e.Packet != nil && e.Kind == record.KindOut && e.Packet.Fate == record.FateArrived {
+			t.sent[arrival{e.Packet.Proto, e.Time + e.Packet.Transit}] = true
+		}
+	}
 	p.line("")
 	p.line("%12s   %-*s %-*s %s", "time (s)", clientWidth, "client", wireWidth, "wire", "server")
 	events := r.Events
 	told := map[*record.Event]bool{}
+	segments := 0 // in a row, with nothing else between
 	for i := 0; i < len(events); i++ {
 		e := &events[i]
 		if e.Kind == record.KindSnapshot {
+			fold(p, &segments)
 			table(p, r, e)
 			continue
 		}
 		if told[e] {
 			continue
 		}
-		row := place(r, e)
+		row := t.place(e)
 		if row == nil {
 			continue
 		}
@@ -48,8 +68,33 @@ func timeline(p *printer, r *record.Record) {
 		if again.Kind == record.KindRetransmit || again.Kind == record.KindTLP {
 			row.side(e.Host, again.String()+next(events, again))
 		}
+		if again == e && isBulk(e) {
+			if segments++; segments > toldInARow {
+				continue
+			}
+		} else {
+			fold(p, &segments)
+		}
 		row.print(p, stamp(r, e.Time))
 	}
+	fold(p, &segments)
+}
+
+// toldInARow is how many segments of a stream are told one by one.
+const toldInARow = 4
+
+// isBulk tells segments that only carry data, or only acknowledge it.
+func isBulk(e *record.Event) bool {
+	return e.Packet != nil && e.Packet.Proto == "tcp" && !e.Packet.Probe && e.Packet.Fate != record.FateLost &&
+		e.Packet.Flags&(record.FlagSYN|record.FlagFIN|record.FlagRST) == 0
+}
+
+// fold says how many segments were not told one by one.
+func fold(p *printer, segments *int) {
+	if more := *segments - toldInARow; more > 0 {
+		p.line("%12s   %-*s (%d more segments)", "", clientWidth, "", more)
+	}
+	*segments = 0
 }
 
 // stamp counts from the fault.
@@ -64,10 +109,13 @@ type row struct {
 }
 
 func (w *row) side(host, text string) {
-	if host == "server" {
-		w.server = text
-	} else {
+	switch host {
+	case "client":
 		w.client = text
+	case "standby":
+		w.server = "standby: " + text
+	default:
+		w.server = text
 	}
 }
 
@@ -88,18 +136,21 @@ func pad(s string, width int) string {
 
 // place decides where an event stands, or nil if it is told elsewhere or says
 // nothing to a reader.
-func place(r *record.Record, e *record.Event) *row {
-	w := &row{}
+func (t *telling) place(e *record.Event) *row {
+	r, w := t.r, &row{}
 	switch e.Source {
 	case record.Wire:
 		if e.Packet == nil && e.Time < r.Fault.Time && e.Link == record.LinkUp {
 			return nil // as it should be
 		}
+		if e.Packet != nil && e.Packet.Noise() {
+			return nil
+		}
 		if e.Packet == nil { // the carrier
 			w.side(e.Host, "link "+e.Link)
 			return w
 		}
-		if e.Kind == record.KindIn && !heardOnly(r, e) {
+		if e.Kind == record.KindIn && !t.heardOnly(e) {
 			return nil // told with its departure
 		}
 		if e.Packet.Fate == record.FateAnswered {
@@ -108,13 +159,17 @@ func place(r *record.Record, e *record.Event) *row {
 		w.wire = arrow(e)
 		return w
 	case record.Fault:
-		w.across = strings.Repeat("─", 8) + " fault " + e.Kind + ": " + e.Text + " " + strings.Repeat("─", 8)
+		what := "fault " + e.Kind + ": "
+		switch e.Kind {
+		case "heal":
+			what = "heal: "
+		case "zero": // no fault, only the time that others count from
+			what = ""
+		}
+		w.across = strings.Repeat("─", 8) + " " + what + clean(e.Text) + " " + strings.Repeat("─", 8)
 		return w
 	case record.Step:
 		switch e.Kind {
-		case "type":
-			w.side(e.Host, "the user "+strings.Replace(e.Text, "type into "+commOf(e.Text), "types", 1))
-			return w
 		case "sockets", "start":
 			return nil
 		}
@@ -126,6 +181,13 @@ func place(r *record.Record, e *record.Event) *row {
 	case record.Syscall:
 		return call(e)
 	case record.TCP:
+		if e.Kind == record.KindDrop {
+			if text := dropped(e.Text); text != "" {
+				w.side(e.Host, text)
+				return w
+			}
+			return nil
+		}
 		if e.Kind == record.KindRSTSent && r.Observed("wire") {
 			return nil // told with the packet
 		}
@@ -146,20 +208,38 @@ func place(r *record.Record, e *record.Event) *row {
 	return w
 }
 
-// commOf is the program's name in a step's text.
-func commOf(text string) string {
-	name, _, _ := strings.Cut(strings.TrimPrefix(text, "type into "), ":")
-	return name
+// dropped says in words why the kernel dropped a packet (enum skb_drop_reason),
+// "" for what says nothing to a reader.
+func dropped(text string) string {
+	_, reason, _ := strings.Cut(text, ": ")
+	switch reason {
+	case "QUEUE_PURGE", "NOT_SPECIFIED", "TCP_FLAGS":
+		return ""
+	case "TCP_OLD_DATA":
+		return "drops what it had received before"
+	case "TCP_OLD_SEQUENCE":
+		return "drops a segment outside its window"
+	case "NEIGH_FAILED":
+		return "drops the segment: no address for the neighbour"
+	}
+	return "packet " + clean(text)
 }
 
-// heardOnly tells packets that no observed host sent: the router's, the switch's.
-func heardOnly(r *record.Record, e *record.Event) bool {
-	for _, h := range r.Hosts {
+// heardOnly tells packets that no observed host sent: the router's, the
+// switch's, a firewall's.
+func (t *telling) heardOnly(e *record.Event) bool {
+	if e.Packet.Tells() != "" && t.r.AnswerARP {
+		return true
+	}
+	if t.sent[arrival{e.Packet.Proto, e.Time}] {
+		return false
+	}
+	for _, h := range t.r.Hosts {
 		if e.Packet.SrcMAC == h.MAC && h.Name != e.Host {
-			return e.Packet.Proto == "arp" && e.Packet.ARP == record.ARPReply && r.AnswerARP
+			return false
 		}
 	}
-	return r.Path != "router" || e.Packet.Proto != "tcp"
+	return true
 }
 
 // arrow draws a packet on its way.
@@ -188,11 +268,16 @@ func arrow(e *record.Event) string {
 // streams is told as its output and its user's input.
 func call(e *record.Event) *row {
 	c := e.Syscall
-	if !c.Socket && c.Name != "wait4" && c.Name != "kill" && !(c.FD == 0 && e.Kind == record.KindEnter) {
-		return nil
-	}
-	if c.Name == "wait4" && c.Ret <= 0 {
-		return nil
+	switch c.Name {
+	case "wait4", "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2":
+		if c.Ret <= 0 {
+			return nil
+		}
+	case "kill":
+	default:
+		if !c.Socket && !(c.FD == 0 && e.Kind == record.KindEnter) {
+			return nil
+		}
 	}
 	w := &row{}
 	text := clean(e.String())
@@ -206,7 +291,7 @@ func call(e *record.Event) *row {
 // toldBy finds the TCP event that belongs to a packet that was sent.
 func toldBy(events []record.Event, i int) *record.Event {
 	e := &events[i]
-	if e.Packet == nil || e.Kind != record.KindOut || e.Packet.Len == 0 {
+	if e.Packet == nil || e.Kind != record.KindOut || e.Packet.Len == 0 && e.Packet.Flags&(record.FlagSYN|record.FlagFIN) == 0 {
 		return nil
 	}
 	for j := i + 1; j < len(events) && events[j].Time-e.Time < int64(time.Millisecond); j++ {

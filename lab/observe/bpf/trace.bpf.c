@@ -172,6 +172,11 @@ int kfree_skb(__u64 *ctx)
 	__u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	if (state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV)
 		return 0;
+	// A packet keeps its sender's socket on its way through other namespaces
+	// (skb_scrub_packet): what drops it there is no doing of the sender's.
+	struct net_device *dev = BPF_CORE_READ(skb, dev);
+	if (dev && BPF_CORE_READ(dev, nd_net.net) != BPF_CORE_READ(sk, __sk_common.skc_net.net))
+		return 0;
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !sock_start(&e, EVENT_DROP, sk))
 		return 0;
 	if (args_kfree_skb > 2)

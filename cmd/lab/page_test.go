@@ -1,0 +1,33 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write docs/scenarios.md anew")
+
+// The page in docs is the reference, as lab help scenario prints it.
+func TestPage(t *testing.T) {
+	const page = "../../docs/scenarios.md"
+	var b strings.Builder
+	b.WriteString("# The language of scenarios\n\nWhat `lab help scenario` prints.\n\n```\n")
+	b.WriteString(scenarioTopic().Long)
+	want := b.String() + "\n```\n"
+	if *update {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("%s is not what lab help scenario prints (-want +got); go test ./cmd/lab -run TestPage -update writes it:\n%s", page, diff)
+	}
+}
