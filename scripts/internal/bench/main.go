@@ -2,7 +2,7 @@
 // baseline in the same run, as often and in turn with it, and prints the
 // medians, how far the runs spread, the ratio and the budget. It ends with
 // status 1 if a budget is missed. It needs root; scripts/bench runs it. Its
-// arguments choose what to measure: runs, networks, observers, memory.
+// arguments choose what to measure: runs, networks, observers, memory, poll, all.
 package main
 
 import (
@@ -98,6 +98,8 @@ func bench() error {
 		{"networks", "networks up and down", networks},
 		{"observers", "traffic with observers and without", observers},
 		{"memory", "memory", memory},
+		{"poll", "the client that is told at once", told},
+		{"all", "all scenarios beside each other", everything},
 	} {
 		fmt.Fprintf(os.Stderr, "measuring: %s\n", measure.what)
 		if len(os.Args) > 1 && !slices.Contains(os.Args[1:], measure.name) {

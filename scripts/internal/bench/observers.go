@@ -56,12 +56,17 @@ func watch(n *topology.Network, f func() error) (w *watched, err error) {
 	if err != nil {
 		return nil, err
 	}
-	tracer, missing, err := observe.OpenTracer(clock, w.add)
+	tracer, missing, err := observe.OpenTracer()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, tracer.Close()) }()
+	tracing, err := tracer.Watch(clock, w.add)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
-		dropped, e := tracer.Close()
+		dropped, e := tracing.Close()
 		w.dropped += dropped
 		err = errors.Join(err, e)
 	}()
@@ -84,7 +89,7 @@ func watch(n *topology.Network, f func() error) (w *watched, err error) {
 			w.dropped += dropped
 			err = errors.Join(err, e, e2)
 		}()
-		if err := tracer.Add(host); err != nil {
+		if err := tracing.Add(host); err != nil {
 			return nil, err
 		}
 	}
