@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/seed-6fefc909/tcplab/lab/predict"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
@@ -17,7 +18,7 @@ func (v *view) endBeforeFIN() record.Check {
 	fins := with(v.segments("server", record.KindOut), record.FlagFIN)
 	ends := v.ends()
 	if len(fins) == 0 || len(ends) == 0 {
-		return v.check(name, false, fmt.Sprintf("%s of process %d, %s", count(len(ends), "end"), v.r.Fault.PID, count(len(fins), "FIN")), needs...)
+		return v.check(name, false, fmt.Sprintf("%s of process %d, %s", count(len(ends), "end"), v.fault.PID, count(len(fins), "FIN")), needs...)
 	}
 	gap := fins[0].Time - ends[0].Time
 	return v.check(name, gap >= 0, fmt.Sprintf("FIN %s after process %d ended", record.Span(gap), ends[0].PID), needs...)
@@ -26,7 +27,7 @@ func (v *view) endBeforeFIN() record.Check {
 // ends are the ends of the process that held the connection: one.
 func (v *view) ends() []*record.Event {
 	return v.events(func(e *record.Event) bool {
-		return e.Source == record.Process && e.Kind == record.KindExit && e.Host == "server" && v.after(e) && e.PID == v.r.Fault.PID
+		return e.Source == record.Process && e.Kind == record.KindExit && e.Host == "server" && v.after(e) && e.PID == v.fault.PID
 	})
 }
 
@@ -56,8 +57,18 @@ func (v *view) resetAnswersData() record.Check {
 	return v.check(name, gap > 0, fmt.Sprintf("RST %s after the data", record.Span(gap)), ObserveWire)
 }
 
-// toldByPoll checks that the wait for both returned after the FIN had come,
-// and says how soon.
+func (v *view) resetAnswersSYN() record.Check {
+	const name = "the server's kernel answered the client's SYN with RST"
+	syns, resets := with(v.segments("client", record.KindOut), record.FlagSYN), v.resets("server")
+	if len(syns) == 0 || len(resets) == 0 {
+		return v.check(name, false, fmt.Sprintf("%s, %s", count(len(syns), "SYN"), count(len(resets), "RST")), ObserveWire)
+	}
+	gap := resets[0].Time - syns[0].Time
+	return v.check(name, gap > 0, fmt.Sprintf("RST %s after the SYN", record.Span(gap)), ObserveWire)
+}
+
+// toldByPoll checks that the wait for both returned when the FIN had come,
+// sooner than any timer of TCP's, and says how soon.
 func (v *view) toldByPoll() record.Check {
 	const name = "the poll() that waited for both returned when the FIN was there"
 	needs := []string{ObserveWire, ObserveEBPF, ObserveEBPF + ":sys_exit"}
@@ -70,7 +81,7 @@ func (v *view) toldByPoll() record.Check {
 		return v.check(name, false, fmt.Sprintf("%s, %s that returned", count(len(fins), "FIN"), count(len(polls), "poll()")), needs...)
 	}
 	gap := polls[0].Time - fins[0].Time
-	return v.check(name, gap >= 0, fmt.Sprintf("%s after the FIN arrived: %s", record.Span(gap), polls[0].Syscall), needs...)
+	return v.check(name, gap >= 0 && gap < int64(predict.DefaultRTOMin), fmt.Sprintf("%s after the FIN arrived: %s", record.Span(gap), polls[0].Syscall), needs...)
 }
 
 func (v *view) handshake() record.Check {
@@ -159,6 +170,11 @@ func (v *view) timeWait() record.Check {
 	first, seen := "client", "neither end"
 	if out1, out2 := v.fin("client", record.KindOut), v.fin("server", record.KindOut); out1 != nil && out2 != nil && out2.Time < out1.Time {
 		first = "server"
+	}
+	if ended := with(v.segments(first, record.KindIn), record.FlagRST); v.r.Delay.Loss > 0 && len(in) == 0 && len(ended) > 0 {
+		// Of a FIN that was sent twice, for its ACK was lost, the second ACK
+		// finds nobody any more, and is answered with RST.
+		return record.Check{Name: name, Unknown: true, Seen: "a RST, for want of a segment that the link lost, ended the " + first + "'s wait (RFC 1337)"}
 	}
 	switch {
 	case in["client"] && in["server"]:

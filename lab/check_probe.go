@@ -13,7 +13,9 @@ import (
 
 // The checks of what a TCP sends without data.
 
-func (v *view) probes() []*record.Event { return v.parted(v.segments("client", record.KindOut), probe) }
+func (v *view) probes() []*record.Event {
+	return v.parted(v.segments("client", record.KindOut), record.Probe)
+}
 
 func (v *view) keepaliveProbes() record.Check {
 	probes := v.probes()
@@ -51,7 +53,7 @@ func (v *view) probesAnswered() record.Check {
 
 func (v *view) probesLost() record.Check {
 	const name = "the probes of the zero window were not answered"
-	probes, got := v.probes(), v.segments("client", record.KindIn)
+	probes, got := v.probes(), v.departed(v.segments("client", record.KindIn))
 	return v.check(name, len(probes) > 0 && len(got) == 0,
 		fmt.Sprintf("%s, %s heard", count(len(probes), "probe"), count(len(got), "segment")), ObserveWire)
 }
@@ -72,11 +74,31 @@ func (v *view) synBackoff() record.Check {
 		at = append(at, fmt.Sprintf("%.2f", seconds(e.Time-begin)))
 	}
 	seen := fmt.Sprintf("%s, at %s s", count(len(syns), "SYN"), strings.Join(at, ", "))
-	ok := len(syns)-1 == len(v.r.Prediction.Sends)
-	for i, s := range v.r.Prediction.Sends {
-		ok = ok && i+1 < len(syns) && onTime(syns[i+1].Time-begin, s.Min, s.Max)
+	return v.check(name, v.synsOnTime(syns, begin), seen, ObserveWire)
+}
+
+// synsOnTime wants a SYN at each time of the schedule, and no other. Those that
+// were due while the first one waited for the neighbour's address, of which a
+// question or the answer was lost, left with the first or not at all: a segment
+// that is still queued is not sent again (skb_still_in_host_queue).
+func (v *view) synsOnTime(syns []*record.Event, begin int64) bool {
+	first, repeats := syns[0].Time, syns[1:]
+	waited := func(s record.PredictedSend) bool { return s.Min-int64(predict.ToleranceEarly) <= first-begin }
+	isDue := func(e *record.Event) func(record.PredictedSend) bool {
+		return func(s record.PredictedSend) bool { return onTime(e.Time-begin, s.Min, s.Max) }
 	}
-	return v.check(name, ok, seen, ObserveWire)
+	for _, e := range repeats {
+		held := e.Time-first <= int64(predict.ToleranceEarly) && slices.ContainsFunc(v.r.Prediction.Sends, waited)
+		if !held && !slices.ContainsFunc(v.r.Prediction.Sends, isDue(e)) {
+			return false
+		}
+	}
+	for _, s := range v.r.Prediction.Sends {
+		if !waited(s) && !slices.ContainsFunc(repeats, func(e *record.Event) bool { return isDue(e)(s) }) {
+			return false
+		}
+	}
+	return len(repeats) <= len(v.r.Prediction.Sends)
 }
 
 // onTime allows what a measurement may differ from the model.
@@ -107,11 +129,18 @@ func (v *view) synackBackoff() record.Check {
 	for _, e := range sent {
 		at = append(at, fmt.Sprintf("%.2f", seconds(e.Time-sent[0].Time)))
 	}
+	// The schedule counts from the SYN that came: the first SYN+ACK may have
+	// had to wait for the client's address, and what was due meanwhile with it.
+	begin := sent[0].Time
+	if syns := before(with(v.segments("server", record.KindIn), record.FlagSYN), begin+1); len(syns) > 0 {
+		begin = syns[0].Time
+	}
+	waited := sent[0].Time - begin
 	ok := true
 	for _, due := range predict.SYNACK(p).Sends {
-		ok = ok && slices.ContainsFunc(sent, func(e *record.Event) bool {
-			return onTime(e.Time-sent[0].Time, int64(due.Min), int64(due.Max))
-		})
+		ok = ok && (int64(due.Min-predict.ToleranceEarly) <= waited || slices.ContainsFunc(sent, func(e *record.Event) bool {
+			return onTime(e.Time-begin, int64(due.Min), int64(due.Max))
+		}))
 	}
 	return v.check(name, ok, fmt.Sprintf("%s, at %s s; tcp_synack_retries=%d", count(len(sent), "SYN+ACK"), strings.Join(at, ", "), retries), ObserveWire)
 }

@@ -2,7 +2,7 @@ package lab
 
 import (
 	"fmt"
-	"time"
+	"math"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
@@ -15,10 +15,10 @@ func (v *view) reaped() record.Check {
 	needs := []string{ObserveEBPF, ObserveEBPF + ":sys_enter", ObserveEBPF + ":sys_exit", ObserveEBPF + ":signal_generate"}
 	waits := v.events(func(e *record.Event) bool {
 		return e.Source == record.Syscall && e.Kind == record.KindCall && e.Host == "server" && v.after(e) &&
-			e.Syscall.Name == "wait4" && e.Syscall.Ret == int64(v.r.Fault.PID)
+			e.Syscall.Name == "wait4" && e.Syscall.Ret == int64(v.fault.PID)
 	})
 	if len(waits) == 0 {
-		return v.check(name, false, fmt.Sprintf("nobody waited for process %d", v.r.Fault.PID), needs...)
+		return v.check(name, false, fmt.Sprintf("nobody waited for process %d", v.fault.PID), needs...)
 	}
 	told := v.events(func(e *record.Event) bool {
 		return e.Source == record.Process && e.Kind == record.KindSignal && e.Host == "server" && v.after(e) &&
@@ -31,25 +31,87 @@ func (v *view) reaped() record.Check {
 		record.Span(waits[0].Time-told[0].Time), waits[0].Syscall.Ret), needs...)
 }
 
-// signalOrder checks a shutdown's course: SIGTERM to all, and SIGKILL to
-// those that were still there after the grace.
+// signalOrder checks a shutdown's course: SIGTERM to all, SIGKILL later to
+// those that were still there, and nobody left. A process that ignores SIGTERM
+// is not told of it by the kernel; it must have got the SIGKILL.
 func (v *view) signalOrder() record.Check {
 	const name = "SIGTERM to every process, SIGKILL later to what was left"
-	sent := func(signal string) []*record.Event {
-		return v.events(func(e *record.Event) bool {
-			return e.Source == record.Process && e.Kind == record.KindSignal && e.Host == "server" && v.after(e) &&
-				e.Process.Signal == signal && e.Process.Sender == 1
-		})
+	signalled := func(signal string) map[int]int64 {
+		got := map[int]int64{}
+		for _, e := range v.r.Events {
+			if e.Source == record.Process && e.Kind == record.KindSignal && e.Host == "server" && v.after(&e) &&
+				e.Process.Signal == signal && e.Process.Sender == 1 {
+				got[e.PID] = e.Time
+			}
+		}
+		return got
 	}
-	term, kill := sent("SIGTERM"), sent("SIGKILL")
-	seen := fmt.Sprintf("SIGTERM reached %d that do not ignore it, SIGKILL %d", len(term), len(kill))
-	ok := len(term) > 0
-	if len(kill) > 0 && ok {
-		gap := kill[0].Time - term[len(term)-1].Time
-		seen += fmt.Sprintf(" %.2f s later", time.Duration(gap).Seconds())
-		ok = gap > 0
+	term, kill := signalled("SIGTERM"), signalled("SIGKILL")
+	living, ended := v.living("server"), 0
+	for _, e := range v.r.Events {
+		if e.Source == record.Process && e.Kind == record.KindExit && e.Host == "server" && v.after(&e) && living[e.PID] {
+			ended++
+		}
 	}
-	return v.check(name, ok, seen, ObserveEBPF, ObserveEBPF+":signal_generate")
+	ok := len(term) > 0 && ended == len(living)
+	for pid := range living {
+		_, first := term[pid]
+		_, last := kill[pid]
+		ok = ok && (first || last)
+	}
+	gap := int64(math.MaxInt64)
+	for _, t := range term {
+		for _, k := range kill {
+			gap = min(gap, k-t)
+		}
+	}
+	seen := fmt.Sprintf("of %d SIGTERM reached %d that do not ignore it, SIGKILL %d", len(living), len(term), len(kill))
+	if len(kill) > 0 {
+		seen += fmt.Sprintf(" %.2f s later", seconds(gap))
+		ok = ok && gap > 0
+	}
+	return v.check(name, ok, seen+fmt.Sprintf("; %d ended", ended), ObserveEBPF, ObserveEBPF+":signal_generate", ObserveEBPF+":sched_process_exit")
+}
+
+// living are the processes of a host that were executed before the fault and
+// had not ended.
+func (v *view) living(host string) map[int]bool {
+	living := map[int]bool{}
+	for _, e := range v.r.Events {
+		if e.Time >= v.fault.Time || e.Source != record.Process || e.Host != host || e.PID == 1 {
+			continue
+		}
+		switch e.Kind {
+		case record.KindExec:
+			living[e.PID] = true
+		case record.KindExit:
+			delete(living, e.PID)
+		}
+	}
+	return living
+}
+
+// endedTogether looks at the children of a server: whether several had ended
+// when the first was waited for.
+func (v *view) endedTogether() record.Check {
+	const name = "several children had ended before the first was waited for"
+	needs := []string{ObserveEBPF, ObserveEBPF + ":sys_exit", ObserveEBPF + ":sched_process_exit"}
+	waits := v.events(func(e *record.Event) bool {
+		return e.Source == record.Syscall && e.Kind == record.KindCall && e.Host == "server" && v.after(e) &&
+			e.Syscall.Name == "wait4" && e.Syscall.Ret > 0
+	})
+	if len(waits) == 0 {
+		return v.check(name, false, "nobody waited", needs...)
+	}
+	ended := v.events(func(e *record.Event) bool {
+		return e.Source == record.Process && e.Kind == record.KindExit && e.Host == "server" && v.after(e) && e.Time < waits[0].Time
+	})
+	told := v.events(func(e *record.Event) bool {
+		return e.Source == record.Process && e.Kind == record.KindSignal && e.Host == "server" && v.after(e) &&
+			e.Process.Signal == "SIGCHLD" && e.PID == waits[0].PID && e.Time < waits[0].Time
+	})
+	return v.check(name, len(ended) > 1, fmt.Sprintf("%d had ended, %s told of, %d waited for in all",
+		len(ended), count(len(told), "SIGCHLD"), len(waits)), needs...)
 }
 
 // unread checks the receive queue as it was read just before the kill, and
@@ -68,7 +130,7 @@ func (v *view) unread() record.Check {
 			return v.check(name, false, fmt.Sprintf("the process read %d of them", read[0].Syscall.Ret))
 		}
 	}
-	return v.check(name, v.r.Fault.Unread > 0, count(v.r.Fault.Unread, "octet"), ObserveSockets)
+	return v.check(name, v.fault.Unread > 0, count(v.fault.Unread, "octet"), ObserveSockets)
 }
 
 func (v *view) resetNotFIN() record.Check {
@@ -91,7 +153,7 @@ func (v *view) hung() record.Check {
 	}
 	calls := v.events(func(e *record.Event) bool {
 		return e.Source == record.Syscall && e.Kind == record.KindCall && e.Host == v.dead() && v.after(e) && e.Time < end &&
-			e.PID == v.r.Fault.PID
+			e.PID == v.fault.PID
 	})
 	acks := keep(before(v.segments(v.dead(), record.KindOut), end), func(e *record.Event) bool {
 		return e.Packet.Len == 0 && e.Packet.Flags&record.FlagACK != 0

@@ -12,15 +12,15 @@ import (
 
 // bootTime is when the rebooted host was reachable again.
 func (v *view) bootTime() int64 {
-	if v.r.Fault.Back == 0 {
+	if v.fault.Back == 0 {
 		return math.MaxInt64
 	}
-	return v.r.Fault.Back
+	return v.fault.Back
 }
 
 func (v *view) silentUntilBoot() record.Check {
 	sent := before(v.segments("server", record.KindOut), v.bootTime())
-	got := before(v.segments("client", record.KindIn), v.bootTime())
+	got := v.departed(before(v.segments("client", record.KindIn), v.bootTime()))
 	return v.nothing("no FIN and no RST left the host before it was back", sent, got)
 }
 

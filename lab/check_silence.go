@@ -14,8 +14,8 @@ import (
 
 // dead is the host that the fault befell.
 func (v *view) dead() string {
-	if v.r.Fault.Host != "" {
-		return v.r.Fault.Host
+	if v.fault.Host != "" {
+		return v.fault.Host
 	}
 	return "server"
 }
@@ -23,12 +23,12 @@ func (v *view) dead() string {
 func (v *view) silent() record.Check {
 	host := v.dead()
 	sent := keep(v.segments(host, record.KindOut), v.during)
-	got := keep(v.segments(otherEnd(host), record.KindIn), v.during)
+	got := v.departed(keep(v.segments(otherEnd(host), record.KindIn), v.during))
 	return v.nothing("no segment left the "+host+" after the fault", sent, got)
 }
 
 func (v *view) noSegments() record.Check {
-	got := keep(v.segments("client", record.KindIn), v.during)
+	got := v.departed(keep(v.segments("client", record.KindIn), v.during))
 	return v.nothing("no segment of the server reached the client after the fault", nil, got)
 }
 
@@ -42,7 +42,7 @@ func (v *view) nothing(name string, sent, got []*record.Event) record.Check {
 
 func (v *view) carrierKept() record.Check {
 	host := "client"
-	if v.r.Fault.Host == host {
+	if v.fault.Host == host {
 		host = "server"
 	}
 	end := v.crashed(host)
@@ -52,7 +52,7 @@ func (v *view) carrierKept() record.Check {
 	seen := "up throughout"
 	if len(lost) > 0 {
 		seen = fmt.Sprintf("%s %s after the fault: a remote host's end does not do that; use a path with a switch",
-			lost[0].Link, record.Span(lost[0].Time-v.r.Fault.Time))
+			lost[0].Link, record.Span(lost[0].Time-v.fault.Time))
 	}
 	return v.check("the "+host+" kept its carrier", len(lost) == 0, seen, ObserveWire)
 }
@@ -84,7 +84,7 @@ func (v *view) flowForgotten() record.Check {
 }
 
 func (v *view) oneWay() record.Check {
-	from, to := v.r.Fault.Host, otherEnd(v.r.Fault.Host)
+	from, to := v.fault.Host, otherEnd(v.fault.Host)
 	fates := func(host string) (sent, arrived int) {
 		for _, e := range v.segments(host, record.KindOut) {
 			sent++
@@ -163,14 +163,10 @@ func host(endpoint string) string {
 }
 
 // backoff compares the pauses between the client's retransmissions: in
-// silence each timeout is twice the one before. Where ARP fails, the kernel
-// takes some of the doubling back (RFC 6069).
+// silence each timeout is twice the one before.
 func (v *view) backoff() record.Check {
 	const name = "each retransmission timeout was about twice the one before"
 	sends := v.retransmissions()
-	if v.r.Prediction.Model == "no-neighbour" {
-		return v.check("the kernel retransmitted", len(sends) > 0, count(len(sends), "retransmission")+" on the wire", ObserveWire)
-	}
 	limit := 120 * time.Second // TCP_RTO_MAX, and before 6.15 no sysctl
 	if ms, err := strconv.Atoi(v.r.Sysctls["client"]["net.ipv4.tcp_rto_max_ms"]); err == nil {
 		limit = time.Duration(ms) * time.Millisecond

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -30,6 +31,14 @@ func (e *Experiment) expect(ctx context.Context, s scenarios.Expect) (held bool,
 		return true, e.substitute(ctx, s)
 	}
 	since := e.since(s.Since)
+	if s.By != "" {
+		w := models()[s.By].window(e, e.params(e.conn()), e.conn())
+		s.After, s.Within = w.Earliest(), w.Latest()
+		x.After = int64(s.After)
+	}
+	if s.Never && s.Within == 0 {
+		s.Within = time.Duration(e.clock.Now() - since)
+	}
 	within, wait := e.patience(s, since)
 	x.Within = int64(within)
 	if s.Detection && e.prediction.Max > int64(time.Second) {
@@ -40,7 +49,10 @@ func (e *Experiment) expect(ctx context.Context, s scenarios.Expect) (held bool,
 	}
 	waiting, cancel := context.WithTimeoutCause(ctx, wait, errNotSeen)
 	defer cancel()
-	m := matcher{e: e, expect: s, since: since}
+	m := matcher{e: e, expect: s, since: since, until: math.MaxInt64}
+	if s.Never {
+		m.until = since + int64(s.Within)
+	}
 	if every := m.pollEvery(); every > 0 {
 		defer e.poll(waiting, every)()
 	}
@@ -48,8 +60,20 @@ func (e *Experiment) expect(ctx context.Context, s scenarios.Expect) (held bool,
 	if err != nil && !errors.Is(err, errNotSeen) {
 		return false, err
 	}
-	judgeExpectation(&x, s, m, since, err == nil)
-	if err == nil && !s.Never {
+	seen := m.found != nil
+	if !seen && s.Never {
+		// What the observers have not told of yet, too.
+		if err := e.watch.catchUp(); err != nil {
+			x.Unknown, x.Actual = true, err.Error()
+			e.expectations = append(e.expectations, x)
+			return true, nil
+		}
+		last := matcher{e: e, expect: s, since: since, until: m.until, asked: time.Now()}
+		last.look(e.timeline.all())
+		m, seen = last, last.found != nil
+	}
+	judgeExpectation(&x, s, m, since, seen)
+	if seen && !s.Never {
 		e.seen = m.found.Time
 	}
 	e.expectations = append(e.expectations, x)
@@ -64,7 +88,7 @@ func judgeExpectation(x *record.Expectation, s scenarios.Expect, m matcher, sinc
 		took := m.found.Time - since
 		switch {
 		case s.Never:
-		case took < int64(s.After):
+		case s.After > 0 && took < int64(s.After):
 			x.Actual += fmt.Sprintf(", too early: after %s", record.Span(took))
 		case s.Within > 0 && took > int64(s.Within):
 			x.Actual += fmt.Sprintf(", too late: after %s", record.Span(took))
@@ -75,6 +99,9 @@ func judgeExpectation(x *record.Expectation, s scenarios.Expect, m matcher, sinc
 		x.OK, x.Actual = true, "not seen"
 	default:
 		x.Actual = "not seen"
+		if m.over != "" {
+			x.Actual += ", and cannot be any more: " + m.over
+		}
 		if m.count > 0 {
 			x.Actual = fmt.Sprintf("seen %s, not %d", times(m.count), s.Times)
 		}

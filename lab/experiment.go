@@ -39,6 +39,7 @@ type Experiment struct {
 	injected     scenarios.Fault // the last one
 	dead         []deadBoot
 	fault        record.FaultInfo // the first, or the zero
+	later        []record.FaultInfo
 	held         record.FaultInfo // what was known of the connection's process before the fault
 	socket       programs.Options // of the client's connection
 	prediction   record.Prediction
@@ -73,9 +74,17 @@ func New(source *scenarios.Source, o Options) (*Experiment, error) {
 	if err := o.Check(s); err != nil {
 		return nil, err
 	}
+	if err := checkSource(source); err != nil {
+		return nil, err
+	}
 	e := &Experiment{scenario: s, options: o, expectations: []record.Expectation{}}
 	if e.socket, err = declaredOptions(s); err != nil {
 		return nil, err
+	}
+	if m := models()[s.Predict.Model]; m.needs != nil {
+		if lacks := m.needs(e.socket); lacks != "" {
+			return nil, fmt.Errorf("%s: predict %s: the client sets no %s", s.File, s.Predict.Model, lacks)
+		}
 	}
 	e.sysctls, e.changed = sysctlPlan(s, o)
 	e.prediction = e.predict(record.SocketRow{})
@@ -151,16 +160,29 @@ func (e *Experiment) start() error {
 // perform does the steps, one after the other, until one cannot be done or
 // sees other than it must.
 func (e *Experiment) perform(ctx context.Context) error {
-	for _, step := range e.scenario.Steps {
+	for i, step := range e.scenario.Steps {
 		held, err := e.do(ctx, step)
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", step.Place(), step, err)
 		}
 		if !held {
+			e.notReached(i + 1)
 			break
 		}
 	}
 	return nil
+}
+
+// notReached notes the expectations that were not looked at, for the run ended
+// at another.
+func (e *Experiment) notReached(from int) {
+	for _, step := range e.scenario.Steps[from:] {
+		if x, ok := step.(scenarios.Expect); ok {
+			e.expectations = append(e.expectations, record.Expectation{
+				What: x.String(), Place: x.Place(), Optional: true, Actual: "not reached",
+			})
+		}
+	}
 }
 
 // finish makes the record out of all that was seen.
@@ -180,6 +202,7 @@ func (e *Experiment) finish(failure error) *record.Record {
 	}
 	r.Missing, r.Missed = e.watch.missing, e.watch.missed
 	r.Fault, r.Prediction, r.Expectations = e.fault, e.prediction, e.expectations
+	r.Later = append(r.Later, e.later...)
 	for _, p := range e.programs {
 		r.Programs = append(r.Programs, p.describe())
 	}
@@ -188,12 +211,16 @@ func (e *Experiment) finish(failure error) *record.Record {
 	r.Why = append(slices.Clip(r.Why), e.withDefaults()...)
 	r.Detection = v.detection()
 	if r.Fault.Kind != "" {
-		r.Signature = v.signature(e.scenario.Checks())
+		r.Signature = v.signature(e.scenario)
 	}
 	judge(r, v, dropped, failure)
 	if e.net != nil {
 		if err := e.net.Check(); err != nil {
 			inconclusive(r, "the network broke: "+err.Error())
+		}
+		if late := e.net.Lateness(); late > wireLate && r.Outcome == record.NotAsExpected {
+			r.Outcome = record.Inconclusive
+			r.Reasons = append(r.Reasons, fmt.Sprintf("but the machine was too busy to keep to the delay: a frame was %v late", late.Round(time.Millisecond)))
 		}
 	}
 	if step, err := e.clock.Step(); err != nil || step > clockTolerance || step < -clockTolerance {
@@ -201,6 +228,11 @@ func (e *Experiment) finish(failure error) *record.Record {
 	}
 	return r
 }
+
+// wireLate is how late a frame may leave a delay before a run that was not as
+// expected is no evidence: of the half second that a prediction allows, two
+// frames, a question and its answer, may then take the most.
+const wireLate = 200 * time.Millisecond
 
 // clockTolerance is how far the wall clock may have moved against the
 // monotonic one, in nanoseconds: what measuring it can be wrong by. The
@@ -235,7 +267,7 @@ func (e *Experiment) header() *record.Record {
 		Timers: "quick", Sysctls: e.sysctls, Changed: filled(e.changed),
 		Why: filled(s.Why), Next: filled(s.Next),
 		Reasons: []string{}, Expectations: []record.Expectation{}, Programs: []record.Program{},
-		Missing: []record.Missing{}, Neighbours: []record.Neighbour{}, Events: []record.Event{}, Hosts: []record.Host{},
+		Later: []record.FaultInfo{}, Missing: []record.Missing{}, Neighbours: []record.Neighbour{}, Events: []record.Event{}, Hosts: []record.Host{},
 		Signature: record.Signature{Checks: []record.Check{}},
 		Detection: record.Detection{AfterFault: -1, AfterWrite: -1, AfterHeard: -1},
 	}
@@ -284,7 +316,7 @@ func (e *Experiment) withDefaults() []string {
 	real.Real = true
 	quick, err1 := New(e.scenario.Source, e.options)
 	other, err2 := New(e.scenario.Source, real)
-	if err1 != nil || err2 != nil || other.prediction.Max == quick.prediction.Max {
+	if err1 != nil || err2 != nil || other.prediction.Max == quick.prediction.Max || other.prediction.Error == "" {
 		return nil
 	}
 	p := other.prediction
@@ -379,9 +411,9 @@ func markAnswered(events []record.Event) {
 
 // markProbes finds the segments that only ask whether somebody is there.
 func markProbes(events []record.Event) {
-	var s streams
+	var s record.Streams
 	for i := range events {
-		if s.classify(&events[i]) == probe {
+		if s.Classify(&events[i]) == record.Probe {
 			events[i].Packet.Probe = true
 		}
 	}
@@ -419,8 +451,8 @@ func (e *Experiment) Close() error {
 // Status says where the run stands; it may be called while Run runs.
 func (e *Experiment) Status() Status {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	s := e.status
+	e.mu.Unlock() // what follows asks the kernel
 	s.Since = time.Since(s.started)
 	if s.Waiting { // then the network is there
 		s.Timer = e.clientTimer()

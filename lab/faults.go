@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -101,8 +102,21 @@ func kill(signal unix.Signal) deed {
 		if err == nil {
 			e.inForceAt(f, e.clock.Monotonic(at),
 				fmt.Sprintf("%s to process %d, which serves the connection", unix.SignalName(signal), p.PID))
+			e.awaitEnd(h, p.PID)
 		}
 		return err
+	}
+}
+
+// endTimeout is how long a killed process is waited for: it may take the
+// signal as a reason to finish what it does.
+const endTimeout = 2 * time.Second
+
+// awaitEnd waits for the end of a process, and so for what its kernel sends in
+// closing its connections: what the script does next comes after that.
+func (e *Experiment) awaitEnd(h *topology.Host, pid int) {
+	for deadline := time.Now().Add(endTimeout); !h.Ended(pid) && time.Now().Before(deadline); {
+		time.Sleep(200 * time.Microsecond)
 	}
 }
 
@@ -227,6 +241,8 @@ func (e *Experiment) inForceAt(f scenarios.Fault, at int64, what string) {
 	if e.fault.Kind == "" {
 		e.fault = record.FaultInfo{Kind: f.Kind, Host: f.Host, Time: at, PID: e.held.PID, Unread: e.held.Unread}
 		e.repredict()
+	} else if e.injected != f {
+		e.later = append(e.later, record.FaultInfo{Kind: f.Kind, Host: f.Host, Time: at, PID: e.held.PID, Unread: e.held.Unread})
 	}
 	if e.injected != f { // its first moment
 		e.injected = f

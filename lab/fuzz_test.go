@@ -22,10 +22,11 @@ const (
 	fuzzBlind // without eBPF
 )
 
-// FuzzRun runs any scenario that compiles, for a second. Whatever it asks for,
+// FuzzRun runs any scenario that compiles, for a moment. Whatever it asks for,
 // the run returns in time with a record that follows its schema, closes
-// cleanly, and leaves nothing. To fuzz: go test -fuzz FuzzRun -parallel 1 (the
-// processes of other workers would be taken for what is left).
+// cleanly, and leaves nothing. To fuzz: go test -fuzz FuzzRun -parallel 1
+// -fuzzminimizetime 1x (the processes of other workers would be taken for what
+// is left, and nearly all of the time goes into minimizing otherwise).
 func FuzzRun(f *testing.F) {
 	testenv.NeedRoot(f)
 	for _, seed := range []struct {
@@ -69,7 +70,7 @@ func FuzzRun(f *testing.F) {
 		if err != nil {
 			return // FuzzRead's
 		}
-		o := lab.Options{Timeout: time.Second, Tracer: tracer, Real: options&fuzzReal != 0}
+		o := lab.Options{Timeout: 150 * time.Millisecond, Tracer: tracer, Real: options&fuzzReal != 0}
 		if options&fuzzIPv6 != 0 {
 			o.Family = topology.IPv6
 		}

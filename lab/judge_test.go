@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
@@ -41,15 +42,25 @@ func rejudge(t *testing.T, r *record.Record, dropped uint64, failure error) {
 	r.Detection = v.detection()
 	r.Signature = record.Signature{Checks: []record.Check{}}
 	if r.Fault.Kind != "" {
-		r.Signature = v.signature(checksOf(t, r))
+		r.Signature = v.signature(scenarioOf(t, r))
 	}
 	judge(r, v, dropped, failure)
 }
 
-// checksOf are the checks that the record's scenario brings along.
+// scenarioOf is the record's scenario.
+func scenarioOf(t *testing.T, r *record.Record) *scenarios.Scenario {
+	t.Helper()
+	return compiled(t, r.Scenario, Options{Family: topology.Family(r.Family), Path: topology.Path(r.Path)})
+}
+
+// checksOf are the names of the checks of the record's signature, in its order.
 func checksOf(t *testing.T, r *record.Record) []string {
 	t.Helper()
-	return compiled(t, r.Scenario, Options{Family: topology.Family(r.Family), Path: topology.Path(r.Path)}).Checks()
+	names := slices.Concat(scenarios.ChecksOf(r.Fault.Kind), scenarioOf(t, r).Verify)
+	for _, f := range r.Later {
+		names = append(names, scenarios.ChecksOf(f.Kind)...)
+	}
+	return names
 }
 
 // records are the names of those in testdata: go test -run TestScenarios
@@ -283,6 +294,18 @@ func spoilt() []spoiling {
 					e.Packet.Fate = record.FateArrived
 				}
 			}
+		}},
+		{"reset-answers-syn", "nobody answers", "connect-refused", func(r *record.Record) {
+			drop(r, func(e *record.Event) bool { return isTCP(e, record.KindOut, "server", record.FlagRST) })
+		}},
+		{"ended-together", "all but one end after the wait", "zombies", func(r *record.Record) {
+			ended := 0
+			drop(r, func(e *record.Event) bool {
+				if e.Host == "server" && e.Kind == record.KindExit && e.Time >= r.Fault.Time {
+					ended++
+				}
+				return ended > 1 && e.Kind == record.KindExit
+			})
 		}},
 		{"reset-from-middle", "the server sends the RST", "nat-expiry-reset", func(r *record.Record) {
 			add(r, 1, "server", record.KindOut, fromServer(record.FlagRST))

@@ -18,15 +18,17 @@ type matcher struct {
 	e      *Experiment
 	expect scenarios.Expect
 	since  int64
+	until  int64 // what comes later does not count
 
 	found *record.Event
+	over  string // why no such event can come any more
 	count int
 	near  *record.Event // the first of the kind with another result
 
-	streams            streams       // for Sends, Receives, Retransmits
-	lastData, lastAck  *record.Event // for Acknowledged
-	begun              time.Time     // when it was looked for first
-	asked              time.Time     // when the kernel was asked last
+	streams            record.Streams          // for Sends, Receives, Retransmits
+	exchanges          map[[2]string]*exchange // for Acknowledged, by the ends
+	begun              time.Time               // when it was looked for first
+	asked              time.Time               // when the kernel was asked last
 	lastRetransmission int64
 }
 
@@ -34,28 +36,57 @@ type matcher struct {
 func (m *matcher) look(events []record.Event) bool {
 	for i := range events {
 		ev := &events[i]
-		part := m.streams.classify(ev)
+		part := m.streams.Classify(ev)
 		if m.expect.Event.What == scenarios.Acknowledged {
 			if m.acknowledged(ev) {
 				return true
 			}
-		} else if ev.Time >= m.since && m.matches(ev, part) {
+		} else if ev.Time >= m.since && ev.Time <= m.until && m.matches(ev, part) {
 			if m.count++; m.count >= m.expect.Times {
 				m.found = ev
 				return true
 			}
 		}
 	}
-	if m.due() {
-		return m.ask()
+	if m.due() && m.ask() {
+		return true
 	}
-	return false
+	return !m.expect.Never && m.hopeless()
+}
+
+// lastWords is how long after the end of its programs a host may still be
+// told of by an observer.
+const lastWords = time.Second
+
+// hopeless tells whether what is waited for is a doing of programs that have
+// all ended.
+func (m *matcher) hopeless() bool {
+	switch m.expect.Event.What {
+	case scenarios.Call, scenarios.Blocked, scenarios.Prints, scenarios.Exits:
+	default:
+		return false
+	}
+	ended := ""
+	for _, p := range m.e.programs {
+		if who := m.expect.Event.Who; p.name != who && !(m.e.isHost(who) && p.process.Host.Name == who) {
+			continue
+		}
+		at, ok := p.ended()
+		if !ok || time.Since(at) < lastWords {
+			return false
+		}
+		ended = p.argv[0] + " had ended"
+	}
+	m.over = ended
+	return ended != ""
 }
 
 // pollEvery is how often the kernel is asked for what it does not tell, 0
 // where it tells all.
 func (m *matcher) pollEvery() time.Duration {
 	switch m.expect.Event.What {
+	case scenarios.Call, scenarios.Prints, scenarios.Exits: // hopeless
+		return lastWords / 4
 	case scenarios.Blocked: // nothing tells that a call has begun
 		return 2 * time.Millisecond
 	case scenarios.Timer, scenarios.Zombies:
@@ -78,7 +109,7 @@ func (m *matcher) due() bool {
 			m.asked = now // the report has its time first
 		}
 	}
-	if every := m.pollEvery(); every > 0 && now.Sub(m.asked) < every {
+	if every := m.pollEvery(); every > 0 && now.Sub(m.asked) < every && m.expect.Event.What != scenarios.Exits {
 		return false
 	}
 	m.asked = now
@@ -232,24 +263,42 @@ func (m *matcher) blocked() bool {
 }
 
 // acknowledged looks for the acknowledgement of the last data that the host
-// sent, some of it since the expectation counts. Packets are told of in blocks, so that their order is to be made first.
+// sent on a connection, some of it since the expectation counts. Packets are
+// told of in blocks, so that their order is to be made first.
 func (m *matcher) acknowledged(ev *record.Event) bool {
 	if ev.Source != record.Wire || ev.Host != m.expect.Event.Who || ev.Packet == nil || ev.Packet.Proto != "tcp" {
 		return false
 	}
-	if ev.Kind == record.KindOut && ev.Packet.Len > 0 && (m.lastData == nil || ev.Time > m.lastData.Time) {
-		m.lastData = ev
+	p := ev.Packet
+	key := [2]string{p.Src, p.Dst}
+	if ev.Kind == record.KindIn {
+		key = [2]string{p.Dst, p.Src}
 	}
-	if ev.Kind == record.KindIn && (m.lastAck == nil || ev.Time > m.lastAck.Time) {
-		m.lastAck = ev
+	if m.exchanges == nil {
+		m.exchanges = map[[2]string]*exchange{}
 	}
-	if m.lastData == nil || m.lastAck == nil || m.lastData.Time < m.since ||
-		m.lastAck.Packet.Ack != m.lastData.Packet.Seq+uint32(m.lastData.Packet.Len) {
+	x := m.exchanges[key]
+	if x == nil {
+		x = &exchange{}
+		m.exchanges[key] = x
+	}
+	switch {
+	case ev.Kind == record.KindOut && p.Len > 0 && (x.data == nil || ev.Time > x.data.Time):
+		x.data = ev
+	case ev.Kind == record.KindIn && (x.ack == nil || ev.Time > x.ack.Time):
+		x.ack = ev
+	}
+	if x.data == nil || x.ack == nil || x.data.Time < m.since ||
+		x.ack.Packet.Ack != x.data.Packet.Seq+uint32(x.data.Packet.Len) {
 		return false
 	}
-	m.found = m.lastAck
+	m.found = x.ack
 	return true
 }
+
+// An exchange is the last data that a host sent on a connection, and the last
+// segment that it got there.
+type exchange struct{ data, ack *record.Event }
 
 // by tells whether the event is the host's or the program's that is meant.
 func (m *matcher) by(ev *record.Event) bool {
@@ -300,7 +349,7 @@ func isWait(call string) bool {
 	return false
 }
 
-func (m *matcher) matches(ev *record.Event, part streamPart) bool {
+func (m *matcher) matches(ev *record.Event, part record.StreamPart) bool {
 	p := m.expect.Event
 	if !m.by(ev) {
 		return false
@@ -346,9 +395,9 @@ func (m *matcher) returned(ev *record.Event) bool {
 
 // retransmits matches one by the kernel's word or, where that was not heard,
 // by the wire.
-func (m *matcher) retransmits(ev *record.Event, part streamPart) bool {
+func (m *matcher) retransmits(ev *record.Event, part record.StreamPart) bool {
 	told := ev.Source == record.TCP && (ev.Kind == record.KindRetransmit || ev.Kind == record.KindTLP)
-	if !told && !(ev.Kind == record.KindOut && part == sentAgain) {
+	if !told && !(ev.Kind == record.KindOut && part == record.SentAgain) {
 		return false
 	}
 	// The two tell of the same one within a millisecond or so.
@@ -359,7 +408,7 @@ func (m *matcher) retransmits(ev *record.Event, part streamPart) bool {
 	return true
 }
 
-func isPacket(p *record.Packet, kind string, part streamPart) bool {
+func isPacket(p *record.Packet, kind string, part record.StreamPart) bool {
 	if p == nil {
 		return false
 	}
@@ -367,8 +416,6 @@ func isPacket(p *record.Packet, kind string, part streamPart) bool {
 	switch kind {
 	case "SYN":
 		return has(record.FlagSYN) && !has(record.FlagACK)
-	case "SYN+ACK":
-		return has(record.FlagSYN | record.FlagACK)
 	case "FIN":
 		return has(record.FlagFIN)
 	case "RST":
@@ -378,11 +425,31 @@ func isPacket(p *record.Packet, kind string, part streamPart) bool {
 	case "data":
 		return p.Proto == "tcp" && p.Len > 0
 	case "probe":
-		return part == probe
+		return part == record.Probe
 	case "icmp":
 		return p.ICMPError()
 	}
-	return false
+	return p.Proto == "tcp" && p.Flags == flagsNamed(kind)
+}
+
+// flagsNamed are the flags that a name such as SYN+ACK is made of.
+func flagsNamed(names string) int {
+	flags := 0
+	for _, name := range strings.Split(names, "+") {
+		switch name {
+		case "SYN":
+			flags |= record.FlagSYN
+		case "FIN":
+			flags |= record.FlagFIN
+		case "RST":
+			flags |= record.FlagRST
+		case "PSH":
+			flags |= record.FlagPSH
+		case "ACK":
+			flags |= record.FlagACK
+		}
+	}
+	return flags
 }
 
 // foreseen tells whether a result is as good as the one that the scenario
@@ -398,15 +465,15 @@ func (m *matcher) ended() bool {
 	if p == nil {
 		return false
 	}
-	select {
-	case <-p.process.Done():
-	default:
+	at, ok := p.ended()
+	if !ok {
 		return false
 	}
 	d := p.describe()
+	ago := time.Since(at)
 	ev := &record.Event{
-		Time: m.e.clock.Now(), Host: p.process.Host.Name, Boot: p.boot, Source: record.Process, Kind: record.KindExit,
-		PID: p.process.PID, Comm: p.name, Process: &record.ProcEvent{Signal: d.Signal},
+		Time: m.e.clock.Now() - int64(ago), Host: p.process.Host.Name, Boot: p.boot, Source: record.Process, Kind: record.KindExit,
+		PID: p.process.PID, Comm: p.argv[0], Process: &record.ProcEvent{Signal: d.Signal},
 	}
 	end := d.Signal
 	if end == "" {

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,11 +18,13 @@ type Options struct {
 	Path topology.Path
 	// Family is that of IP: topology.IPv4, which 0 stands for, or IPv6.
 	Family topology.Family
-	// Delay is what the client's link adds, each way, instead of what the
-	// scenario says; 0 for that. Loss is the share of the frames lost there,
-	// from 0 to 1.
-	Delay time.Duration
-	Loss  float64
+	// Delay is what the client's link adds, each way, where that is more than
+	// what the scenario says, which may need it; DelaySet with a Delay of 0
+	// says that there shall be none. Loss is the share of the frames lost
+	// there, from 0 to 1.
+	Delay    time.Duration
+	DelaySet bool
+	Loss     float64
 	// Real leaves all timers as the kernel has them.
 	Real bool
 	// Sysctls are set over all others, by node: "client", "server", "router".
@@ -64,12 +67,14 @@ func (o Options) variant() scenarios.Variant {
 
 // delay is that of the client's link.
 func (o Options) delay(s *scenarios.Scenario) topology.Delay {
-	d := topology.Delay{Time: s.Delay, Loss: o.Loss, Seed: lossSeed}
-	if o.Delay > 0 {
-		d.Time = o.Delay
+	d := topology.Delay{Time: max(s.Delay, o.Delay), Loss: o.Loss, Seed: lossSeed}
+	if o.DelaySet && o.Delay == 0 {
+		d.Time = 0
 	}
 	return d
 }
+
+func (o Options) delaySet() bool { return o.DelaySet || o.Delay > 0 }
 
 // lossSeed makes the losses of a run those of the next.
 const lossSeed = 1
@@ -81,38 +86,73 @@ func (o Options) grace() time.Duration {
 	return topology.DefaultGrace
 }
 
+// A PathError says that a scenario is not what it says on a path.
+type PathError struct {
+	Scenario string
+	Path     string
+	Only     []string // the paths on which it is
+}
+
+func (e *PathError) Error() string {
+	return fmt.Sprintf("path %q: %s is what it says on the path %s only", e.Path, e.Scenario, strings.Join(e.Only, ", "))
+}
+
 // Check tells what is wrong with the options for the scenario, before
-// anything is built.
+// anything is built: a *scenarios.SyntaxError is about the scenario's text.
 func (o Options) Check(s *scenarios.Scenario) error {
 	if err := o.check(); err != nil {
 		return err
 	}
 	if s.Only && !slices.Contains(s.Paths, s.Path) {
-		return fmt.Errorf("path %q: %s is what it says on the path %s only", s.Path, s.Name, strings.Join(s.Paths, ", "))
+		return &PathError{s.Name, s.Path, s.Paths}
 	}
 	if err := s.Check(); err != nil {
 		return err
 	}
-	if s.Path != string(topology.Router) && (len(o.Sysctls["router"]) > 0 || len(s.Sysctls["router"]) > 0) {
+	if err := checkSettings(s); err != nil {
+		return err
+	}
+	if s.Path != string(topology.Router) && len(o.Sysctls["router"]) > 0 {
 		return fmt.Errorf("sysctl for the router: the path %s has none", s.Path)
 	}
-	if s.Path != string(topology.Router) && s.Firewall != "" {
-		return fmt.Errorf("a firewall stands in a router: the path %s has none", s.Path)
-	}
-	if s.Path != string(topology.Switch) && s.Standby {
-		return fmt.Errorf("a standby is on the server's network: the path %s has no room", s.Path)
-	}
-	for _, sysctls := range []map[string]map[string]string{s.Sysctls, o.Sysctls} {
-		for node, set := range sysctls {
-			for key := range set {
-				// An interface has the sysctls that the default one has.
-				if !sysctlExists(strings.Replace(key, ".eth0.", ".default.", 1)) {
-					return fmt.Errorf("sysctl %s for %s: this kernel has none of that name", key, node)
-				}
-			}
+	for _, one := range o.settings() {
+		if !sysctlExists(one.Key) {
+			return fmt.Errorf("sysctl %s for %s: %s", one.Key, one.Node, noSuchSysctl)
 		}
 	}
 	return nil
+}
+
+// checkSource tells what is wrong with a scenario in any variant of it, which
+// only this package knows. Tests do it for the built-in ones.
+func checkSource(source *scenarios.Source) error {
+	if source.BuiltIn() {
+		return nil
+	}
+	all, err := source.Every()
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if err := checkSettings(s); err != nil {
+			return err
+		}
+		if _, err := declaredOptions(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settings are the sysctls in an order that is always the same.
+func (o Options) settings() []scenarios.Setting {
+	var all []scenarios.Setting
+	for _, node := range scenarios.Nodes {
+		for _, key := range slices.Sorted(maps.Keys(o.Sysctls[node])) {
+			all = append(all, scenarios.Setting{Node: node, Key: key, Value: o.Sysctls[node][key]})
+		}
+	}
+	return all
 }
 
 // check is about the options alone.
@@ -149,7 +189,7 @@ func (o Options) command(s *scenarios.Scenario) string {
 	if o.family() != topology.IPv4 {
 		words = append(words, "--family", strconv.Itoa(int(o.Family)))
 	}
-	if o.Delay > 0 {
+	if o.delaySet() {
 		words = append(words, "--delay", o.Delay.String())
 	}
 	if o.Loss > 0 {
@@ -158,15 +198,8 @@ func (o Options) command(s *scenarios.Scenario) string {
 	if o.Real {
 		words = append(words, "--real")
 	}
-	for _, node := range scenarios.Nodes {
-		var set []string
-		for key, value := range o.Sysctls[node] {
-			set = append(set, node+":"+key+"="+quote(value))
-		}
-		slices.Sort(set)
-		for _, one := range set {
-			words = append(words, "--sysctl", one)
-		}
+	for _, one := range o.settings() {
+		words = append(words, "--sysctl", one.Node+":"+one.Key+"="+quote(one.Value))
 	}
 	if o.grace() != topology.DefaultGrace {
 		words = append(words, "--grace", o.Grace.String())

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -105,6 +106,88 @@ func TestOptionsCheck(t *testing.T) {
 	}
 }
 
+// A delay that is asked for is that of the run, also if it is none.
+func TestDelay(t *testing.T) {
+	s, err := scenarios.Read("my.lab", "delay 300ms\nzero here\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		options Options
+		want    time.Duration
+		command string
+	}{
+		{Options{}, 300 * time.Millisecond, "lab run my.lab"},
+		{Options{Delay: time.Second}, time.Second, "lab run my.lab --delay 1s"},
+		{Options{DelaySet: true}, 0, "lab run my.lab --delay 0s"},
+	} {
+		e, err := New(s, c.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := e.Preview()
+		if r.Delay.Time != int64(c.want) || r.Command != c.command {
+			t.Errorf("%+v: delay %v, command %q; want %v, %q", c.options, time.Duration(r.Delay.Time), r.Command, c.want, c.command)
+		}
+	}
+}
+
+// The first mistake is always the same one.
+func TestCheckIsDeterministic(t *testing.T) {
+	s, err := scenarios.Read("my.lab", "sysctl server net.ipv4.z=1\nsysctl client net.ipv4.b=1\nsysctl client net.ipv4.a=1\nzero here\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := Options{Sysctls: sysctls{"server": {"net.ipv4.c": "1"}, "client": {"net.ipv4.f": "1", "net.ipv4.e": "1", "net.ipv4.d": "1"}}}
+	for range 20 {
+		if _, err := New(s, Options{}); err == nil || !scenarios.IsSyntax(err) || !strings.HasPrefix(err.Error(), "my.lab:1: sysctl net.ipv4.z for server") {
+			t.Fatal(err)
+		}
+		if _, err := New(find(t, "kill"), wrong); err == nil || !strings.HasPrefix(err.Error(), "sysctl net.ipv4.d for client") {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A scenario from a file is right in all of its variants, or is not taken.
+func TestEveryVariantIsChecked(t *testing.T) {
+	for script, want := range map[string]string{
+		"[real] sysctl client net.ipv4.tcp_nosuch=5\nzero x\n":                   "my.lab:1: sysctl net.ipv4.tcp_nosuch for client: ",
+		"zero x\n[ipv6] start client echo-client -set NOSUCH=1 {server}\n":       "my.lab:2: start: echo-client: ",
+		"zero x\n[real] start client echo-clientx\n":                             `my.lab:2: start: no example program "echo-clientx"`,
+		"zero x\n[path:router] start client sshd\n":                              `my.lab:2: start: no example program "sshd"`,
+		"zero x\n[ipv6] [real] [path:switch] start client echo-client\n":         "my.lab:2: start: echo-client: no ADDRESS:PORT",
+		"zero x\nstart server echo-server nonsense\n":                            "my.lab:2: start: echo-server: ",
+		"zero x\nstart server echo-server {any}\nstart client echo-client {any}": "",
+	} {
+		s, err := scenarios.Read("my.lab", script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = New(s, Options{}); want == "" && err == nil {
+			continue
+		}
+		if err == nil || !scenarios.IsSyntax(err) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", script, err, want)
+		}
+	}
+}
+
+// A built-in scenario that cannot be made on a path says that it is not what
+// it says there, and nothing else is wrong with it.
+func TestBuiltInsOnEveryPath(t *testing.T) {
+	for _, s := range scenarios.All() {
+		for _, path := range topology.Paths {
+			for _, family := range []topology.Family{topology.IPv4, topology.IPv6} {
+				_, err := New(s, Options{Path: path, Family: family})
+				if _, elsewhere := errors.AsType[*PathError](err); err != nil && !elsewhere {
+					t.Errorf("%s on %s: %v", s.Name, path, err)
+				}
+			}
+		}
+	}
+}
+
 // The command in a record makes the same run again.
 func TestCommand(t *testing.T) {
 	o := Options{
@@ -176,6 +259,15 @@ func TestPreviewPredicts(t *testing.T) {
 		if p.Error != c.err || p.Min < int64(c.min) || p.Max > int64(c.max) || p.Min > p.Max {
 			t.Errorf("%s: %s after %v to %v, want %s within %v to %v", c.scenario, p.Error,
 				time.Duration(p.Min), time.Duration(p.Max), c.err, c.min, c.max)
+		}
+	}
+}
+
+// A scenario that needs a delay keeps it.
+func TestDelayIsNotLessThanTheScenarios(t *testing.T) {
+	for scenario, want := range map[string]time.Duration{"simultaneous-close": 100 * time.Millisecond, "kill": time.Millisecond} {
+		if got := (Options{Delay: time.Millisecond}).delay(compiled(t, scenario, Options{})).Time; got != want {
+			t.Errorf("%s: delay %v, want %v", scenario, got, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -27,6 +28,29 @@ type model struct {
 	window func(e *Experiment, p predict.Params, conn record.SocketRow) predict.Window
 	// timers: it depends on where the connection's timer stands at the fault.
 	timers bool
+	// needs says which socket option the client lacks for it, "" if none.
+	needs func(programs.Options) string
+}
+
+func needsKeepalive(o programs.Options) string {
+	if o.KeepAlive {
+		return ""
+	}
+	return "SO_KEEPALIVE"
+}
+
+func needsReadTimeout(o programs.Options) string {
+	if o.ReceiveTimeout > 0 {
+		return ""
+	}
+	return "SO_RCVTIMEO"
+}
+
+func needsRecvErr(o programs.Options) string {
+	if o.RecvErr {
+		return ""
+	}
+	return "IP_RECVERR"
 }
 
 // models are the rules that scenarios can name.
@@ -56,7 +80,7 @@ func models() map[string]model {
 			kind, _ := e.icmp()
 			return predict.Immediate(kind.Errno(), p.SRTT, "IP_RECVERR",
 				"With IP_RECVERR an ICMP error is handed to the program as it comes, unless the socket is in use at that instant.")
-		}},
+		}, needs: needsRecvErr},
 		"reset": {from: fromWrite, window: func(_ exp, p predict.Params, _ record.SocketRow) predict.Window { return predict.Reset(p.SRTT) }},
 		"eof-at-next-read": {from: fromWrite, window: func(_ exp, p predict.Params, _ record.SocketRow) predict.Window {
 			return predict.Immediate(predict.EOF, p.SRTT, "FIN",
@@ -66,13 +90,13 @@ func models() map[string]model {
 		"reset-now": {from: fromFault, window: func(_ exp, p predict.Params, _ record.SocketRow) predict.Window {
 			return predict.Immediate(predict.ECONNRESET, p.SRTT, "RST", "A RST ends the connection at once, whatever it was doing.")
 		}},
-		"keepalive": {from: fromHeard, window: func(_ exp, p predict.Params, _ record.SocketRow) predict.Window { return predict.Keepalives(p) }},
+		"keepalive": {from: fromHeard, window: func(_ exp, p predict.Params, _ record.SocketRow) predict.Window { return predict.Keepalives(p) }, needs: needsKeepalive},
 		"keepalive-reset": {from: fromHeard, window: func(_ exp, p predict.Params, _ record.SocketRow) predict.Window {
 			return predict.KeepaliveReset(p)
-		}},
+		}, needs: needsKeepalive},
 		"read-timeout": {from: fromCall, window: func(e exp, p predict.Params, _ record.SocketRow) predict.Window {
 			return predict.ReadTimeout(p, e.socket.ReceiveTimeout)
-		}},
+		}, needs: needsReadTimeout},
 		"heartbeat": {from: fromFault, window: func(e exp, p predict.Params, _ record.SocketRow) predict.Window {
 			return predict.Heartbeat(p, e.scenario.Predict.Value)
 		}},
@@ -98,6 +122,12 @@ func models() map[string]model {
 		"connect-refused": {from: fromCall, window: func(_ exp, p predict.Params, _ record.SocketRow) predict.Window {
 			return predict.ConnectRefused(p.SRTT)
 		}},
+		"synack": {from: fromFault, window: func(e exp, p predict.Params, _ record.SocketRow) predict.Window {
+			if n, err := strconv.Atoi(e.sysctls["server"]["net.ipv4.tcp_synack_retries"]); err == nil {
+				p.SynAckRetries = n
+			}
+			return predict.SYNACK(p)
+		}},
 		"never": {from: fromFault, window: func(exp, predict.Params, record.SocketRow) predict.Window {
 			return predict.Window{Certain: true, Why: "Nothing comes from the network that would tell the client, and no timer of its TCP will give up."}
 		}},
@@ -113,10 +143,30 @@ func (e *Experiment) predict(conn record.SocketRow) record.Prediction {
 		return record.Prediction{}
 	}
 	p := e.params(conn)
-	r := prediction(m.window(e, p, conn), m.from)
+	w := m.window(e, p, conn)
+	if e.options.Loss > 0 {
+		w.Max += lossCosts(e.scenario.Predict.Model, p)
+	}
+	r := prediction(w, m.from)
 	r.Model = e.scenario.Predict.Model
 	r.SilentSends = predict.Silence(p).MaxSends
 	return r
+}
+
+// lossCosts is by how much losses may put an answer off that otherwise comes
+// at once: of question and answer one is lost, and then one of them again. Each
+// time a timeout must run out: that of the segment, or of a SYN or a neighbour
+// solicitation, a second.
+func lossCosts(model string, p predict.Params) time.Duration {
+	switch model {
+	case "connect-refused", "connect-icmp":
+		return 2 * time.Second
+	case "reset", "reset-now", "eof":
+		if sends := predict.Silence(p).Sends; len(sends) > 1 {
+			return time.Duration(sends[1].Max)
+		}
+	}
+	return 0
 }
 
 // repredict looks at the connection's timer once more, now that the fault is
@@ -243,7 +293,7 @@ func declaredOptions(s *scenarios.Scenario) (programs.Options, error) {
 		if !programs.Known(start.Argv[0]) {
 			return o, &scenarios.SyntaxError{Place: start.Place(), Err: fmt.Errorf("start: no example program %q", start.Argv[0])}
 		}
-		declared, err := programs.Declared(start.Argv)
+		declared, err := programs.Declared(fillIn(start.Argv, sampleServer(topology.Family(s.Family))))
 		if err != nil {
 			return o, &scenarios.SyntaxError{Place: start.Place(), Err: fmt.Errorf("start: %w", err)}
 		}
@@ -252,6 +302,15 @@ func declaredOptions(s *scenarios.Scenario) (programs.Options, error) {
 		}
 	}
 	return o, nil
+}
+
+// sampleServer stands for the server before there is one.
+func sampleServer(f topology.Family) netip.AddrPort {
+	addr := netip.IPv4Unspecified()
+	if f == topology.IPv6 {
+		addr = netip.IPv6Unspecified()
+	}
+	return netip.AddrPortFrom(addr, programs.DefaultPort)
 }
 
 // measureOptions reads the options of the client's socket from the socket

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -31,7 +32,8 @@ type program struct {
 	boot    int
 	stdin   *os.File
 	outputs sync.WaitGroup
-	files   []*os.File // our ends
+	end     atomic.Pointer[time.Time] // when it was known to have ended
+	files   []*os.File                // our ends
 }
 
 // startProgram runs an example program on a host.
@@ -40,11 +42,7 @@ func (e *Experiment) startProgram(s scenarios.Start) error {
 	if err != nil {
 		return err
 	}
-	argv := make([]string, len(s.Argv))
-	for i, a := range s.Argv {
-		a = strings.ReplaceAll(a, "{server}", e.serverAddr.String())
-		argv[i] = strings.ReplaceAll(a, "{any}", e.anyAddr().String())
-	}
+	argv := fillIn(s.Argv, e.serverAddr)
 	p := &program{name: s.Name, argv: argv, boot: h.Boot()}
 	var theirs []*os.File
 	defer func() {
@@ -86,6 +84,8 @@ func (e *Experiment) startProgram(s scenarios.Start) error {
 	e.programs = append(e.programs, p)
 	go func() {
 		<-p.process.Done() // at the latest when the network is taken down
+		now := time.Now()
+		p.end.Store(&now)
 		e.timeline.poke()
 	}()
 	return nil
@@ -139,13 +139,19 @@ func (e *Experiment) drainOutputs() {
 	}
 }
 
-// anyAddr is that of every interface, with the server's port.
-func (e *Experiment) anyAddr() netip.AddrPort {
-	any := netip.IPv4Unspecified()
-	if e.serverAddr.Addr().Is6() {
-		any = netip.IPv6Unspecified()
+// fillIn replaces what stands for an address in a program's arguments: {server},
+// and {any}, that of every interface with the server's port.
+func fillIn(args []string, server netip.AddrPort) []string {
+	every := netip.IPv4Unspecified()
+	if server.Addr().Is6() {
+		every = netip.IPv6Unspecified()
 	}
-	return netip.AddrPortFrom(any, e.serverAddr.Port())
+	r := strings.NewReplacer("{server}", server.String(), "{any}", netip.AddrPortFrom(every, server.Port()).String())
+	filled := make([]string, len(args))
+	for i, a := range args {
+		filled[i] = r.Replace(a)
+	}
+	return filled
 }
 
 // started returns a program by its name, nil if there is none.
@@ -170,6 +176,14 @@ func (e *Experiment) find(name string) (*program, error) {
 func (e *Experiment) isHost(name string) bool {
 	_, err := e.net.Host(name)
 	return err == nil
+}
+
+// ended tells whether, and when, the program ended.
+func (p *program) ended() (at time.Time, ok bool) {
+	if end := p.end.Load(); end != nil {
+		return *end, true
+	}
+	return time.Time{}, false
 }
 
 // describe says how the program fared so far.

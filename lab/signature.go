@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 )
 
 // A checker is one part of a signature: it looks at the packets and the
@@ -44,6 +45,7 @@ func checkers() map[string]checker {
 		"end-before-fin":     (*view).endBeforeFIN,
 		"fin-acknowledged":   (*view).finAcknowledged,
 		"reset-answers-data": (*view).resetAnswersData,
+		"reset-answers-syn":  (*view).resetAnswersSYN,
 		"told-by-poll":       (*view).toldByPoll,
 		"handshake":          (*view).handshake,
 		"closed-both-ways":   (*view).closedBothWays,
@@ -51,13 +53,14 @@ func checkers() map[string]checker {
 		"time-wait":          (*view).timeWait,
 		"data-after-fin":     (*view).dataAfterFIN,
 
-		"reaped":        (*view).reaped,
-		"signal-order":  (*view).signalOrder,
-		"unread":        (*view).unread,
-		"reset-not-fin": (*view).resetNotFIN,
-		"hung":          (*view).hung,
-		"destroyed":     (*view).destroyed,
-		"drained":       (*view).drained,
+		"reaped":         (*view).reaped,
+		"signal-order":   (*view).signalOrder,
+		"unread":         (*view).unread,
+		"reset-not-fin":  (*view).resetNotFIN,
+		"hung":           (*view).hung,
+		"destroyed":      (*view).destroyed,
+		"drained":        (*view).drained,
+		"ended-together": (*view).endedTogether,
 
 		"keepalive-probes": (*view).keepaliveProbes,
 		"no-probes":        (*view).noProbes,
@@ -68,15 +71,29 @@ func checkers() map[string]checker {
 	}
 }
 
-// signature makes the checks of the given names.
-func (v *view) signature(names []string) record.Signature {
-	s := record.Signature{OK: len(names) > 0, Checks: []record.Check{}}
+// signature makes the checks that the scenario asks for, and those that belong
+// to each fault's kind: of a later one, until the next.
+func (v *view) signature(sc *scenarios.Scenario) record.Signature {
+	s := record.Signature{OK: true, Checks: []record.Check{}}
 	all := checkers()
-	for _, name := range names {
-		c := all[name](v)
-		s.Checks = append(s.Checks, c)
-		s.OK = s.OK && c.OK
+	add := func(v *view, prefix string, names []string) {
+		for _, name := range names {
+			c := all[name](v)
+			c.Name = prefix + c.Name
+			s.Checks = append(s.Checks, c)
+			s.OK = s.OK && c.OK
+		}
 	}
+	add(v, "", scenarios.ChecksOf(v.r.Fault.Kind))
+	add(v, "", sc.Verify)
+	for i, f := range v.r.Later {
+		until := v.until
+		if i+1 < len(v.r.Later) {
+			until = v.r.Later[i+1].Time
+		}
+		add(v.of(f, until), f.Kind+": ", scenarios.ChecksOf(f.Kind))
+	}
+	s.OK = s.OK && len(s.Checks) > 0
 	return s
 }
 

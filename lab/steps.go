@@ -79,11 +79,11 @@ func (e *Experiment) typeLine(s scenarios.Type) error {
 	if err := p.stdin.SetWriteDeadline(time.Now().Add(typeTimeout)); err != nil {
 		return err
 	}
-	// EPIPE: the program ended; what is expected next will say so.
-	if _, err := p.stdin.WriteString(s.Text + "\n"); err != nil && !errors.Is(err, unix.EPIPE) {
-		return err
+	_, err = p.stdin.WriteString(s.Text + "\n")
+	if errors.Is(err, unix.EPIPE) {
+		return fmt.Errorf("%w: %s had ended", ErrScenario, p.argv[0])
 	}
-	return nil
+	return err
 }
 
 // process finds who is meant: the process that holds the connection on a host,
@@ -137,9 +137,21 @@ func (e *Experiment) snapshot() error {
 		if err != nil {
 			return err
 		}
-		e.timeline.add(record.Event{
+		ev := record.Event{
 			Time: e.clock.Now(), Host: h.Name, Boot: h.Boot(), Source: record.Socket, Kind: record.KindSnapshot, Sockets: rows,
-		})
+		}
+		processes, err := h.Processes()
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			for _, p := range processes {
+				if rows[i].Inode != 0 && slices.Contains(p.Sockets, rows[i].Inode) {
+					rows[i].PIDs = append(rows[i].PIDs, p.PID)
+				}
+			}
+		}
+		e.timeline.add(ev)
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -187,9 +189,112 @@ func readSysctls(n *topology.Network, plan map[string]map[string]string) (map[st
 	return inForce, nil
 }
 
-// sysctlExists tells whether this kernel has the sysctl: what lab's own
-// namespace has, a new one has too.
+// noSuchSysctl is what is said of a sysctl that there is not.
+const noSuchSysctl = "this kernel has none of that name"
+
+// sysctlExists tells whether this kernel has the sysctl: what a new namespace
+// has, lab's own has, too, but for the interface.
 func sysctlExists(key string) bool {
-	_, err := os.Stat("/proc/sys/" + strings.ReplaceAll(key, ".", "/"))
+	_, err := os.Stat("/proc/sys/" + strings.ReplaceAll(ofLoopback(key), ".", "/"))
 	return err == nil
 }
+
+// ofLoopback is the sysctl of the interface that every namespace has, instead
+// of that of a host's. (One that is not the machine's own has no
+// net.ipv4.neigh.default.)
+func ofLoopback(key string) string { return strings.Replace(key, ".eth0.", ".lo.", 1) }
+
+// checkSettings tells which sysctl of a scenario there is not.
+func checkSettings(s *scenarios.Scenario) error {
+	for _, one := range s.Settings {
+		if !sysctlExists(one.Key) {
+			return &scenarios.SyntaxError{Place: one.Place(), Err: fmt.Errorf("sysctl %s for %s: %s", one.Key, one.Node, noSuchSysctl)}
+		}
+	}
+	return nil
+}
+
+// TrySysctls sets all that the experiments set beyond lab's own defaults in a
+// network namespace that is thrown away: what the kernel refuses is known
+// before anything is built. Of a scenario that is not built in, it is all that
+// is set in any variant of it. It needs root.
+func TrySysctls(experiments []*Experiment) error {
+	var t trial
+	for _, e := range experiments {
+		variants := []*scenarios.Scenario{e.scenario}
+		if !e.scenario.BuiltIn() {
+			all, err := e.scenario.Every()
+			if err != nil {
+				return err
+			}
+			variants = append(variants, all...)
+		}
+		for _, s := range variants {
+			for _, one := range s.Settings {
+				t.add(one, one.Place()+": "+one.String())
+			}
+		}
+		for _, one := range e.options.settings() {
+			t.add(one, fmt.Sprintf("--sysctl %s:%s=%s", one.Node, one.Key, one.Value))
+		}
+	}
+	return t.run()
+}
+
+// A trial is of sysctls, each once.
+type trial struct {
+	sysctls []scenarios.Setting
+	origins []string // where each is asked for
+	known   map[[2]string]bool
+}
+
+func (t *trial) add(one scenarios.Setting, origin string) {
+	if one.Node != string(topology.Router) { // whose ports have other names
+		one.Key = ofLoopback(one.Key)
+	}
+	key := [2]string{one.Key, one.Value}
+	if t.known[key] {
+		return
+	}
+	if t.known == nil {
+		t.known = map[[2]string]bool{}
+	}
+	t.known[key] = true
+	t.sysctls, t.origins = append(t.sysctls, one), append(t.origins, origin)
+}
+
+func (t *trial) run() error {
+	if len(t.sysctls) == 0 {
+		return nil
+	}
+	ns, err := topology.NewNamespace()
+	if err != nil {
+		return fmt.Errorf("try sysctls: %w", err)
+	}
+	for i, one := range t.sysctls {
+		err := ns.SetSysctls(map[string]string{one.Key: one.Value})
+		if refused, ok := errors.AsType[*topology.SysctlError](err); ok {
+			err = &RefusedError{t.origins[i], refused}
+		}
+		if err != nil {
+			return errors.Join(err, ns.Close())
+		}
+	}
+	return ns.Close()
+}
+
+// A RefusedError is a sysctl that a host's network does not take.
+type RefusedError struct {
+	Origin string // who asks for it: FILE:LINE: TEXT, or the option
+	Err    *topology.SysctlError
+}
+
+func (e *RefusedError) Error() string {
+	// A sysctl of the whole machine is not there, or is only to be read.
+	if errors.Is(e.Err, fs.ErrNotExist) || errors.Is(e.Err, fs.ErrPermission) {
+		return e.Origin + ": a host's network has none of its own"
+	}
+	return fmt.Sprintf("%s: the kernel refuses it: %v", e.Origin, e.Err.Cause())
+}
+
+func (e *RefusedError) Unwrap() error { return e.Err }

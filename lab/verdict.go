@@ -18,6 +18,7 @@ import (
 // too; whatever could not be known makes it inconclusive.
 func judge(r *record.Record, v *view, dropped uint64, failure error) {
 	var wrong, unsure []string
+	broke := false // an expectation, and so the run with it
 	if failure != nil {
 		// What the run was cut off from cannot be held against it.
 		for i := range r.Signature.Checks {
@@ -33,7 +34,8 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 		case x.Unknown:
 			blind[x.Actual] = append(blind[x.Actual], x.What)
 		case !x.OK:
-			wrong = append(wrong, expected(&x))
+			wrong = append(wrong, expected(&x, r.Fault.Time))
+			broke = true
 		}
 	}
 	for _, c := range r.Signature.Checks {
@@ -49,7 +51,7 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 	}
 	if r.Fault.Kind == "" {
 		unsure = append(unsure, "the fault never came")
-	} else if failure == nil || r.Detection.Error != "" {
+	} else if failure == nil && !broke || r.Detection.Error != "" {
 		w, u := comparePrediction(r, v)
 		wrong, unsure = append(wrong, w...), append(unsure, u...)
 	}
@@ -74,15 +76,19 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 	}
 }
 
-// expected says what an expectation that was not met wanted, and what came.
-func expected(x *record.Expectation) string {
-	window := "within " + time.Duration(x.Within).String()
-	if x.After > 0 {
+// expected says what an expectation that was not met wanted, and what came and
+// when, counted from the fault.
+func expected(x *record.Expectation, zero int64) string {
+	window := "within " + time.Duration(x.Within).Round(time.Millisecond).String()
+	switch {
+	case strings.HasPrefix(x.What, "!"):
+		window = "for " + time.Duration(x.Within).Round(time.Millisecond).String()
+	case x.After > 0:
 		window = fmt.Sprintf("between %v and %v", time.Duration(x.After), time.Duration(x.Within))
 	}
 	s := fmt.Sprintf("%s: %s (%s): %s", x.Place, x.What, window, x.Actual)
 	if x.Time != 0 {
-		s += fmt.Sprintf(", at %.6f s of the run", seconds(x.Time))
+		s += fmt.Sprintf(", at %.6f s", seconds(x.Time-zero))
 	}
 	return s
 }
@@ -103,6 +109,9 @@ func comparePrediction(r *record.Record, v *view) (wrong, unsure []string) {
 		if d.Error != "" {
 			return append(wrong, fmt.Sprintf("the client was told %s, predicted was that nothing tells it", d.Error)), nil
 		}
+		if looked := r.Duration - r.Fault.Time; looked < int64(leastNever) {
+			return nil, []string{fmt.Sprintf("nothing told the client, but the run went on for only %s after the fault", record.Span(looked))}
+		}
 		held = true
 		return nil, nil
 	}
@@ -114,14 +123,24 @@ func comparePrediction(r *record.Record, v *view) (wrong, unsure []string) {
 		wrong = append(wrong, fmt.Sprintf("the client was told %s, predicted was %s", d.Error, p.Error))
 	case took < 0:
 		wrong = append(wrong, "the client was told, but not after "+since)
+	case !allowed.Allows(time.Duration(took)) && allowed.Allows(time.Duration(took-v.heldUp())):
+		unsure = append(unsure, fmt.Sprintf("the call returned only %.3f s after the kernel had set its error: the machine was too busy to run the client", seconds(v.heldUp())))
 	case !allowed.Allows(time.Duration(took)):
 		wrong = append(wrong, fmt.Sprintf("the client was told %.3f s after %s, predicted were %.3f to %.3f s (and %.2f s of tolerance)",
 			seconds(took), since, seconds(p.Min), seconds(p.Max), seconds(p.Tolerance)))
 	default:
 		held = true
 	}
+	if !held && r.Delay.Loss > 0 {
+		// The prediction knows nothing of what the link itself lost.
+		wrong, unsure = nil, append(unsure, append(wrong, "but the link lost segments, which no prediction knows of")...)
+	}
 	return wrong, unsure
 }
+
+// leastNever is how long nothing must have told the client before that is
+// taken for evidence that nothing does.
+const leastNever = time.Second
 
 // span is how long a detection took, counted as the prediction counts, and
 // what that counts from; negative if there was no such thing.

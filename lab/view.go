@@ -16,18 +16,23 @@ type view struct {
 	server string // address and port of the connection's server end
 	client string // that of its client end, as far as it is known
 	mac    map[string]string
-	parts  map[*record.Event]streamPart
+	fault  record.FaultInfo // the one that is looked at
+	until  int64            // when the next one came
+	parts  map[*record.Event]record.StreamPart
 }
 
 func newView(r *record.Record, server netip.AddrPort) *view {
-	v := &view{r: r, server: server.String(), mac: map[string]string{}, parts: map[*record.Event]streamPart{}}
+	v := &view{
+		r: r, server: server.String(), mac: map[string]string{}, parts: map[*record.Event]record.StreamPart{},
+		fault: r.Fault, until: math.MaxInt64,
+	}
 	for _, h := range r.Hosts {
 		v.mac[h.Name] = h.MAC
 	}
-	var s streams
+	var s record.Streams
 	for i := range r.Events {
 		e := &r.Events[i]
-		if part := s.classify(e); part != notOfStream {
+		if part := s.Classify(e); part != record.NotOfStream {
 			v.parts[e] = part
 		}
 		if v.client == "" && e.Host == "client" && e.Packet != nil && e.Packet.Proto == "tcp" && e.Packet.Dst == v.server {
@@ -60,19 +65,26 @@ func (v *view) events(f func(*record.Event) bool) []*record.Event {
 	return found
 }
 
-// after tells whether the event came after the fault.
-func (v *view) after(e *record.Event) bool { return e.Time >= v.r.Fault.Time }
+// of is the view of one of several faults, until the next.
+func (v *view) of(f record.FaultInfo, until int64) *view {
+	other := *v
+	other.fault, other.until = f, until
+	return &other
+}
+
+// after tells whether the event came after the fault, and before the next.
+func (v *view) after(e *record.Event) bool { return e.Time >= v.fault.Time && e.Time < v.until }
 
 // during tells whether it came while the fault was in force: until the host,
 // or the way to it, was back.
 func (v *view) during(e *record.Event) bool {
-	return v.after(e) && (v.r.Fault.Back == 0 || e.Time < v.r.Fault.Back)
+	return v.after(e) && (v.fault.Back == 0 || e.Time < v.fault.Back)
 }
 
 // segments are the TCP segments of the connection as one host saw them after
 // the fault.
 func (v *view) segments(host, direction string) []*record.Event {
-	return v.segmentsSince(host, direction, v.r.Fault.Time)
+	return keep(v.segmentsSince(host, direction, v.fault.Time), v.after)
 }
 
 func (v *view) segmentsSince(host, direction string, since int64) []*record.Event {
@@ -106,7 +118,7 @@ func before(events []*record.Event, t int64) []*record.Event {
 }
 
 // parted keeps those that are of one kind in their sender's stream.
-func (v *view) parted(events []*record.Event, part streamPart) []*record.Event {
+func (v *view) parted(events []*record.Event, part record.StreamPart) []*record.Event {
 	return keep(events, func(e *record.Event) bool { return v.parts[e] == part })
 }
 
@@ -187,7 +199,7 @@ func (v *view) firstWrite() *record.Event {
 // retransmissions are the client's segments after the fault that carry what
 // was sent before: the tail loss probe and what the timer sent.
 func (v *view) retransmissions() []*record.Event {
-	return v.parted(withData(v.segments("client", record.KindOut)), sentAgain)
+	return v.parted(withData(v.segments("client", record.KindOut)), record.SentAgain)
 }
 
 // otherEnd is the host at the other end of the connection.

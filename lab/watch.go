@@ -180,6 +180,22 @@ func (w *watch) askCarrier(name string) {
 	}
 }
 
+// catchUp waits until the observers have told of all that has happened.
+func (w *watch) catchUp() error {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	var errs []error
+	if w.tracing != nil {
+		errs = append(errs, w.tracing.Flush(ctx))
+	}
+	for _, hw := range w.hosts {
+		if hw.tap != nil {
+			errs = append(errs, hw.tap.Flush(ctx))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // flush waits for every event up to now and returns how many were lost since
 // the beginning.
 func (w *watch) flush() uint64 {

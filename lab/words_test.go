@@ -48,7 +48,7 @@ func TestWordsAndDeeds(t *testing.T) {
 			{Proto: "tcp", Flags: record.FlagACK},
 			{Proto: "icmp", ICMPType: 3, ICMPCode: 1},
 		} {
-			found = found || isPacket(&p, kind, notOfStream) || isPacket(&p, kind, probe)
+			found = found || isPacket(&p, kind, record.NotOfStream) || isPacket(&p, kind, record.Probe)
 		}
 		if !found {
 			t.Errorf("no packet is of the kind %s", kind)
@@ -75,11 +75,14 @@ func TestWordsAreUsed(t *testing.T) {
 				t.Fatal(err)
 			}
 			used["model"][s.Predict.Model] = true
-			for _, c := range s.Checks() {
+			for _, c := range s.Verify {
 				used["check"][c] = true
 			}
 			for _, f := range s.Faults() {
 				used["fault"][f.Kind] = true
+				for _, c := range scenarios.ChecksOf(f.Kind) {
+					used["check"][c] = true
+				}
 			}
 			for _, step := range s.Steps {
 				if x, ok := step.(scenarios.Expect); ok {

@@ -56,8 +56,13 @@ const (
 
 // A delayer is at work between the two ports of a box.
 type delayer interface {
-	// check tells whether it did anything but delay and lose as asked.
-	check() error
+	// check tells whether it did anything but delay and lose as asked, of a
+	// network of which a link was cut, or none.
+	check(cut bool) error
+	// lateness is by how much a frame left later than asked for, at most.
+	lateness() time.Duration
+	// settle begins what check tells of: the network is built.
+	settle()
 	Close() error
 }
 
@@ -177,14 +182,30 @@ func (b *delayBox) waitUp() error {
 }
 
 // check tells whether the box itself falsified what it carried.
-func (b *delayBox) check() error {
+// Lateness is by how much the delay of the client's link was longer than asked
+// for, at most: on a machine that has no time to forward, it is.
+func (n *Network) Lateness() time.Duration {
+	if n.delay == nil || n.delay.engine == nil {
+		return 0
+	}
+	return n.delay.engine.lateness()
+}
+
+func (b *delayBox) check(cut bool) error {
 	if b == nil || b.engine == nil {
 		return nil
 	}
-	if err := b.engine.check(); err != nil {
+	if err := b.engine.check(cut); err != nil {
 		return fmt.Errorf("delay box: %w", err)
 	}
 	return nil
+}
+
+// settle begins what check tells of.
+func (b *delayBox) settle() {
+	if b != nil && b.engine != nil {
+		b.engine.settle()
+	}
 }
 
 // close may be called again.
@@ -210,8 +231,10 @@ const netemLimit = 100_000
 // what leaves by it.
 type netem struct{}
 
-func (netem) check() error { return nil }
-func (netem) Close() error { return nil } // it ends with its namespace
+func (netem) check(bool) error        { return nil }
+func (netem) lateness() time.Duration { return 0 } // the kernel's timers
+func (netem) settle()                 {}
+func (netem) Close() error            { return nil } // it ends with its namespace
 
 func startNetem(ns *Namespace, d Delay) (delayer, error) {
 	h, err := ns.NetlinkHandle(unix.NETLINK_ROUTE)

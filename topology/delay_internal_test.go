@@ -217,11 +217,56 @@ func TestCheckTellsOfWire(t *testing.T) {
 	if err := n.Check(); err == nil || !strings.Contains(err.Error(), "3 frames from near to far were lost") {
 		t.Errorf("error %v", err)
 	}
+	w.ways[0].dropped = 0
+	// One that held a frame back for long.
+	w.ways[1].left(1200 * time.Millisecond)
+	if late := n.Lateness(); late < 1200*time.Millisecond {
+		t.Errorf("late by %v, want 1.2 s at least", late)
+	}
+	// One whose port is down, though no fault was to do that.
+	if err := n.delay.ns.setDown(farPort); err != nil {
+		t.Fatal(err)
+	}
+	if err := exchange(n); err == nil {
+		t.Error("the port is down, but carries")
+	}
+	if err := n.Check(); err == nil || !strings.Contains(err.Error(), "though no link was cut") {
+		t.Errorf("error %v", err)
+	}
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.delay.check(); err != nil {
+	if err := n.delay.check(false); err != nil {
 		t.Errorf("closed, but %v", err)
+	}
+}
+
+// The delay counts from when a frame came, not from when it was read.
+func TestAgeOfAFrame(t *testing.T) {
+	n := newTestNetwork(t, Config{Path: Direct, Delay: Delay{Loss: 1e-9}})
+	var fd int
+	if err := n.delay.ns.Do(func() (err error) {
+		fd, err = packetSocket(nearPort, unix.ETH_P_ALL, 0, []packetOption{{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1, "ask for stamps"}})
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := exchange(n); err != nil {
+		t.Fatal(err)
+	}
+	const pause = 200 * time.Millisecond
+	time.Sleep(pause)
+	oob := make([]byte, 64)
+	_, size, _, _, err := unix.Recvmsg(fd, make([]byte, 2000), oob, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := age(oob[:size]); got < pause || got > time.Minute/2 {
+		t.Errorf("age %v, want %v and a little", got, pause)
+	}
+	if got := age(nil); got != 0 {
+		t.Errorf("age %v without a stamp", got)
 	}
 }
 

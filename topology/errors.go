@@ -45,12 +45,16 @@ type SysctlError struct {
 }
 
 func (e *SysctlError) Error() string {
-	// The path in a *fs.PathError says nothing more than Key.
-	cause := e.Err
-	if path, ok := errors.AsType[*fs.PathError](cause); ok {
-		cause = path.Err
+	return fmt.Sprintf("set sysctl %s=%s: %v", e.Key, e.Value, e.Cause())
+}
+
+// Cause is Err without the path in a *fs.PathError, which says nothing more
+// than Key.
+func (e *SysctlError) Cause() error {
+	if path, ok := errors.AsType[*fs.PathError](e.Err); ok {
+		return path.Err
 	}
-	return fmt.Sprintf("set sysctl %s=%s: %v", e.Key, e.Value, cause)
+	return e.Err
 }
 
 func (e *SysctlError) Unwrap() error { return e.Err }

@@ -91,7 +91,7 @@ func (n *Namespace) beQuiet(f Family) error {
 		values["net.ipv6.conf.all."+key] = value
 		values["net.ipv6.conf.default."+key] = value
 	}
-	return f.withoutIPv6(n.setSysctls(values))
+	return f.withoutIPv6(n.SetSysctls(values))
 }
 
 // withoutIPv6 makes of the error of a kernel that has no sysctls of IPv6 what

@@ -76,6 +76,7 @@ func (n *Network) boot(h *Host, note Note) error {
 // CutLink takes the host's own end of its link down. On a direct path the
 // other host loses its carrier by it; behind a switch or router it does not.
 func (n *Network) CutLink(h *Host) error {
+	n.cut.Store(true)
 	err := h.Namespace().setDown(h.NIC.Name)
 	if err == nil && n.answerARP && n.Path == Switch {
 		err = n.answerFor(h)

@@ -24,12 +24,7 @@ const (
 	RejectHost Rejection = "host"
 	// RejectNet is ICMP net unreachable (3/0; ICMPv6 no route, 1/0).
 	RejectNet Rejection = "net"
-	// RejectPort is ICMP port unreachable (3/3; ICMPv6: 1/4).
-	RejectPort Rejection = "port"
 )
-
-// Rejections lists them all.
-var Rejections = []Rejection{RejectReset, RejectProhibited, RejectHost, RejectNet, RejectPort}
 
 // expression is the rejection as nftables has it. An ICMPX code is that of
 // the packet's own family (nft_reject_icmp_code, nft_reject_icmpv6_code).
@@ -43,8 +38,6 @@ func (r Rejection) expression() (*expr.Reject, error) {
 		return &expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_HOST_UNREACH}, nil
 	case RejectNet:
 		return &expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_NO_ROUTE}, nil
-	case RejectPort:
-		return &expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_PORT_UNREACH}, nil
 	}
 	return nil, fmt.Errorf("unknown rejection %q", r)
 }

@@ -38,14 +38,14 @@ func overIPv6(t *testing.T, n *Network) {
 	add := func(ns *Namespace, iface string, address netip.Prefix, gateway netip.Addr) {
 		// Duplicate address detection would keep the link-local address from
 		// use for a second, by which a router asks for its neighbours.
-		if err := ns.setSysctls(map[string]string{
+		if err := ns.SetSysctls(map[string]string{
 			"net.ipv6.conf." + iface + ".accept_dad": "0",
 			"net.ipv6.conf.all.accept_dad":           "0", // both count (addrconf_dad_begin)
 			"net.ipv6.conf.all.forwarding":           "1",
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if err := ns.setSysctls(map[string]string{"net.ipv6.conf." + iface + ".disable_ipv6": "0"}); err != nil {
+		if err := ns.SetSysctls(map[string]string{"net.ipv6.conf." + iface + ".disable_ipv6": "0"}); err != nil {
 			t.Fatal(err)
 		}
 		if err := ns.withLink(iface, func(h *netlink.Handle, link netlink.Link) error {
@@ -103,7 +103,6 @@ func TestFiltersOverIPv6(t *testing.T) {
 	}{
 		{"closed port", func() error { return nil }, unix.ECONNREFUSED},
 		{"reset", func() error { return n.RejectAll(RejectReset) }, unix.ECONNREFUSED},
-		{"port", func() error { return n.RejectAll(RejectPort) }, unix.ECONNREFUSED},
 		{"host", func() error { return n.RejectAll(RejectHost) }, unix.EHOSTUNREACH},
 		{"net", func() error { return n.RejectAll(RejectNet) }, unix.ENETUNREACH},
 		// Not EHOSTUNREACH, as over IPv4 (icmpv6_err_convert).

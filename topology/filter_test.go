@@ -156,7 +156,6 @@ func TestRejections(t *testing.T) {
 		soft bool
 	}{
 		{topology.RejectReset, unix.ECONNREFUSED, false},
-		{topology.RejectPort, unix.ECONNREFUSED, true},
 		{topology.RejectHost, unix.EHOSTUNREACH, true},
 		{topology.RejectNet, unix.ENETUNREACH, true},
 		{topology.RejectProhibited, unix.EHOSTUNREACH, true},

@@ -72,7 +72,7 @@ func (n *Network) startFirewall(f Firewall) error {
 		return err
 	}
 	// The first rule about states made the kernel track.
-	err = n.middle.setSysctls(firewallSysctls)
+	err = n.middle.SetSysctls(firewallSysctls)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &MissingFeature{conntrack, err}
 	}

@@ -99,7 +99,7 @@ func (h *Host) start() error {
 		return fmt.Errorf("boot %s: %w", h.Name, err)
 	}
 	early, _ := h.splitSysctls()
-	if err := ns.setSysctls(early); err != nil {
+	if err := ns.SetSysctls(early); err != nil {
 		return fmt.Errorf("boot %s: %w", h.Name, err)
 	}
 	return nil
@@ -118,7 +118,7 @@ func (h *Host) ready() error {
 // standby which has no address yet stays down.
 func (h *Host) bringUp() error {
 	_, late := h.splitSysctls()
-	if err := h.Namespace().setSysctls(late); err != nil {
+	if err := h.Namespace().SetSysctls(late); err != nil {
 		return fmt.Errorf("%s: %w", h.Name, err)
 	}
 	if !h.NIC.Address.IsValid() {

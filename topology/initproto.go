@@ -90,39 +90,50 @@ func sendMessage(fd int, m initMessage, fds ...int) error {
 // io.EOF.
 func receiveMessage(fd int, buf []byte) (initMessage, error) {
 	oob := make([]byte, unix.CmsgSpace(4*8))
-	var n, oobn int
 	for {
-		var err error
-		n, oobn, _, _, err = unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
+		n, oobn, _, _, err := unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
-		if errors.Is(err, unix.ECONNRESET) || (err == nil && n == 0) {
+		if errors.Is(err, unix.ECONNRESET) {
 			return initMessage{}, io.EOF
 		}
 		if err != nil {
 			return initMessage{}, err
 		}
-		break
+		return parseMessage(buf[:n], oob[:oobn])
 	}
-	var fds []int
-	if oobn > 0 {
-		cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
-		if err != nil {
-			return initMessage{}, err
-		}
-		for i := range cmsgs {
-			got, err := unix.ParseUnixRights(&cmsgs[i])
-			if err != nil {
-				return initMessage{}, err
-			}
-			fds = append(fds, got...)
-		}
-	}
+}
+
+// parseMessage reads what a packet and its control messages hold. Where it is
+// no message of ours, the descriptors are closed.
+func parseMessage(b, oob []byte) (initMessage, error) {
+	fds, err := descriptors(oob)
 	m := initMessage{fds: fds}
-	if err := json.Unmarshal(buf[:n], &m); err != nil {
-		m.discard()
+	switch {
+	case err != nil:
+	case len(b) == 0:
+		err = io.EOF
+	default:
+		err = json.Unmarshal(b, &m)
+	}
+	if err != nil {
+		initMessage{fds: fds}.discard()
 		return initMessage{}, err
 	}
 	return m, nil
+}
+
+// descriptors are those that came in control messages, the caller's also where
+// there is an error of another one.
+func descriptors(oob []byte) (fds []int, err error) {
+	if len(oob) == 0 {
+		return nil, nil
+	}
+	cmsgs, err := unix.ParseSocketControlMessage(oob)
+	for i := range cmsgs {
+		got, wrong := unix.ParseUnixRights(&cmsgs[i])
+		fds, err = append(fds, got...), errors.Join(err, wrong)
+	}
+	return fds, err
 }

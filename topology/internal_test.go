@@ -104,3 +104,27 @@ func TestLateDescriptorsAreClosed(t *testing.T) {
 		}
 	})
 }
+
+// Descriptors that come with what is no message of ours are closed.
+func TestDescriptorsOfBadMessagesAreClosed(t *testing.T) {
+	for name, c := range map[string]struct {
+		text  string
+		other []byte // control messages behind the descriptor's
+	}{
+		"no JSON":            {text: "nonsense"},
+		"nothing":            {text: ""},
+		"with another thing": {`{"op":"done"}`, unix.UnixCredentials(&unix.Ucred{})},
+	} {
+		fd, err := unix.MemfdCreate("topology-test", unix.MFD_CLOEXEC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m, err := parseMessage([]byte(c.text), append(unix.UnixRights(fd), c.other...)); err == nil {
+			t.Errorf("%s: %+v, and no error", name, m)
+		}
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil {
+			t.Errorf("%s: the descriptor is still open", name)
+			unix.Close(fd)
+		}
+	}
+}

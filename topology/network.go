@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -63,8 +64,9 @@ type Network struct {
 
 	answerARP bool
 	firewall  Firewall
-	delay     *delayBox  // nil without one
-	middle    *Namespace // the switch or the router; nil on a direct path
+	delay     *delayBox   // nil without one
+	middle    *Namespace  // the switch or the router; nil on a direct path
+	cut       atomic.Bool // a link was cut: frames for it are lost, as they should be
 }
 
 // Names of interfaces: eth0 on every host, and in the middle that of the host
@@ -157,6 +159,7 @@ func (n *Network) build(c Config) error {
 	for _, h := range n.hosts() {
 		err = errors.Join(err, n.waitUp(h), h.ready())
 	}
+	n.delay.settle()
 	return err
 }
 
@@ -288,10 +291,10 @@ func (n *Network) buildRouter(sysctls map[string]string) error {
 	if n.Family == IPv6 {
 		forward = map[string]string{"net.ipv6.conf.all.forwarding": "1"}
 	}
-	if err := n.middle.setSysctls(forward); err != nil {
+	if err := n.middle.SetSysctls(forward); err != nil {
 		return err
 	}
-	if err := n.middle.setSysctls(sysctls); err != nil {
+	if err := n.middle.SetSysctls(sysctls); err != nil {
 		return err
 	}
 	for _, host := range n.hosts() {
@@ -313,7 +316,7 @@ func (n *Network) buildRouter(sysctls map[string]string) error {
 // Check tells whether a host broke: its init ended, with all of its processes,
 // though no fault was to do that; or the delay box lost what it was not to.
 func (n *Network) Check() error {
-	errs := []error{n.delay.check()}
+	errs := []error{n.delay.check(n.cut.Load())}
 	for _, h := range n.hosts() {
 		if h.lost() {
 			errs = append(errs, fmt.Errorf("%s: %w", h.Name, errInitGone))

@@ -164,3 +164,14 @@ func parseStat(stat string, pid int) (ProcessInfo, error) {
 	info.Threads, err2 = strconv.Atoi(fields[threads])
 	return info, errors.Join(err1, err2)
 }
+
+// Ended tells whether a process of the host is no more, or a zombie that its
+// parent can wait for.
+func (h *Host) Ended(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/root/proc/%d/stat", h.initPID(), pid))
+	if err != nil {
+		return true
+	}
+	info, err := parseStat(string(stat), pid)
+	return err == nil && info.State == 'Z' && info.Threads <= 1
+}

@@ -53,7 +53,7 @@ func (n *Network) takeOver(note Note) error {
 		return err
 	}
 	note("link up")
-	if err := h.Namespace().setSysctls(map[string]string{notify: "1"}); err != nil {
+	if err := h.Namespace().SetSysctls(map[string]string{notify: "1"}); err != nil {
 		return err
 	}
 	h.NIC.Address = n.Server.NIC.Address

@@ -33,8 +33,8 @@ func (n *Namespace) Sysctls(keys []string) (map[string]string, error) {
 	return values, err
 }
 
-// setSysctls sets them in the order of their names.
-func (n *Namespace) setSysctls(values map[string]string) error {
+// SetSysctls sets them in the order of their names.
+func (n *Namespace) SetSysctls(values map[string]string) error {
 	return n.Do(func() error {
 		for _, k := range slices.Sorted(maps.Keys(values)) {
 			if err := os.WriteFile(sysctlPath(k), []byte(values[k]), 0); err != nil {

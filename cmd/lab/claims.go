@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -78,12 +77,11 @@ func runClaims(ctx context.Context, s streams, f runFlags, ids []string) error {
 	}
 	o := lab.Options{Family: topology.Family(f.family), Tracer: lab.NewTracer()}
 	todo := scenariosOf(chosen)
-	experiments, leftOut := prepare(todo, o)
-	if len(leftOut) == len(todo) {
-		return usageError(errors.Join(leftOut...), "see lab claims --help")
+	experiments, _, err := prepare(todo, o) // on their own paths
+	if err != nil {
+		return usageError(err, "see lab claims --help")
 	}
 	b := &batch{streams: s, flags: f, several: true, quiet: true}
-	b.leaveOut(leftOut)
 	if err := b.perform(ctx, experiments, o.Tracer, len(todo)); err != nil {
 		return err
 	}
@@ -127,7 +125,7 @@ func scenariosOf(chosen []claims.Claim) []*scenarios.Source {
 func defaults(todo []*scenarios.Source, o lab.Options) map[string]record.Prediction {
 	o.Real = true
 	predictions := map[string]record.Prediction{}
-	experiments, _ := prepare(todo, o)
+	experiments, _, _ := prepare(todo, o) // as before: what is wrong was said
 	for _, e := range experiments {
 		predictions[e.Scenario().Name] = e.Preview().Prediction
 	}

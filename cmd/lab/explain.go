@@ -37,6 +37,11 @@ func explain(out io.Writer, sc *scenarios.Source, o lab.Options) error {
 	if err != nil {
 		return usageError(err, "")
 	}
+	if !sc.BuiltIn() && lab.Preflight() == nil {
+		if err := lab.TrySysctls([]*lab.Experiment{e}); err != nil {
+			return cannot(err)
+		}
+	}
 	if err := report.Header(out, e.Preview()); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -17,8 +18,10 @@ func listCommand(s streams) *cobra.Command {
 		Short: "List the scenarios: what dies, what the client sees, how long it takes",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
+			var table strings.Builder
+			w := tabwriter.NewWriter(&table, 0, 8, 2, ' ', 0)
 			fmt.Fprintln(w, "NAME\tWHAT GOES AWAY\tWHAT THE CLIENT SEES\tTAKES\tWITH --real")
+			var narrow strings.Builder
 			for _, sc := range scenarios.All() {
 				quick, err := takes(sc, lab.Options{})
 				if err != nil {
@@ -29,8 +32,17 @@ func listCommand(s streams) *cobra.Command {
 					return err
 				}
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", sc.Name, sc.Dies, sc.Sees, quick, real)
+				fmt.Fprintf(&narrow, "%s (%s; %s with --real)\n    gone: %s\n    seen: %s\n", sc.Name, quick, real, sc.Dies, sc.Sees)
 			}
-			return w.Flush()
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			text := table.String()
+			if widest, _, _ := strings.Cut(text, "\n"); s.width > 0 && s.width < len(widest) {
+				text = narrow.String()
+			}
+			_, err := fmt.Fprint(s.out, text)
+			return err
 		},
 	}
 }

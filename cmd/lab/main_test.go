@@ -24,6 +24,7 @@ import (
 	"rsc.io/script/scripttest"
 
 	"github.com/seed-6fefc909/tcplab/internal/testenv"
+	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/lab/programs"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
@@ -331,5 +332,21 @@ func TestExplainEveryScenario(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Left out is only what is not what it says on the path, and a mistake is none.
+func TestPrepare(t *testing.T) {
+	experiments, leftOut, err := prepare(scenarios.All(), lab.Options{Path: topology.Switch})
+	if err != nil || len(experiments) == 0 || len(leftOut) == 0 || len(experiments)+len(leftOut) != len(scenarios.All()) {
+		t.Errorf("%d experiments, %d left out of %d, error %v", len(experiments), len(leftOut), len(scenarios.All()), err)
+	}
+	wrong, readErr := scenarios.Read("wrong.lab", "zero here\nstart client sshd\n")
+	if readErr != nil {
+		t.Fatal(readErr)
+	}
+	kill, _ := scenarios.Find("kill")
+	if _, leftOut, err = prepare([]*scenarios.Source{wrong, kill}, lab.Options{Path: topology.Switch}); err == nil || len(leftOut) > 0 {
+		t.Errorf("left out %v, error %v", leftOut, err)
 	}
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"flag"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -24,6 +26,9 @@ func TestPage(t *testing.T) {
 		}
 	}
 	got, err := os.ReadFile(page)
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		t.Skip("the tree is another user's")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
 	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/topology"
@@ -45,9 +46,10 @@ func usageError(err error, hint string) error { return &exitError{exitUsage, err
 
 // streams are the program's standard streams.
 type streams struct {
-	in  *os.File
-	out io.Writer
-	err *os.File
+	in    *os.File
+	out   io.Writer
+	err   *os.File
+	width int // of the terminal that out is, 0 if it is none
 }
 
 // run executes a command line and returns the exit status.
@@ -74,15 +76,21 @@ Exit status: 0 as expected, 1 not as expected or inconclusive, 2 usage,
 		return usageError(err, "see "+c.CommandPath()+" --help")
 	})
 	results := &resultWriter{w: out}
-	s := streams{in, results, errs}
+	s := streams{in, results, errs, 0}
+	if f, ok := out.(*os.File); ok {
+		s.width, _, _ = term.GetSize(int(f.Fd()))
+	}
 	root.AddCommand(listCommand(s), explainCommand(s), showCommand(s), runCommand(s), claimsCommand(s), reportCommand(s), doctorCommand(s), schemaCommand(s), scenarioTopic())
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(results)
 	root.SetErr(errs)
 	err := root.ExecuteContext(ctx)
-	if errors.Is(results.err, unix.EPIPE) {
-		return status(ctx, err, errs) // the reader had seen enough
+	if errors.Is(results.err, unix.EPIPE) { // the reader had seen enough
+		if errors.Is(err, unix.EPIPE) {
+			err = nil
+		}
+		return status(ctx, err, errs)
 	}
 	if e, known := errors.AsType[*exitError](err); results.err != nil && !(known && e.status == exitInternal) {
 		err = &exitError{exitInternal, fmt.Errorf("write output: %w", results.err), ""}
@@ -156,6 +164,9 @@ func interruptible() (context.Context, func()) {
 
 // cannot turns what prevented a run into an error for the user.
 func cannot(err error) error {
+	if _, ok := errors.AsType[*lab.RefusedError](err); ok {
+		return usageError(err, "")
+	}
 	if s, ok := errors.AsType[*topology.SysctlError](err); ok {
 		return usageError(err, "the kernel refuses "+s.Key+" = "+s.Value)
 	}

@@ -28,6 +28,7 @@ type runFlags struct {
 	path     string
 	family   int
 	delay    time.Duration
+	delaySet bool // also if it is 0
 	loss     string
 	sysctls  []string
 	real     bool
@@ -60,6 +61,7 @@ func runCommand(s streams) *cobra.Command {
 		},
 		ValidArgsFunction: completeScenario,
 		RunE: func(c *cobra.Command, args []string) error {
+			f.delaySet = c.Flags().Changed("delay")
 			return runScenarios(c.Context(), s, f, args)
 		},
 	}
@@ -84,7 +86,7 @@ func runCommand(s streams) *cobra.Command {
 // options understands the flags.
 func (f *runFlags) options() (lab.Options, error) {
 	o := lab.Options{
-		Path: topology.Path(f.path), Family: topology.Family(f.family), Delay: f.delay, Real: f.real, Grace: f.grace, Timeout: f.timeout, Without: f.without,
+		Path: topology.Path(f.path), Family: topology.Family(f.family), Delay: f.delay, DelaySet: f.delaySet, Real: f.real, Grace: f.grace, Timeout: f.timeout, Without: f.without,
 		Sysctls: map[string]map[string]string{},
 	}
 	for _, one := range f.sysctls {
@@ -129,7 +131,8 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 	}
 	var todo []*scenarios.Source
 	parallel := max(f.parallel, 1)
-	if slices.Equal(names, []string{"all"}) {
+	all := slices.Equal(names, []string{"all"})
+	if all {
 		todo = scenarios.All()
 		if f.parallel == 0 {
 			parallel = len(todo)
@@ -151,19 +154,26 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 	}
 	o.Tracer = lab.NewTracer()
 	b := &batch{streams: s, flags: f, several: len(todo) > 1, live: terminal(s.err) && min(parallel, len(todo)) == 1}
-	experiments, leftOut := prepare(todo, o)
-	if len(leftOut) == len(todo) || len(leftOut) > 0 && o.Path == "" {
-		return usageError(errors.Join(leftOut...), "see lab run --help")
+	experiments, leftOut, err := prepare(todo, o)
+	if err == nil && (!all || len(experiments) == 0) {
+		err = errors.Join(leftOut...)
 	}
-	b.leaveOut(leftOut)
+	if err != nil {
+		return usageError(err, "see lab run --help")
+	}
+	for _, err := range leftOut {
+		fmt.Fprintf(s.err, "lab: left out: %v\n", err)
+	}
 	if err := b.perform(ctx, experiments, o.Tracer, parallel); err != nil {
 		return err
 	}
 	return b.finish(ctx)
 }
 
-// prepare makes the experiments, and says which cannot be made.
-func prepare(todo []*scenarios.Source, o lab.Options) (experiments []*lab.Experiment, leftOut []error) {
+// prepare makes the experiments, but for those that are not what they say on
+// the path that is asked for. Its error is of all others that cannot be made.
+func prepare(todo []*scenarios.Source, o lab.Options) (experiments []*lab.Experiment, leftOut []error, err error) {
+	var wrong []error
 	for _, sc := range todo {
 		e, err := lab.New(sc, o)
 		if err == nil {
@@ -173,9 +183,13 @@ func prepare(todo []*scenarios.Source, o lab.Options) (experiments []*lab.Experi
 		if !scenarios.IsSyntax(err) {
 			err = fmt.Errorf("%s: %w", sc.Name, err)
 		}
-		leftOut = append(leftOut, err)
+		if _, elsewhere := errors.AsType[*lab.PathError](err); elsewhere {
+			leftOut = append(leftOut, err)
+		} else {
+			wrong = append(wrong, err)
+		}
 	}
-	return experiments, leftOut
+	return experiments, leftOut, errors.Join(wrong...)
 }
 
 // A batch is the runs of one command line.
@@ -191,16 +205,13 @@ type batch struct {
 	failed  []error
 }
 
-func (b *batch) leaveOut(errs []error) {
-	for _, err := range errs {
-		fmt.Fprintf(b.streams.err, "lab: left out: %v\n", err)
-	}
-}
-
 // perform runs the experiments, which share the tracer, as many at a time as
 // are asked for. Its error came before any run.
 func (b *batch) perform(ctx context.Context, experiments []*lab.Experiment, tracer *lab.Tracer, parallel int) error {
 	if err := lab.Preflight(); err != nil {
+		return cannot(err)
+	}
+	if err := lab.TrySysctls(experiments); err != nil {
 		return cannot(err)
 	}
 	if err := b.prepareOut(); err != nil {

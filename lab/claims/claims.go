@@ -161,7 +161,6 @@ const (
 	ends   = "ebpf:sched_process_exit"
 	sent   = "ebpf:signal_generate"
 	states = "ebpf:inet_sock_set_state"
-	again  = "ebpf:tcp_retransmit_skb"
 )
 
 // missing tells what was not observed of that which is needed.

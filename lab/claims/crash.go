@@ -29,7 +29,7 @@ func crashClaims() []Claim {
 			ID:        "B3",
 			Says:      "Its TCP sends the segment again and again; Berkeley's does 12 times, and gives up after some 9 minutes.",
 			Scenarios: []string{"crash"},
-			needs:     []string{wire, exits, again},
+			needs:     []string{wire, exits},
 			judge:     retransmits,
 		},
 		{
@@ -116,9 +116,15 @@ func retransmits(e *evidence) finding {
 		return no(r.at(told), "nothing was sent, or the client was told nothing")
 	}
 	sent := keep(r.repeated, r.fault)
-	timer := r.find(on("client"), r.fault, func(e *record.Event) bool { return e.Source == record.TCP && e.Kind == record.KindRetransmit })
-	if len(sent) == 0 || len(timer) == 0 {
+	if len(sent) == 0 {
 		return no(r.at(segment), "the segment was not sent again")
+	}
+	timer := sent
+	if r.lossProbe(segment, sent) {
+		timer = sent[1:]
+	}
+	if len(timer) == 0 {
+		return no(r.at(segment), "the segment was sent again by a tail loss probe only")
 	}
 	took, last := told.Time-segment.Time, r.at(timer[len(timer)-1])
 	if len(timer) == 12 && took > int64(8*time.Minute) && took < int64(10*time.Minute) {
@@ -145,6 +151,22 @@ func retransmits(e *evidence) finding {
 		seen += fmt.Sprintf(". %s: %d times, %s to %s (computed)", p.Decider, predicted(p), minutes(p.Min), minutes(p.Max))
 	}
 	return linux(last, "Linux counts time, not attempts: it gives up when as long has passed as tcp_retries2 retransmissions take with a doubling timeout of 0.2 s to 120 s (retransmits_timed_out, tcp_model_timeout; 15 by default). RFC 1122 4.2.3.5 asks for 100 s at least.", "%s", seen)
+}
+
+// lossProbe tells whether the first of the segments that were sent again is a
+// tail loss probe (RFC 8985 section 7.2): the kernel says so, or the pause
+// after it is no doubling of the pause before. The kernel's word alone does
+// not do: what a timer does is not always reported (docs/how-it-works.md).
+func (r *run) lossProbe(segment *record.Event, sent []*record.Event) bool {
+	const near = int64(5 * time.Millisecond) // the event and the frame are of one call
+	first := sent[0].Time
+	said := r.find(on("client"), since(first-near), until(first+near), func(e *record.Event) bool {
+		return e.Source == record.TCP && (e.Kind == record.KindTLP || e.Kind == record.KindRetransmit)
+	})
+	if len(said) > 0 {
+		return said[0].Kind == record.KindTLP
+	}
+	return len(sent) > 1 && float64(sent[1].Time-first) < 1.7*float64(first-segment.Time)
 }
 
 // predicted counts the retransmissions of the timer that are due.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
@@ -15,8 +17,8 @@ func programClaims() []Claim {
 		{
 			ID:        "P1",
 			Says:      "The echo server is concurrent: it listens at port 9998 of any address with a backlog of 1024 and forks for each connection. The parent then closes the connection; the child has no listening socket.",
-			Scenarios: []string{"kill", "shutdown-graceful", "shutdown", "shutdown-poll"},
-			needs:     []string{enters, exits, forks, ends, states},
+			Scenarios: []string{"hang"},
+			needs:     []string{enters, exits, forks, tables},
 			judge:     concurrent,
 		},
 		{
@@ -51,7 +53,7 @@ func programClaims() []Claim {
 }
 
 func concurrent(e *evidence) finding {
-	r := e.run("kill")
+	r := e.run("hang")
 	address := "0.0.0.0:9998"
 	if r.Family == 6 {
 		address = "[::]:9998"
@@ -64,26 +66,33 @@ func concurrent(e *evidence) finding {
 	if listen == nil || listen.Syscall.Arg != "1024" {
 		return no(r.at(listen), "no listen(1024) was seen")
 	}
-	_, shut, seen := r.served()
+	child, shut, seen := r.served()
 	if shut == nil {
 		return no(moment{}, "%s", seen)
 	}
-	// Where the parent is the first to go, the port is free while the child
-	// still has its connection.
-	for _, name := range []string{"shutdown-graceful", "shutdown", "shutdown-poll"} {
-		other := e.run(name)
-		child, _, _ := other.served()
-		gone := other.first(on("server"), other.fault, becomes("CLOSE"), func(e *record.Event) bool { return e.State.From == "LISTEN" })
-		if child == nil || gone == nil {
-			continue
-		}
-		if end := other.first(on("server"), exit, of(child.PID)); end != nil && gone.Time < end.Time {
-			at := other.at(gone)
-			at.text = fmt.Sprintf("%s, child %d ends %s later", gone, child.PID, span(end.Time-gone.Time))
-			return yes(at, "bind(%s), listen(1024), %s. The child holds no listening socket: when its parent let go of that, it was closed at once, though the child lived", address, seen)
-		}
+	// While the child lives, who holds what.
+	listening, row := r.socket("server", func(s record.SocketRow) bool { return s.State == "LISTEN" })
+	_, conn := r.socket("server", func(s record.SocketRow) bool { return s.State == "ESTABLISHED" })
+	if row == nil || conn == nil {
+		return unseen("bind(%s), listen(1024), %s; but no socket table shows who holds the sockets", address, seen)
 	}
-	return unseen("bind(%s), listen(1024), %s; but every child ended before its parent, so whether it held the listening socket does not show", address, seen)
+	listening.text = fmt.Sprintf("socket table: process %s LISTEN, %s ESTABLISHED", holders(row), holders(conn))
+	if !slices.Equal(row.PIDs, []int{bind.PID}) || !slices.Equal(conn.PIDs, []int{child.PID}) {
+		return no(listening, "bind(%s), listen(1024), %s; but the listening socket is held by %s, the connection by %s", address, seen, holders(row), holders(conn))
+	}
+	return yes(listening, "bind(%s), listen(1024), %s. Then the parent holds the listening socket alone, and the child the connection", address, seen)
+}
+
+// holders are the processes that hold a socket.
+func holders(s *record.SocketRow) string {
+	var all []string
+	for _, pid := range s.PIDs {
+		all = append(all, strconv.Itoa(pid))
+	}
+	if len(all) == 0 {
+		return "nobody"
+	}
+	return strings.Join(all, " and ")
 }
 
 // served finds the child that the server forked for the first connection, and

@@ -29,21 +29,20 @@ func newRun(r *record.Record) *run {
 	return v
 }
 
-// sort tells the client's segments apart, by how far its stream had come.
+// sort tells the client's segments apart.
 func (r *run) sort() {
-	var end uint32
+	var s record.Streams
 	for _, e := range r.find(on("client"), out, tcp) {
-		p := e.Packet
-		switch next := p.Seq + uint32(p.Len); {
-		case p.Src != r.client || p.Flags&record.FlagRST != 0:
-		case p.Flags&record.FlagSYN != 0:
-			end = p.Seq + 1
-		case p.Len > 0 && int32(next-end) > 0:
-			r.fresh, end = append(r.fresh, e), next
-		case p.Len > 0:
-			r.repeated = append(r.repeated, e)
-		case p.Flags == record.FlagACK && int32(p.Seq-end) < 0:
+		part := s.Classify(e)
+		switch {
+		case e.Packet.Src != r.client:
+		case part == record.Probe:
 			r.probes = append(r.probes, e)
+		case e.Packet.Len == 0:
+		case part == record.Fresh:
+			r.fresh = append(r.fresh, e)
+		case part == record.SentAgain:
+			r.repeated = append(r.repeated, e)
 		}
 	}
 }
@@ -172,11 +171,6 @@ func childOf(pid int) test {
 	}
 }
 
-// becomes passes changes of state.
-func becomes(to string) test {
-	return func(e *record.Event) bool { return e.State != nil && e.State.To == to }
-}
-
 // step passes what the scenario did.
 func step(kind string) test {
 	return func(e *record.Event) bool { return e.Source == record.Step && e.Kind == kind }
@@ -229,6 +223,19 @@ func (r *run) row(host string) (moment, record.SocketRow) {
 		}
 	}
 	return moment{}, record.SocketRow{}
+}
+
+// socket finds the first socket of a host's tables after the fault that f holds
+// for.
+func (r *run) socket(host string, f func(record.SocketRow) bool) (moment, *record.SocketRow) {
+	for _, e := range r.find(on(host), r.fault) {
+		for i, s := range e.Sockets {
+			if f(s) {
+				return r.at(e), &e.Sockets[i]
+			}
+		}
+	}
+	return moment{}, nil
 }
 
 // heard is what of the connection's peer, or of a router, reached the client

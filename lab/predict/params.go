@@ -64,6 +64,9 @@ type Params struct {
 	// RTO it is taken as on a quiet network: SRTT + RTOMin, rounded up to
 	// jiffies (__tcp_set_rto with rttvar at its floor).
 	RTO, SRTT time.Duration
+	// unmeasured: the RTO is known, but no round trip was measured: the SYN was
+	// sent twice (RFC 6298 section 3, Karn).
+	unmeasured bool
 	// TLP says that a tail loss probe precedes the first timeout:
 	// net.ipv4.tcp_early_retrans is 3 or 4 and the peer does SACK.
 	TLP bool
@@ -116,6 +119,7 @@ func (p Params) normal() Params {
 	p.SynAckRetries = clamp(p.SynAckRetries, 0, maxCount)
 	p.RTOMax = clamp(orElse(p.RTOMax, DefaultRTOMax), time.Second, DefaultRTOMax)
 	p.RTOMin = clamp(orElse(p.RTOMin, DefaultRTOMin), time.Microsecond, p.RTOMax)
+	p.unmeasured = p.unmeasured || p.SRTT == 0 && p.RTO > 0
 	p.SRTT = clamp(orElse(p.SRTT, assumedRTT), time.Microsecond, p.RTOMax)
 	if p.RTO <= 0 {
 		p.RTO = p.SRTT + p.RTOMin

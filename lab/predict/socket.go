@@ -106,7 +106,11 @@ func (s *socket) write(p Params) {
 		return
 	}
 	s.tlp = true
-	s.arm(min(s.ceil(2*p.SRTT+p.RTOMin), s.rto))
+	timeout := s.ceil(2*p.SRTT + p.RTOMin)
+	if p.unmeasured {
+		timeout = jiffies(s.hz) // TCP_TIMEOUT_INIT
+	}
+	s.arm(min(timeout, s.rto))
 }
 
 // arm is tcp_reset_xmit_timer.

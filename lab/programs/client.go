@@ -24,6 +24,7 @@ type clientConfig struct {
 	heartbeat                                time.Duration
 	connections                              int
 	settings                                 settings
+	server                                   netip.AddrPort
 }
 
 func parseClient(args []string) (clientConfig, *flag.FlagSet, error) {
@@ -50,6 +51,10 @@ func parseClient(args []string) (clientConfig, *flag.FlagSet, error) {
 		err = errors.New("-heartbeat waits in read for its echo, -poll never does: one of them")
 	case c.heartbeat > 0 && c.settings.has("SO_RCVTIMEO"):
 		err = errors.New("-heartbeat sets SO_RCVTIMEO itself")
+	case flags.NArg() == 0:
+		err = errors.New("no ADDRESS:PORT")
+	default:
+		c.server, err = netip.ParseAddrPort(flags.Arg(0))
 	}
 	return c, flags, err
 }
@@ -69,19 +74,12 @@ func clientMain(args []string) int {
 	if err != nil {
 		return usage(flags, clientArguments, err)
 	}
-	if flags.NArg() == 0 {
-		return usage(flags, clientArguments, errors.New("no ADDRESS:PORT"))
-	}
-	server, err := netip.ParseAddrPort(flags.Arg(0))
-	if err != nil {
-		return usage(flags, clientArguments, err)
-	}
 	if config.sigpipe {
 		defaultAction(unix.SIGPIPE)
 	}
 	var conns []int
 	for range config.connections { // more than one: UNP figure 5.9
-		conn, ok := dial(server, config.socketSettings())
+		conn, ok := dial(config.server, config.socketSettings())
 		if !ok {
 			return 1
 		}

@@ -221,7 +221,8 @@ func (s settings) declared() Options {
 }
 
 // Declared returns the options that a command line of an example program asks
-// for on its connections, zero where it says nothing.
+// for on its connections, zero where it says nothing. It is wrong where the
+// program would refuse it.
 func Declared(argv []string) (Options, error) {
 	if len(argv) == 0 || !Known(argv[0]) {
 		return Options{}, fmt.Errorf("no example program: %q", argv)
@@ -238,6 +239,8 @@ func Declared(argv []string) (Options, error) {
 		var c serverConfig
 		c, _, err = parseServer(args)
 		given = c.settings
+	case stubbornName:
+		err = parseFlags(newFlags(stubbornName), args, 0)
 	}
 	if err != nil {
 		return Options{}, fmt.Errorf("%s: %w", argv[0], err)

@@ -22,16 +22,17 @@ var everythingSet = programs.Options{
 
 func TestDeclared(t *testing.T) {
 	for line, want := range map[string]programs.Options{
-		"stubborn":                    {},
-		"echo-server":                 {},
-		"echo-client {server}":        {},
-		"echo-client " + everything:   everythingSet,
-		"echo-server " + everything:   everythingSet,
-		"echo-client -persist -poll":  {},
-		"echo-client -heartbeat 2s x": {ReceiveTimeout: 2 * time.Second},
-		"echo-client -set SO_KEEPALIVE=1 -set SO_KEEPALIVE=0":          {},
-		"echo-server -set TCP_USER_TIMEOUT=1500 -set SO_RCVTIMEO=0":    {UserTimeout: 1500 * time.Millisecond},
-		"echo-client -set TCP_USER_TIMEOUT=1.5s -set TCP_KEEPIDLE=1m ": {UserTimeout: 1500 * time.Millisecond, KeepIdle: time.Minute},
+		"stubborn":                {},
+		"echo-server":             {},
+		"echo-server [::]:9":      {},
+		"echo-client 192.0.2.1:9": {},
+		"echo-client " + everything + " 192.0.2.1:9":                              everythingSet,
+		"echo-server " + everything:                                               everythingSet,
+		"echo-client -persist -poll [2001:db8::1]:9":                              {},
+		"echo-client -heartbeat 2s 192.0.2.1:9":                                   {ReceiveTimeout: 2 * time.Second},
+		"echo-client -set SO_KEEPALIVE=1 -set SO_KEEPALIVE=0 192.0.2.1:9":         {},
+		"echo-server -set TCP_USER_TIMEOUT=1500 -set SO_RCVTIMEO=0":               {UserTimeout: 1500 * time.Millisecond},
+		"echo-client -set TCP_USER_TIMEOUT=1.5s -set TCP_KEEPIDLE=1m 192.0.2.1:9": {UserTimeout: 1500 * time.Millisecond, KeepIdle: time.Minute},
 	} {
 		got, err := programs.Declared(strings.Fields(line))
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -41,6 +42,14 @@ func TestDeclared(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                                   "no example program",
 		"cat":                                "no example program",
+		"echo-child":                         "no example program",
+		"echo-client":                        "no ADDRESS:PORT",
+		"echo-client -persist":               "no ADDRESS:PORT",
+		"echo-client 192.0.2.1":              "not an ip:port",
+		"echo-client {server}":               "not an ip:port",
+		"echo-client 192.0.2.1:9 again":      `"again" is too many`,
+		"echo-server nonsense":               "not an ip:port",
+		"stubborn mule":                      `"mule" is too many`,
 		"echo-client -nonsense":              "-nonsense",
 		"echo-client -set SO_KEEPALIVE":      "not NAME=VALUE",
 		"echo-client -set SO_KEEPALIVE=yes":  "SO_KEEPALIVE=yes: not a number",

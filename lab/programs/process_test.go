@@ -136,6 +136,9 @@ func (p *process) children() map[int]string {
 			pid, _, _ := strings.Cut(head, " ")
 			n, _ := strconv.Atoi(pid)
 			all[n] = f[0]
+			if threads := f[17]; f[0] == "Z" && threads != "1" {
+				all[n] = "R" // its parent is told when the last thread has ended
+			}
 		}
 	}
 	return all

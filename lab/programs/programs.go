@@ -30,8 +30,9 @@ func all() map[string]func(args []string) int {
 	}
 }
 
-// Known tells whether name is one of the example programs.
-func Known(name string) bool { return all()[name] != nil }
+// Known tells whether name is one of the example programs, which a scenario
+// may start. The server's child is not: it takes its descriptor over.
+func Known(name string) bool { return all()[name] != nil && name != childName }
 
 // Run must be called first in main. In a process that was executed under the
 // name of an example program it runs that and does not return.

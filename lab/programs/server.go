@@ -24,15 +24,20 @@ const (
 type serverConfig struct {
 	waitOnce, graceful bool
 	settings           settings
+	address            netip.AddrPort
 }
 
 func parseServer(args []string) (serverConfig, *flag.FlagSet, error) {
-	var c serverConfig
+	c := serverConfig{address: netip.AddrPortFrom(netip.IPv4Unspecified(), DefaultPort)}
 	flags := newFlags(serverName)
 	flags.BoolVar(&c.waitOnce, "wait-once", false, "wait for one child only at each SIGCHLD, which leaves zombies")
 	flags.BoolVar(&c.graceful, "graceful", false, "at SIGTERM stop listening, finish the connections, and end")
 	c.settings.flag(flags)
-	return c, flags, parseFlags(flags, args, 1)
+	err := parseFlags(flags, args, 1)
+	if err == nil && flags.NArg() > 0 {
+		c.address, err = netip.ParseAddrPort(flags.Arg(0))
+	}
+	return c, flags, err
 }
 
 // serverMain is the concurrent echo server of UNP figure 5.12: it listens and
@@ -44,13 +49,7 @@ func serverMain(args []string) int {
 	if err != nil {
 		return usage(flags, serverArguments, err)
 	}
-	address := netip.AddrPortFrom(netip.IPv4Unspecified(), DefaultPort)
-	if flags.NArg() > 0 {
-		if address, err = netip.ParseAddrPort(flags.Arg(0)); err != nil {
-			return usage(flags, serverArguments, err)
-		}
-	}
-	s := server{serverConfig: config, family: family(address.Addr())}
+	s := server{serverConfig: config, family: family(config.address.Addr())}
 	if config.graceful {
 		if err := s.catch(); err != nil {
 			complain("catch signals", err)
@@ -59,7 +58,7 @@ func serverMain(args []string) int {
 	} else {
 		reapChildren(config.waitOnce)
 	}
-	if !s.open(address) {
+	if !s.open(config.address) {
 		return 1
 	}
 	if config.graceful {

@@ -258,6 +258,7 @@ type SocketRow struct {
 	RTT         int64  `json:"rtt_ns,omitempty"`    // smoothed
 	RTTVar      int64  `json:"rttvar_ns,omitempty"` // its mean deviation
 	Inode       uint32 `json:"inode,omitempty"`     // 0: no process holds it
+	PIDs        []int  `json:"pids,omitempty"`      // the processes that hold it
 }
 
 // Sort puts events in the order of their times. It is stable: events of the

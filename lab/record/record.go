@@ -59,7 +59,9 @@ type Record struct {
 	// "client net.ipv4.tcp_retries2=5 (kernel default 15)".
 	Changed []string `json:"changed"`
 
-	Fault        FaultInfo     `json:"fault"`
+	Fault FaultInfo `json:"fault"`
+	// Later are the faults after the first.
+	Later        []FaultInfo   `json:"later_faults"`
 	Detection    Detection     `json:"detection"`
 	Prediction   Prediction    `json:"prediction"`
 	Signature    Signature     `json:"signature"`

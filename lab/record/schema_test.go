@@ -52,7 +52,7 @@ func example() *record.Record {
 	table := event(record.Socket, record.KindSnapshot)
 	table.Sockets = []record.SocketRow{{
 		Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", State: "ESTABLISHED", RecvQueue: 1, SendQueue: 2,
-		Timer: "retransmit", Expires: 3, Retransmits: 4, Backoff: 5, RTO: 6, RTT: 7, RTTVar: 8, Inode: 9,
+		Timer: "retransmit", Expires: 3, Retransmits: 4, Backoff: 5, RTO: 6, RTT: 7, RTTVar: 8, Inode: 9, PIDs: []int{14},
 	}}
 	empty := event(record.Socket, record.KindSnapshot) // a host without a socket
 	tcp := event(record.TCP, record.KindRetransmit)
@@ -82,6 +82,7 @@ func example() *record.Record {
 		Sysctls: map[string]map[string]string{"client": {"net.ipv4.tcp_retries2": "5"}, "server": {}, "router": {}, "standby": {}},
 		Changed: []string{"c"},
 		Fault:   record.FaultInfo{Kind: "crash", Host: "server", Time: 3, Back: 4, PID: 14, Unread: 6},
+		Later:   []record.FaultInfo{{Kind: "power-off", Host: "server", Time: 5}},
 		Detection: record.Detection{
 			Host: "client", PID: 9, Syscall: "read", Error: "ETIMEDOUT", Time: 9, AfterFault: 6, AfterWrite: 5, AfterHeard: 7, Blocked: 4,
 		},
@@ -132,6 +133,7 @@ func TestSchemaTakesRecordOfNothing(t *testing.T) {
 	r.Family, r.Delay, r.Firewall, r.Hosts = 4, record.Delay{}, "", r.Hosts[:2]
 	r.Fault, r.Signature = record.FaultInfo{}, record.Signature{Checks: []record.Check{}}
 	r.Detection = record.Detection{AfterFault: -1, AfterWrite: -1, AfterHeard: -1}
+	r.Later = []record.FaultInfo{}
 	r.Prediction = record.Prediction{}
 	r.Reasons, r.Changed, r.Why, r.Next = []string{}, []string{}, []string{}, []string{}
 	r.Expectations, r.Programs, r.Missing = []record.Expectation{}, []record.Program{}, []record.Missing{}
@@ -353,11 +355,11 @@ func TestSchemaFollowsConstants(t *testing.T) {
 	var root struct {
 		Properties struct {
 			Outcome struct{ Enum []string }
-			Fault   struct {
-				Properties struct{ Kind struct{ Enum []string } }
-			}
 		}
 		Defs struct {
+			Fault struct {
+				Properties struct{ Kind struct{ Enum []string } }
+			}
 			Event struct {
 				Properties struct{ Source, Kind struct{ Enum []string } }
 			}
@@ -380,7 +382,7 @@ func TestSchemaFollowsConstants(t *testing.T) {
 		what      string
 		got, want []string
 	}{
-		{"fault", root.Properties.Fault.Properties.Kind.Enum, append(faults, "zero", "")},
+		{"fault", root.Defs.Fault.Properties.Kind.Enum, append(faults, "zero", "")},
 		{"outcome", root.Properties.Outcome.Enum, []string{string(record.AsExpected), string(record.NotAsExpected), string(record.Inconclusive)}},
 		{"source", root.Defs.Event.Properties.Source.Enum, []string{
 			string(record.Wire), string(record.Socket), string(record.TCP), string(record.Syscall),

@@ -83,13 +83,18 @@ func predicted(p *record.Prediction) string {
 	case p.Error == "":
 		return "nothing tells the client, ever"
 	case p.Max < atOnce:
-		return fmt.Sprintf("%s, at once after %s", possible(p), since(p.From))
+		return fmt.Sprintf("%s, at once after %s (%s)", possible(p), since(p.From), tolerance(p))
 	}
-	s := fmt.Sprintf("%s, %s after %s", possible(p), window(p), since(p.From))
+	s := fmt.Sprintf("%s, %s (%s) after %s", possible(p), window(p), tolerance(p), since(p.From))
 	if p.Decider != "" {
 		s += ", by " + p.Decider
 	}
 	return s
+}
+
+// tolerance is what is allowed beyond a prediction's window.
+func tolerance(p *record.Prediction) string {
+	return fmt.Sprintf("+%.1f s of tolerance", time.Duration(p.Tolerance).Seconds())
 }
 
 // possible names the errors that are predicted.
@@ -204,9 +209,14 @@ func verdict(p *printer, r *record.Record) {
 	}
 }
 
-// answer says in a sentence what the client saw.
+// answer says in a sentence what the client saw, or what the run ended at.
 func answer(r *record.Record) string {
 	d, p := r.Detection, r.Prediction
+	for _, x := range r.Expectations {
+		if !x.OK && !x.Unknown && !x.Optional {
+			return "the run ended at " + x.Place + ", an expectation that was not met"
+		}
+	}
 	switch {
 	case r.Fault.Kind == "":
 		return "the run did not come to its fault"
@@ -252,7 +262,7 @@ func expected(p *record.Prediction) string {
 	case p.Max < atOnce:
 		return possible(p) + " at once"
 	}
-	return possible(p) + " after " + window(p)
+	return fmt.Sprintf("%s after %s, %s", possible(p), window(p), tolerance(p))
 }
 
 // A printer remembers the first error, so that callers check once.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -154,7 +155,7 @@ func (t *telling) place(e *record.Event) *row {
 			return nil // told with its departure
 		}
 		if e.Packet.Fate == record.FateAnswered {
-			w.side(e.Host, "(answered by the switch)")
+			w.side(e.Host, "(answered by the "+r.Path+")")
 		}
 		w.wire = arrow(e)
 		return w
@@ -219,6 +220,8 @@ func dropped(text string) string {
 		return "drops what it had received before"
 	case "TCP_OLD_SEQUENCE":
 		return "drops a segment outside its window"
+	case "TCP_ABORT_ON_DATA":
+		return "drops data that nobody will read"
 	case "NEIGH_FAILED":
 		return "drops the segment: no address for the neighbour"
 	}
@@ -333,6 +336,9 @@ func next(events []record.Event, e *record.Event) string {
 		case record.KindRetransmit, record.KindTLP:
 			return fmt.Sprintf(", next after %.2f s", time.Duration(n.Time-e.Time).Seconds())
 		case record.KindError:
+			if n.Time-e.Time < int64(10*time.Millisecond) {
+				return "" // it was not its timer that ended it
+			}
 			return fmt.Sprintf(", end after %.2f s", time.Duration(n.Time-e.Time).Seconds())
 		}
 	}
@@ -342,12 +348,16 @@ func next(events []record.Event, e *record.Event) string {
 // table writes a socket table as netstat does.
 func table(p *printer, r *record.Record, e *record.Event) {
 	p.line("%s   sockets of the %s:", stamp(r, e.Time), e.Host)
-	p.line("%15s%7s %7s  %-21s %-21s %-12s %s", "", "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State", "Timer")
+	p.line("%15s%7s %7s  %-21s %-21s %-12s %-7s %s", "", "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State", "PID", "Timer")
 	for _, s := range e.Sockets {
 		timer := s.Timer
 		if timer != "" && s.Expires > 0 {
 			timer += fmt.Sprintf(" in %.2f s", time.Duration(s.Expires).Seconds())
 		}
-		p.line("%15s%7d %7d  %-21s %-21s %-12s %s", "", s.RecvQueue, s.SendQueue, s.Local, s.Remote, s.State, timer)
+		var pids []string
+		for _, pid := range s.PIDs {
+			pids = append(pids, strconv.Itoa(pid))
+		}
+		p.line("%15s%7d %7d  %-21s %-21s %-12s %-7s %s", "", s.RecvQueue, s.SendQueue, s.Local, s.Remote, s.State, strings.Join(pids, ","), timer)
 	}
 }

@@ -40,6 +40,9 @@ type compiler struct {
 // see it fail.
 var errNegated = errors.New("compiled")
 
+// errNothing is said of a script without a time zero.
+var errNothing = errors.New("nothing goes away: neither fault nor zero")
+
 func (c *compiler) compile() error {
 	engine := c.engine()
 	state, err := script.NewState(context.Background(), "/", []string{})
@@ -55,8 +58,8 @@ func (c *compiler) compile() error {
 	if err != nil {
 		return c.syntaxError(err)
 	}
-	if c.scenario.Predict.Model == "" && !c.zero {
-		return &SyntaxError{fmt.Sprintf("%s:%d", c.scenario.File, max(1, c.lines.number)), errors.New("nothing goes away: neither fault nor zero")}
+	if !c.zero {
+		return &SyntaxError{fmt.Sprintf("%s:%d", c.scenario.File, max(1, c.lines.number)), errNothing}
 	}
 	return nil
 }
@@ -65,7 +68,7 @@ func (c *compiler) compile() error {
 func (c *compiler) syntaxError(err error) error {
 	place := fmt.Sprintf("%s:%d", c.scenario.File, max(1, c.lines.number))
 	if e, ok := errors.AsType[*script.CommandError](err); ok {
-		if e.Err.Error() == "unknown command" {
+		if !slices.Contains(commandNames(), e.Op) {
 			return &SyntaxError{place, fmt.Errorf("unknown command %q: there are %s", e.Op, strings.Join(commandNames(), ", "))}
 		}
 		return &SyntaxError{place, fmt.Errorf("%s: %w", e.Op, e.Err)}

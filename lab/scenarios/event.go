@@ -87,7 +87,9 @@ func (c *compiler) event(args []string) (Pattern, error) {
 			p.Call, p.Input, err = call(form)
 		}
 	case Sends, Receives:
-		p.Packet, err = oneOf("packet", wordNames(PacketKinds()))
+		if p.Packet, err = one("one packet"); err == nil && !isFlags(p.Packet) {
+			_, err = oneOf("packet", wordNames(PacketKinds()))
+		}
 		onHost = true
 	case Retransmits, Acknowledged:
 		err = none()
@@ -146,6 +148,18 @@ func (c *compiler) event(args []string) (Pattern, error) {
 		err = c.host(p.Who)
 	}
 	return p, err
+}
+
+// isFlags tells a packet that is named by its flags: two at least, or it would
+// be one of PacketKinds.
+func isFlags(packet string) bool {
+	names := strings.Split(packet, "+")
+	for _, name := range names {
+		if !slices.Contains([]string{"SYN", "FIN", "RST", "PSH", "ACK"}, name) {
+			return false
+		}
+	}
+	return len(names) > 1
 }
 
 func call(form string) (name string, input bool, err error) {

@@ -47,14 +47,29 @@ type Scenario struct {
 	Standby   bool   // a third host waits to take the server's address over
 	Firewall  string // what the router does with segments of no flow it knows: "", "drop" or "reset"
 	Delay     time.Duration
-	Loss      float64 // 0 to 1
 	// Sysctls by node and name, beyond or instead of the kernel's defaults.
 	Sysctls map[string]map[string]string
+	// Settings are the lines that Sysctls come from.
+	Settings []Setting
 
 	Predict Prediction
 	Verify  []string      // checks beyond those that the faults bring along
 	Takes   time.Duration // about, beyond what the prediction says
 	Steps   []Step
+
+	requirements []requirement
+}
+
+// A Setting is a line that sets a sysctl of a node.
+type Setting struct {
+	line
+	Node, Key, Value string
+}
+
+// A requirement is what a line that says what is built needs itself.
+type requirement struct {
+	line
+	needs need
 }
 
 // A Prediction names the rule that the detection must follow.
@@ -74,28 +89,13 @@ func (s *Scenario) Faults() []Fault {
 	return list
 }
 
-// Checks lists the names of all checks of the run's signature: those of its
-// first fault, and those that the scenario adds.
-func (s *Scenario) Checks() []string {
-	var names []string
-	seen := map[string]bool{}
-	add := func(list []string) {
-		for _, name := range list {
-			if !seen[name] {
-				seen[name] = true
-				names = append(names, name)
-			}
+// Check tells whether the scenario's network has what its lines need.
+func (s *Scenario) Check() error {
+	for _, r := range s.requirements {
+		if err := r.needs.check(s, r.line); err != nil {
+			return err
 		}
 	}
-	if faults := s.Faults(); len(faults) > 0 {
-		add(faultKind(faults[0].Kind).Checks)
-	}
-	add(s.Verify)
-	return names
-}
-
-// Check tells whether the scenario's network has what its steps need.
-func (s *Scenario) Check() error {
 	for _, step := range s.Steps {
 		needs := need("")
 		switch step := step.(type) {
@@ -104,9 +104,17 @@ func (s *Scenario) Check() error {
 		case Heal:
 			needs = needsMiddle
 		}
-		if !needs.met(s) {
-			return &SyntaxError{step.Place(), fmt.Errorf("%s: it takes %s; the path is %s", step, needs, s.Path)}
+		if err := needs.check(s, step); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// check is met, with an error that names the line.
+func (n need) check(s *Scenario, at Step) error {
+	if n.met(s) {
+		return nil
+	}
+	return &SyntaxError{at.Place(), fmt.Errorf("%s: it takes %s; the path is %s", at, n, s.Path)}
 }

@@ -38,16 +38,46 @@ func Read(file, text string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range variants() {
-		sc, err := s.Compile(v)
+	_, err = s.Every()
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Every compiles the script for every variant that may be asked for, and
+// checks it. On a path that the script does not name it need not be a
+// scenario: that is told to who asks for it.
+func (s *Source) Every() ([]*Scenario, error) {
+	var all []*Scenario
+	for _, v := range s.variants() {
+		own, err := s.Compile(v)
 		if err == nil {
-			err = sc.Check()
+			err = own.Check()
 		}
 		if err != nil {
 			return nil, err
 		}
+		all = append(all, own)
+		for _, v.Path = range paths {
+			named := slices.Contains(own.Paths, v.Path)
+			if !named && (own.Only || !strings.Contains(s.script, "path:")) {
+				continue
+			}
+			sc, err := s.Compile(v)
+			switch {
+			case err == nil && named:
+				err = sc.Check()
+			case !named && errors.Is(err, errNothing):
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, sc)
+		}
 	}
-	return s, nil
+	return all, nil
 }
 
 // read makes a Source without a look at its script.
@@ -80,10 +110,23 @@ func read(file, text string) (*Source, error) {
 	return s, nil
 }
 
-// variants are all that a script can look at, but for the path.
-func variants() []Variant {
-	return []Variant{{Family: 4}, {Family: 6}, {Family: 4, Real: true}, {Family: 6, Real: true}}
+// variants are all that the script may look at, but for the path.
+func (s *Source) variants() []Variant {
+	all := []Variant{{Family: 4}}
+	if strings.Contains(s.script, "ipv") {
+		all = append(all, Variant{Family: 6})
+	}
+	if strings.Contains(s.script, "real") || strings.Contains(s.script, "quick") {
+		for _, v := range slices.Clone(all) {
+			v.Real = true
+			all = append(all, v)
+		}
+	}
+	return all
 }
+
+// BuiltIn tells whether the scenario is one of All.
+func (s *Source) BuiltIn() bool { return s.builtin }
 
 // nameOf is what a file's scenario is called: letters, digits and hyphens, for
 // it names files and stands in command lines.

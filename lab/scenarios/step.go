@@ -87,8 +87,10 @@ type Expect struct {
 	// allows for a Detection.
 	After, Within time.Duration
 	Since         Since
-	Times         int // that many events, 1 at least
-	// Never turns it round: nothing of the kind may be seen for Within.
+	By            string // the model that says the window instead, "" for none
+	Times         int    // that many events, 1 at least
+	// Never turns it round: nothing of the kind may be seen for Within, or,
+	// if that is 0, until now.
 	Never bool
 	// Optional: whether it is seen or not is not judged.
 	Optional bool

@@ -99,14 +99,14 @@ var badScripts = []struct{ script, want string }{
 	{"fault kill server\nzero again\n", "2: zero: the run has its time zero already"},
 	{"zero here\nzero again\n", "2: zero: the run has its time zero already"},
 	{"sockets client\n", "1: usage: sockets"},
-	{"expect\n", "1: usage: expect [-after TIME] [-within TIME] [-since act|fault|seen|start] [-times N] [-told] WHO EVENT"},
-	{"expect client\n", "1: usage: expect [-after TIME] [-within TIME] [-since act|fault|seen|start] [-times N] [-told] WHO EVENT"},
+	{"expect\n", "1: usage: expect [-after TIME] [-within TIME] [-by MODEL] [-since act|fault|seen|start] [-times N] [-told] WHO EVENT"},
+	{"expect client\n", "1: usage: expect [-after TIME] [-within TIME] [-by MODEL] [-since act|fault|seen|start] [-times N] [-told] WHO EVENT"},
 	{"expect -within soon client reaps\n", `1: expect: invalid value "soon" for flag -within: parse error`},
 	{"expect -bla client reaps\n", "1: expect: flag provided but not defined: -bla"},
-	{"! expect client reaps\n", "1: expect: ! expect wants -for TIME, and no window"},
+	{"! expect client reaps\n", "1: expect: ! expect wants -for TIME; or -since, for all until now"},
 	{"! expect -for 1s -within 2s client reaps\n", "1: expect: ! expect wants -for TIME, and no window"},
 	{"zero x\n! expect -for 1s -told client read()\n", "2: expect: ! expect wants -for TIME, and no window"},
-	{"! expect -for -1s client reaps\n", "1: expect: ! expect wants -for TIME, and no window"},
+	{"! expect -for -1s client reaps\n", "1: expect: a time must be between 0 and 24h0m0s"},
 	{"expect -for 1s client reaps\n", "1: expect: -for TIME is for ! expect"},
 	{"expect -within -1s client reaps\n", "1: expect: a time must be between 0 and 24h0m0s"},
 	{"expect -within 25h client reaps\n", "1: expect: a time must be between 0 and 24h0m0s"},
@@ -167,6 +167,17 @@ var badScripts = []struct{ script, want string }{
 	{"zero x\n[ipv6] fault kil server\n", `2: fault: no fault "kil": there are ...`},
 	{"zero x\n[real] [ipv6] fault kil server\n", `2: fault: no fault "kil": there are ...`},
 	{"[real] zero x\n", "1: nothing goes away: neither fault nor zero"},
+	{"predict eof\n", "1: nothing goes away: neither fault nor zero"},
+	{"predict eof\nstart server echo-server\n", "2: nothing goes away: neither fault nor zero"},
+	// Behind a path that may be asked for; and what the network must have there.
+	{"path switch router\nzero x\n[path:router] bogus\n", `3: unknown command "bogus": there are ...`},
+	{"path switch\nzero x\n[path:router] fault kil server\n", `3: fault: no fault "kil": there are ...`},
+	{"path switch router\nzero x\n[ipv6] [real] [path:router] type client x\n", `3: type: no program "client" was started`},
+	{"path router switch\nfault unreachable-net\n", "2: fault unreachable-net: it takes a router (path); the path is switch"},
+	{"path direct\nfirewall drop # here\nzero x\n", "2: firewall drop: it takes a router (path); the path is direct"},
+	{"path router\nstandby\nzero x\n", "2: standby: it takes a switch (path); the path is router"},
+	{"sysctl router net.ipv4.ip_forward=1\nzero x\n", "1: sysctl router net.ipv4.ip_forward=1: it takes a router (path); the path is direct"},
+	{"path router\n[real] firewall drop\n[real] sysctl standby net.ipv4.ip_forward=1\nzero x\n", "3: sysctl standby net.ipv4.ip_forward=1: it takes a standby; the path is router"},
 }
 
 func programs(n int) string {
@@ -266,10 +277,9 @@ zero here
 
 // What a scenario comes to that uses all of the language.
 func TestCompile(t *testing.T) {
-	sc := compile(t, `path -only router switch
+	sc := compile(t, `path -only switch
 arp answered
 standby
-firewall reset
 delay 20ms
 sysctl standby net.ipv4.ip_forward=0
 predict heartbeat 2s
@@ -294,16 +304,16 @@ expect client error EHOSTUNREACH
 expect client timer none
 expect client socket gone
 `, scenarios.Variant{})
-	if sc.Path != "router" || !sc.Only || !slices.Equal(sc.Paths, []string{"router", "switch"}) || !sc.AnswerARP || !sc.Standby ||
-		sc.Firewall != "reset" || sc.Delay != 20*time.Millisecond || sc.Sysctls["standby"]["net.ipv4.ip_forward"] != "0" ||
+	if sc.Path != "switch" || !sc.Only || !slices.Equal(sc.Paths, []string{"switch"}) || !sc.AnswerARP || !sc.Standby ||
+		sc.Delay != 20*time.Millisecond || sc.Sysctls["standby"]["net.ipv4.ip_forward"] != "0" ||
 		sc.Predict != (scenarios.Prediction{Model: "heartbeat", Value: 2 * time.Second}) || !slices.Equal(sc.Verify, []string{"lost", "backoff"}) {
 		t.Errorf("%+v", sc)
 	}
-	if diff := cmp.Diff([]string{"silent", "carrier", "lost", "backoff"}, sc.Checks()); diff != "" {
-		t.Errorf("checks: -want +got\n%s", diff)
-	}
 	if faults := sc.Faults(); len(faults) != 1 || faults[0].Kind != "crash" || faults[0].Host != "standby" {
 		t.Errorf("faults: %+v", faults)
+	}
+	if routed := compile(t, "path router\nfirewall reset\nzero x\n", scenarios.Variant{}); routed.Firewall != "reset" {
+		t.Errorf("%+v", routed)
 	}
 	start := sc.Steps[1].(scenarios.Start)
 	if start.Name != "c" || start.Host != "client" || !slices.Equal(start.Argv, []string{"echo-client", "-set", "SO_KEEPALIVE=1", "{server}"}) {
@@ -385,6 +395,19 @@ func TestReference(t *testing.T) {
 	for line := range strings.Lines(text) {
 		if strings.TrimRight(line, " \n") != strings.TrimSuffix(line, "\n") {
 			t.Errorf("space at the end of %q", line)
+		}
+	}
+}
+
+// What is not a scenario on a path that it does not name is no mistake.
+func TestOtherPaths(t *testing.T) {
+	for _, script := range []string{
+		"path switch router\n[path:switch] fault partition server\n[path:router] fault unreachable-net\n",
+		"path -only router\nfirewall drop\n[path:switch] bogus\nfault forget-flow\n",
+		"path router\nfirewall drop\nfault forget-flow\n",
+	} {
+		if _, err := scenarios.Read("my.lab", script); err != nil {
+			t.Errorf("%q: %v", script, err)
 		}
 	}
 }

@@ -22,6 +22,7 @@ type need string
 
 const (
 	needsMiddle   need = "a switch or router (path)"
+	needsSwitch   need = "a switch (path)"
 	needsRouter   need = "a router (path)"
 	needsFirewall need = "a router with a firewall (path, firewall)"
 	needsStandby  need = "a standby"
@@ -32,6 +33,8 @@ func (n need) met(s *Scenario) bool {
 	switch n {
 	case needsMiddle:
 		return s.Path != "direct"
+	case needsSwitch:
+		return s.Path == "switch"
 	case needsRouter:
 		return s.Path == "router"
 	case needsFirewall:
@@ -57,10 +60,18 @@ func FaultKinds() []FaultKind {
 		{Name: "unreachable-net", Checks: []string{"icmp-net", "no-segments", "carrier", "lost"}, Summary: "the router answers that it has no route to the server's network", needs: needsRouter},
 		{Name: "partition", Host: true, Checks: []string{"one-way", "carrier"}, Summary: "nothing that HOST sends gets through any more; the other direction works", needs: needsMiddle},
 		{Name: "forget-flow", Checks: []string{"flow-forgotten", "carrier"}, Summary: "the firewall in the router forgets every flow, as when its timer ran out", needs: needsFirewall},
-		{Name: "reject-reset", Checks: []string{"carrier"}, Summary: "the router answers every segment for the server with a RST", needs: needsRouter},
+		{Name: "reject-reset", Checks: []string{"reset-from-middle", "carrier"}, Summary: "the router answers every segment for the server with a RST", needs: needsRouter},
 		{Name: "reject-prohibited", Checks: []string{"icmp-prohibited", "carrier"}, Summary: "the router answers that it may not forward to the server", needs: needsRouter},
 		{Name: "destroy", Host: true, Checks: []string{"destroyed", "carrier"}, Summary: "the connection's socket on HOST is destroyed, as ss -K does"},
 	}
+}
+
+// ChecksOf are the checks that a fault brings along, none for what is no fault.
+func ChecksOf(fault string) []string {
+	if k := faultKind(fault); k != nil {
+		return k.Checks
+	}
+	return nil
 }
 
 func faultKind(name string) *FaultKind {
@@ -97,6 +108,7 @@ func Models() []Word {
 		{"connect-no-neighbour", "the host's address cannot be resolved: EHOSTUNREACH; from connect()"},
 		{"connect-icmp", "a router answers the SYN with ICMP, of the kind that the fault is about; from connect()"},
 		{"connect-refused", "a RST answers the SYN: ECONNREFUSED; from connect()"},
+		{"synack", "the SYN+ACK of a half-open request is repeated, then the request is dropped; nobody is told; from the SYN"},
 		{"never", "nothing tells the client, ever"},
 	}
 }
@@ -125,6 +137,7 @@ func Checks() []Word {
 		{"reset-from-standby", "the RST came from the standby"},
 		{"end-before-fin", "the process that held the connection ended, then its kernel sent a FIN"},
 		{"fin-acknowledged", "the client's kernel acknowledged the FIN"},
+		{"reset-answers-syn", "the server's kernel answered the client's SYN with RST"},
 		{"reset-answers-data", "the server's kernel answered the client's next data with RST"},
 		{"reaped", "the parent was sent SIGCHLD and waited for its child"},
 		{"signal-order", "SIGTERM to every process, SIGKILL later to what was left"},
@@ -148,6 +161,7 @@ func Checks() []Word {
 		{"fins-crossed", "both FINs were under way at the same time"},
 		{"time-wait", "TIME_WAIT at the end that closed first, and only there"},
 		{"data-after-fin", "the end that got the FIN still sent data, which was received"},
+		{"ended-together", "several children had ended before the first was waited for"},
 		{"drained", "the server ended by itself after SIGTERM, before SIGKILL was due"},
 	}
 }
@@ -156,7 +170,7 @@ func Checks() []Word {
 func PacketKinds() []Word {
 	return []Word{
 		{"SYN", "a segment with SYN, without ACK"},
-		{"SYN+ACK", "a segment with both"},
+		{"SYN+ACK", "a segment with both, and no other; so of FIN+ACK and any others of SYN, FIN, RST, PSH and ACK"},
 		{"FIN", "a segment with FIN"},
 		{"RST", "a segment with RST"},
 		{"ACK", "a segment with ACK and nothing else"},
