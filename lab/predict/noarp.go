@@ -41,6 +41,13 @@ func NoARP(p Params, n Neigh) Window {
 		}
 	}
 	w := o.window()
+	// The entries' random lives are sampled: between two of them the last timer
+	// may be rounded otherwise, by an eighth at most (calc_index). Measured: 28
+	// ms sooner than the soonest sample, once in 30 runs.
+	if len(w.Sends) > 0 && !n.IPv6 { // IPv6's timers are those of silence
+		slack := w.Sends[len(w.Sends)-1].RTO / 8
+		w.Min, w.Max = max(0, w.Min-slack), w.Max+slack
+	}
 	w.decide(p)
 	w.Why = giveUp(p) + noARPWhy(w, n)
 	return w
