@@ -68,49 +68,51 @@ func (n *Namespace) withLink(name string, f func(*netlink.Handle, netlink.Link) 
 
 // up sets an interface up and gives it its address and gateway.
 func (i Interface) up(ns *Namespace) error {
-	if err := i.linkUp(ns); err != nil {
-		return err
-	}
-	return i.assign(ns)
+	return ns.withLink(i.Name, func(h *netlink.Handle, link netlink.Link) error {
+		if err := i.setUp(h, link); err != nil {
+			return err
+		}
+		return i.configure(h, link)
+	})
 }
 
 // linkUp sets the interface up, without an address.
-func (i Interface) linkUp(ns *Namespace) error {
-	return ns.withLink(i.Name, func(h *netlink.Handle, link netlink.Link) error {
-		if err := h.LinkSetGSOMaxSegs(link, 1); err != nil {
-			return fmt.Errorf("turn segmentation offload of %s off: %w", i.Name, err)
-		}
-		if err := h.LinkSetUp(link); err != nil {
-			return fmt.Errorf("set %s up: %w", i.Name, err)
-		}
-		return nil
-	})
+func (i Interface) linkUp(ns *Namespace) error { return ns.withLink(i.Name, i.setUp) }
+
+func (i Interface) setUp(h *netlink.Handle, link netlink.Link) error {
+	if err := h.LinkSetGSOMaxSegs(link, 1); err != nil {
+		return fmt.Errorf("turn segmentation offload of %s off: %w", i.Name, err)
+	}
+	if err := h.LinkSetUp(link); err != nil {
+		return fmt.Errorf("set %s up: %w", i.Name, err)
+	}
+	return nil
 }
 
-// assign gives an interface that is up its address and gateway, and for IPv6 a
-// link-local address. IPv6 addresses are used at once: nobody else has them
-// (IFA_F_NODAD).
-func (i Interface) assign(ns *Namespace) error {
-	return ns.withLink(i.Name, func(h *netlink.Handle, link netlink.Link) error {
-		addresses := []*netlink.Addr{{IPNet: ipNet(i.Address)}}
+// assign gives an interface that is up its address and gateway.
+func (i Interface) assign(ns *Namespace) error { return ns.withLink(i.Name, i.configure) }
+
+// configure adds the address and the gateway, and for IPv6 a link-local
+// address. IPv6 addresses are used at once: nobody else has them (IFA_F_NODAD).
+func (i Interface) configure(h *netlink.Handle, link netlink.Link) error {
+	addresses := []*netlink.Addr{{IPNet: ipNet(i.Address)}}
+	if i.Address.Addr().Is6() {
+		addresses = append(addresses, &netlink.Addr{IPNet: ipNet(linkLocal(i.Address))})
+	}
+	for _, addr := range addresses {
 		if i.Address.Addr().Is6() {
-			addresses = append(addresses, &netlink.Addr{IPNet: ipNet(linkLocal(i.Address))})
+			addr.Flags = unix.IFA_F_NODAD
 		}
-		for _, addr := range addresses {
-			if i.Address.Addr().Is6() {
-				addr.Flags = unix.IFA_F_NODAD
-			}
-			if err := h.AddrAdd(link, addr); err != nil {
-				return fmt.Errorf("add address %s to %s: %w", addr.IPNet, i.Name, err)
-			}
+		if err := h.AddrAdd(link, addr); err != nil {
+			return fmt.Errorf("add address %s to %s: %w", addr.IPNet, i.Name, err)
 		}
-		if i.Gateway.IsValid() {
-			if err := h.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: i.Gateway.AsSlice()}); err != nil {
-				return fmt.Errorf("add default route via %s: %w", i.Gateway, err)
-			}
+	}
+	if i.Gateway.IsValid() {
+		if err := h.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: i.Gateway.AsSlice()}); err != nil {
+			return fmt.Errorf("add default route via %s: %w", i.Gateway, err)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // ipNet is a prefix in the form that the netlink library takes.

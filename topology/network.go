@@ -157,7 +157,10 @@ func (n *Network) build(c Config) error {
 		}
 	}
 	for _, h := range n.hosts() {
-		err = errors.Join(err, n.waitUp(h), h.ready())
+		if c.Path != Direct || h == n.Client { // a direct link has both hosts' ends
+			err = errors.Join(err, n.waitUp(h))
+		}
+		err = errors.Join(err, h.ready())
 	}
 	n.delay.settle()
 	return err
