@@ -167,8 +167,7 @@ func (e *Experiment) failover(ctx context.Context, f scenarios.Fault, h *topolog
 
 // back notes that the address, or the way to it, is there again.
 func (e *Experiment) back() {
-	e.acted = e.clock.Now()
-	e.seen = e.acted
+	e.act(e.clock.Now())
 	if e.fault.Back == 0 {
 		e.fault.Back = e.acted
 	}
@@ -238,15 +237,16 @@ func (e *Experiment) inForce(f scenarios.Fault, what string) {
 }
 
 func (e *Experiment) inForceAt(f scenarios.Fault, at int64, what string) {
+	info := record.FaultInfo{Kind: f.Kind, Host: f.Host, Time: at, PID: e.held.PID, Unread: e.held.Unread}
 	if e.fault.Kind == "" {
-		e.fault = record.FaultInfo{Kind: f.Kind, Host: f.Host, Time: at, PID: e.held.PID, Unread: e.held.Unread}
+		e.fault = info
 		e.repredict()
 	} else if e.injected != f {
-		e.later = append(e.later, record.FaultInfo{Kind: f.Kind, Host: f.Host, Time: at, PID: e.held.PID, Unread: e.held.Unread})
+		e.later = append(e.later, info)
 	}
 	if e.injected != f { // its first moment
 		e.injected = f
-		e.acted, e.seen = at, at
+		e.act(at)
 	}
 	e.timeline.add(record.Event{Time: at, Host: f.Host, Source: record.Fault, Kind: f.Kind, Text: what})
 }

@@ -321,34 +321,6 @@ func (m *matcher) on(c *record.Call) bool {
 	return c.Socket
 }
 
-// sameCall tells whether a system call is the one that is meant: C libraries
-// and languages have their choice among some that do the same.
-func sameCall(name, meant string) bool {
-	kind := func(call string) string {
-		switch call {
-		case "ppoll":
-			return "poll"
-		case "pselect6":
-			return "select"
-		case "accept4":
-			return "accept"
-		case "epoll_pwait", "epoll_pwait2":
-			return "epoll_wait"
-		}
-		return call
-	}
-	return kind(name) == kind(meant)
-}
-
-// isWait tells the calls that are on no descriptor, or on several.
-func isWait(call string) bool {
-	switch call {
-	case "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2", "wait4", "waitid", "kill":
-		return true
-	}
-	return false
-}
-
 func (m *matcher) matches(ev *record.Event, part record.StreamPart) bool {
 	p := m.expect.Event
 	if !m.by(ev) {
@@ -408,50 +380,6 @@ func (m *matcher) retransmits(ev *record.Event, part record.StreamPart) bool {
 	return true
 }
 
-func isPacket(p *record.Packet, kind string, part record.StreamPart) bool {
-	if p == nil {
-		return false
-	}
-	has := func(flags int) bool { return p.Proto == "tcp" && p.Flags&flags == flags }
-	switch kind {
-	case "SYN":
-		return has(record.FlagSYN) && !has(record.FlagACK)
-	case "FIN":
-		return has(record.FlagFIN)
-	case "RST":
-		return has(record.FlagRST)
-	case "ACK":
-		return p.Proto == "tcp" && p.Flags == record.FlagACK && p.Len == 0
-	case "data":
-		return p.Proto == "tcp" && p.Len > 0
-	case "probe":
-		return part == record.Probe
-	case "icmp":
-		return p.ICMPError()
-	}
-	return p.Proto == "tcp" && p.Flags == flagsNamed(kind)
-}
-
-// flagsNamed are the flags that a name such as SYN+ACK is made of.
-func flagsNamed(names string) int {
-	flags := 0
-	for _, name := range strings.Split(names, "+") {
-		switch name {
-		case "SYN":
-			flags |= record.FlagSYN
-		case "FIN":
-			flags |= record.FlagFIN
-		case "RST":
-			flags |= record.FlagRST
-		case "PSH":
-			flags |= record.FlagPSH
-		case "ACK":
-			flags |= record.FlagACK
-		}
-	}
-	return flags
-}
-
 // foreseen tells whether a result is as good as the one that the scenario
 // names, because the kernel's rules leave several.
 func (m *matcher) foreseen(result string) bool {
@@ -486,24 +414,4 @@ func (m *matcher) ended() bool {
 	}
 	m.found = ev
 	return true
-}
-
-// resultOf names a call's result as scenarios do: "ok" for success, "EOF" for
-// a read of 0, or errno's name.
-func resultOf(c *record.Call) string {
-	switch {
-	case c.Error != "":
-		return c.Error
-	case c.Ret == 0 && isRead(c.Name):
-		return "EOF"
-	}
-	return "ok"
-}
-
-func isRead(call string) bool {
-	switch call {
-	case "read", "readv", "recvfrom", "recvmsg":
-		return true
-	}
-	return false
 }

@@ -59,10 +59,12 @@ func (e *Experiment) do(ctx context.Context, step scenarios.Step) (held bool, er
 	return false, fmt.Errorf("unknown step %T", step)
 }
 
+// act lets expectations count from a moment at which the scenario acted.
+func (e *Experiment) act(at int64) { e.acted, e.seen = at, at }
+
 // mark notes that the scenario acts, and lets expectations count from there.
 func (e *Experiment) mark(kind, host, text string) {
-	e.acted = e.clock.Now()
-	e.seen = e.acted
+	e.act(e.clock.Now())
 	e.timeline.add(record.Event{Time: e.acted, Host: host, Source: record.Step, Kind: kind, Text: text})
 }
 
@@ -116,8 +118,7 @@ func (e *Experiment) freeze(s scenarios.Freeze) error {
 // zero is the time zero of a run without a fault.
 func (e *Experiment) zero(s scenarios.Zero) {
 	e.prediction = e.predict(e.conn())
-	e.acted = e.clock.Now()
-	e.seen = e.acted
+	e.act(e.clock.Now())
 	e.fault = record.FaultInfo{Kind: "zero", Time: e.acted}
 	e.timeline.add(record.Event{Time: e.acted, Source: record.Fault, Kind: "zero", Text: s.What})
 }
