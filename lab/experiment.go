@@ -267,7 +267,7 @@ func (e *Experiment) header() *record.Record {
 		Timers: "quick", Sysctls: e.sysctls, Changed: filled(e.changed),
 		Why: filled(s.Why), Next: filled(s.Next),
 		Reasons: []string{}, Expectations: []record.Expectation{}, Programs: []record.Program{},
-		Later: []record.FaultInfo{}, Missing: []record.Missing{}, Neighbours: []record.Neighbour{}, Events: []record.Event{}, Hosts: []record.Host{},
+		Later: []record.FaultInfo{}, Connections: []record.Connection{}, Actions: []record.Action{}, Missing: []record.Missing{}, Neighbours: []record.Neighbour{}, Events: []record.Event{}, Hosts: []record.Host{},
 		Signature: record.Signature{Checks: []record.Check{}},
 		Detection: record.Detection{AfterFault: -1, AfterWrite: -1, AfterHeard: -1},
 	}

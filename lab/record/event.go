@@ -52,6 +52,8 @@ const (
 	KindExec   = "exec"
 	KindSignal = "signal" // a signal was sent to PID
 	KindExit   = "exit"
+	// The process does something in a way that no observer sees: Text.
+	KindUnseen = "unseen"
 
 	// Fault and Step name themselves.
 
@@ -230,6 +232,19 @@ type Call struct {
 	Duration int64 `json:"duration_ns"`
 	// Socket is set where FD is an internet socket.
 	Socket bool `json:"socket,omitempty"`
+	// Empty: the call asked for no octets; that it got none is no end of file.
+	Empty bool `json:"empty,omitempty"`
+	// Ready are the TCP sockets that a poll, select or epoll_wait told of.
+	Ready []Ready `json:"ready,omitempty"`
+}
+
+// Ready is a TCP socket that a call which waits for several told of, and what
+// it told: "POLLIN|POLLHUP", "EPOLLIN|EPOLLRDHUP", of select "read".
+type Ready struct {
+	FD     int    `json:"fd"` // -1 where it is not known
+	Local  string `json:"local,omitempty"`
+	Remote string `json:"remote,omitempty"`
+	Events string `json:"events"`
 }
 
 // A ProcEvent is a change in a process.

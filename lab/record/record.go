@@ -61,8 +61,12 @@ type Record struct {
 
 	Fault FaultInfo `json:"fault"`
 	// Later are the faults after the first.
-	Later        []FaultInfo   `json:"later_faults"`
-	Detection    Detection     `json:"detection"`
+	Later []FaultInfo `json:"later_faults"`
+	// Connections are the client's to the server just before the first fault.
+	Connections []Connection `json:"connections"`
+	Detection   Detection    `json:"detection"`
+	// Actions are what the client's programs did about it.
+	Actions      []Action      `json:"actions"`
 	Prediction   Prediction    `json:"prediction"`
 	Signature    Signature     `json:"signature"`
 	Expectations []Expectation `json:"expectations"`
@@ -160,6 +164,38 @@ type Detection struct {
 	Blocked    int64 `json:"blocked_ns"`
 }
 
+// A Connection is one of the client's, with what decides how it learns of a
+// dead peer.
+type Connection struct {
+	Local  string `json:"local"`
+	Remote string `json:"remote"`
+	PID    int    `json:"pid"` // the process that holds it, 0 if it is not known
+	// Options are those of the socket's options that are set, as
+	// "TCP_USER_TIMEOUT=3s".
+	Options []string `json:"options"`
+}
+
+// The kinds of actions.
+const (
+	ActMessage   = "message"   // it printed a line
+	ActClose     = "close"     // it closed the connection
+	ActReconnect = "reconnect" // it tried to connect to the server again
+	ActExit      = "exit"      // it ended
+)
+
+// An Action is the first of its kind that a client's program did after it was
+// told, or, where nothing told it, after the fault.
+type Action struct {
+	Kind string `json:"kind"`
+	PID  int    `json:"pid"`
+	Time int64  `json:"t_ns"`
+	// AfterFault counts from the fault, AfterTold from the detection, -1
+	// where there was none.
+	AfterFault int64  `json:"after_fault_ns"`
+	AfterTold  int64  `json:"after_told_ns"`
+	What       string `json:"what"` // "exit 1", the line, "connect() = ECONNREFUSED"
+}
+
 // A Prediction is what the kernel's own rules say must happen.
 type Prediction struct {
 	// Model is the rule's name, "" where nothing is predicted.
@@ -233,6 +269,9 @@ type Program struct {
 	Name string   `json:"name"`
 	Argv []string `json:"argv"`
 	PID  int      `json:"pid"`
+	// Own: it is no program of lab's. User is whom it ran as, "" for lab's own.
+	Own  bool   `json:"own,omitempty"`
+	User string `json:"user,omitempty"`
 	// Exit is its exit status, -1 if a signal or the end of the run ended it.
 	Exit int `json:"exit"`
 	// Signal is the signal that ended it, "" if it exited.

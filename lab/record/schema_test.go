@@ -62,9 +62,12 @@ func example() *record.Record {
 	call := event(record.Syscall, record.KindCall)
 	call.Syscall = &record.Call{
 		Name: "read", FD: -1, Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", Arg: "a", Data: "d", Ret: -104, Error: "ECONNRESET", Duration: 1, Socket: true,
+		Empty: true, Ready: []record.Ready{{FD: 3, Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", Events: "POLLIN|POLLHUP"}},
 	}
 	process := event(record.Process, record.KindSignal)
 	process.Process = &record.ProcEvent{Parent: 8, Argv: []string{"x"}, Signal: "SIGTERM", Sender: 1, Status: 1}
+	unseen := event(record.Process, record.KindUnseen)
+	unseen.Process = &record.ProcEvent{}
 	standby := event(record.Wire, record.KindIn)
 	standby.Host, standby.Packet = "standby", packet.Packet
 	heal := event(record.Fault, "heal")
@@ -78,11 +81,13 @@ func example() *record.Record {
 			{Name: "server", Address: "fd00::2", MAC: "02:00:00:00:00:02"},
 			{Name: "standby", Address: "fd00::3", MAC: "02:00:00:00:00:03"},
 		},
-		Timers:  "quick",
-		Sysctls: map[string]map[string]string{"client": {"net.ipv4.tcp_retries2": "5"}, "server": {}, "router": {}, "standby": {}},
-		Changed: []string{"c"},
-		Fault:   record.FaultInfo{Kind: "crash", Host: "server", Time: 3, Back: 4, PID: 14, Unread: 6},
-		Later:   []record.FaultInfo{{Kind: "power-off", Host: "server", Time: 5}},
+		Timers:      "quick",
+		Sysctls:     map[string]map[string]string{"client": {"net.ipv4.tcp_retries2": "5"}, "server": {}, "router": {}, "standby": {}},
+		Changed:     []string{"c"},
+		Fault:       record.FaultInfo{Kind: "crash", Host: "server", Time: 3, Back: 4, PID: 14, Unread: 6},
+		Later:       []record.FaultInfo{{Kind: "power-off", Host: "server", Time: 5}},
+		Connections: []record.Connection{{Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", PID: 9, Options: []string{"SO_KEEPALIVE"}}},
+		Actions:     []record.Action{{Kind: record.ActExit, PID: 9, Time: 10, AfterFault: 7, AfterTold: 1, What: "exit 1"}},
 		Detection: record.Detection{
 			Host: "client", PID: 9, Syscall: "read", Error: "ETIMEDOUT", Time: 9, AfterFault: 6, AfterWrite: 5, AfterHeard: 7, Blocked: 4,
 		},
@@ -92,7 +97,7 @@ func example() *record.Record {
 		},
 		Signature:    record.Signature{OK: true, Checks: []record.Check{{Name: "n", OK: true, Unknown: true, Seen: "s"}}},
 		Expectations: []record.Expectation{{What: "w", Place: "x.lab:3", OK: true, Unknown: true, Optional: true, Actual: "a", After: 1, Within: 2, Time: 1}},
-		Programs:     []record.Program{{Host: "client", Name: "client", Argv: []string{"echo-client"}, PID: 9, Exit: -1, Signal: "SIGKILL", Running: true}},
+		Programs:     []record.Program{{Host: "client", Name: "client", Argv: []string{"echo-client"}, PID: 9, Own: true, User: "nobody", Exit: -1, Signal: "SIGKILL", Running: true}},
 		Missing:      []record.Missing{{Observer: "ebpf", Why: "w", Cost: "c"}},
 		Neighbours: []record.Neighbour{
 			{Node: "client", Address: "10.0.0.2", MAC: "02:00:00:00:00:02", State: "REACHABLE"},
@@ -101,7 +106,7 @@ func example() *record.Record {
 		Why: []string{"w"}, Next: []string{"n"},
 		Events: []record.Event{
 			packet, arp, carrier, state, table, empty, tcp, call, process,
-			event(record.Fault, "crash"), event(record.Step, "type"), event(record.Output, record.KindStdout), neighbour, standby, heal,
+			unseen, event(record.Fault, "crash"), event(record.Step, "type"), event(record.Output, record.KindStdout), neighbour, standby, heal,
 		},
 	}
 }
@@ -133,7 +138,7 @@ func TestSchemaTakesRecordOfNothing(t *testing.T) {
 	r.Family, r.Delay, r.Firewall, r.Hosts = 4, record.Delay{}, "", r.Hosts[:2]
 	r.Fault, r.Signature = record.FaultInfo{}, record.Signature{Checks: []record.Check{}}
 	r.Detection = record.Detection{AfterFault: -1, AfterWrite: -1, AfterHeard: -1}
-	r.Later = []record.FaultInfo{}
+	r.Later, r.Connections, r.Actions = []record.FaultInfo{}, []record.Connection{}, []record.Action{}
 	r.Prediction = record.Prediction{}
 	r.Reasons, r.Changed, r.Why, r.Next = []string{}, []string{}, []string{}, []string{}
 	r.Expectations, r.Programs, r.Missing = []record.Expectation{}, []record.Program{}, []record.Missing{}
