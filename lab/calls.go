@@ -1,6 +1,10 @@
 package lab
 
-import "github.com/seed-6fefc909/tcplab/lab/record"
+import (
+	"strings"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+)
 
 // sameCall tells whether a system call is the one that is meant: C libraries
 // and languages have their choice among some that do the same.
@@ -36,7 +40,11 @@ func resultOf(c *record.Call) string {
 	switch {
 	case c.Error != "":
 		return c.Error
-	case c.Ret == 0 && isRead(c.Name):
+	case c.Name == "getsockopt": // SO_ERROR: the error is what it gives back
+		if errno, found := strings.CutPrefix(c.Arg, "SO_ERROR E"); found {
+			return "E" + errno
+		}
+	case c.Ret == 0 && isRead(c.Name) && !c.Empty:
 		return "EOF"
 	}
 	return "ok"

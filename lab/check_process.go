@@ -124,7 +124,7 @@ func (v *view) unread() record.Check {
 	if len(arrived) > 0 {
 		read := v.events(func(e *record.Event) bool {
 			return e.Source == record.Syscall && e.Kind == record.KindCall && e.Host == "server" && !v.after(e) &&
-				e.Time > arrived[len(arrived)-1].Time && e.Syscall.Local == v.server && isRead(e.Syscall.Name) && e.Syscall.Ret > 0
+				e.Time > arrived[len(arrived)-1].Time && v.ofServer(e.Syscall.Local) && isRead(e.Syscall.Name) && e.Syscall.Ret > 0
 		})
 		if len(read) > 0 {
 			return v.check(name, false, fmt.Sprintf("the process read %d of them", read[0].Syscall.Ret))
@@ -158,7 +158,8 @@ func (v *view) hung() record.Check {
 	acks := keep(before(v.segments(v.dead(), record.KindOut), end), func(e *record.Event) bool {
 		return e.Packet.Len == 0 && e.Packet.Flags&record.FlagACK != 0
 	})
-	return v.check(name, len(calls) == 0 && len(acks) > 0,
+	asked := withData(before(v.segments(otherEnd(v.dead()), record.KindOut), end))
+	return v.check(name, len(calls) == 0 && (len(acks) > 0 || len(asked) == 0),
 		fmt.Sprintf("%s, %s", count(len(calls), "call"), count(len(acks), "ACK")), ObserveWire, ObserveEBPF, ObserveEBPF+":sys_exit")
 }
 
@@ -172,6 +173,19 @@ func (v *view) destroyed() record.Check {
 	return v.check(name, len(aborted) > 0 && len(resets) > 0,
 		fmt.Sprintf("%s with ECONNABORTED, %s", count(len(aborted), "call"), count(len(resets), "RST")),
 		ObserveWire, ObserveEBPF, ObserveEBPF+":sys_exit")
+}
+
+// ended checks that the process which was killed is no more.
+func (v *view) ended() record.Check {
+	const name = "the process that held the connection ended"
+	ends := v.events(func(e *record.Event) bool {
+		return e.Source == record.Process && e.Kind == record.KindExit && e.Host == v.dead() && v.after(e) && e.PID == v.fault.PID
+	})
+	if len(ends) == 0 {
+		return v.check(name, false, fmt.Sprintf("process %d goes on", v.fault.PID), ObserveEBPF, ObserveEBPF+":sched_process_exit")
+	}
+	return v.check(name, true, fmt.Sprintf("%s, %s after the signal", ends[0], record.Span(ends[0].Time-v.fault.Time)),
+		ObserveEBPF, ObserveEBPF+":sched_process_exit")
 }
 
 // drained checks that nobody had to be killed.

@@ -60,7 +60,7 @@ func (v *view) sameCard() record.Check {
 	if p.Proto != "tcp" {
 		src = p.Tells()
 	}
-	return v.check(name, p.SrcMAC == v.mac["server"] && (src == v.server || src == host(v.server)), src+" from "+p.SrcMAC, ObserveWire)
+	return v.check(name, p.SrcMAC == v.mac["server"] && (host(src) == host(v.server) || src == host(v.server)), src+" from "+p.SrcMAC, ObserveWire)
 }
 
 func (v *view) takenOver() record.Check {

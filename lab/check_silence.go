@@ -83,6 +83,19 @@ func (v *view) flowForgotten() record.Check {
 	return v.check("nothing of the connection gets through the middle any more", arrived == 0 && len(sent) > 0, seen, ObserveWire)
 }
 
+// stopped checks that nothing got through any more: of what the client sent
+// or, where the fault stops what another host sends, of that.
+func (v *view) stopped() record.Check {
+	from := "client"
+	if v.fault.Host != "" {
+		from = v.fault.Host
+	}
+	sent := keep(v.segments(from, record.KindOut), v.during)
+	arrived := len(keep(sent, func(e *record.Event) bool { return e.Packet.Fate == record.FateArrived }))
+	return v.check("nothing that the "+from+" sent got through any more", arrived == 0,
+		fmt.Sprintf("%s sent, %d arrived", count(len(sent), "segment"), arrived), ObserveWire)
+}
+
 func (v *view) oneWay() record.Check {
 	from, to := v.fault.Host, otherEnd(v.fault.Host)
 	fates := func(host string) (sent, arrived int) {

@@ -209,9 +209,9 @@ func TestLanguage(t *testing.T) {
 		want         string // part of the reasons
 	}{
 		{"all is seen", `path switch
-start server echo-server {any}
+start server echo-server {any:port}
 expect server socket LISTEN
-start -as talker client echo-client {server}
+start -as talker client echo-client {server:port}
 expect client socket ESTABLISHED
 type talker hello
 expect -since seen talker prints hello
@@ -227,24 +227,24 @@ expect -since fault talker exits 0
 ! expect -since start -for 10ms client error ECONNRESET
 `, record.AsExpected, ""},
 		{"not seen", `zero x
-start server echo-server {any}
+start server echo-server {any:port}
 expect -within 300ms server prints never
 `, record.NotAsExpected, "not-seen.lab:3: expect -within 300ms server prints never (within 300ms): not seen"},
 		{"too early", `zero x
-start server echo-server {any}
+start server echo-server {any:port}
 expect -after 5s -within 6s server socket LISTEN
 `, record.NotAsExpected, ", too early: after "},
 		{"seen though it must not", `zero x
-start server echo-server {any}
+start server echo-server {any:port}
 ! expect -for 2s server socket LISTEN
 `, record.NotAsExpected, "seen-though-it-must-not.lab:3: ! expect -for 2s server socket LISTEN"},
 		{"another result", `path switch
 zero x
-start client echo-client {server}
+start client echo-client {server:port}
 expect -within 1s client connect() = ETIMEDOUT
 `, record.NotAsExpected, "seen instead: connect("},
 		{"too few", `zero x
-start server echo-server {any}
+start server echo-server {any:port}
 expect -within 500ms -times 3 server socket LISTEN
 `, record.NotAsExpected, "seen 1 time, not 3"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -40,11 +41,13 @@ type Experiment struct {
 	dead         []deadBoot
 	fault        record.FaultInfo // the first, or the zero
 	later        []record.FaultInfo
-	held         record.FaultInfo // what was known of the connection's process before the fault
-	socket       programs.Options // of the client's connection
+	held         record.FaultInfo    // what was known of the connection's process before the fault
+	noted        []record.Connection // the client's, just before the fault; nil: not looked at
+	socket       programs.Options    // of the client's connection
 	prediction   record.Prediction
 	expectations []record.Expectation
 	serverAddr   netip.AddrPort
+	scratchDir   string // "": none was made
 
 	mu     sync.Mutex // guards status, which others read during the run
 	status Status
@@ -74,14 +77,19 @@ func New(source *scenarios.Source, o Options) (*Experiment, error) {
 	if err := o.Check(s); err != nil {
 		return nil, err
 	}
-	if err := checkSource(source); err != nil {
+	if err := o.checkSource(source); err != nil {
 		return nil, err
+	}
+	if o.Own != nil {
+		if s, err = s.WithPrograms(*o.Own); err != nil {
+			return nil, err
+		}
 	}
 	e := &Experiment{scenario: s, options: o, expectations: []record.Expectation{}}
-	if e.socket, err = declaredOptions(s); err != nil {
+	if e.socket, err = o.declaredOptions(s); err != nil {
 		return nil, err
 	}
-	if m := models()[s.Predict.Model]; m.needs != nil {
+	if m := models()[s.Predict.Model]; m.needs != nil && !s.OwnClient() {
 		if lacks := m.needs(e.socket); lacks != "" {
 			return nil, fmt.Errorf("%s: predict %s: the client sets no %s", s.File, s.Predict.Model, lacks)
 		}
@@ -204,12 +212,21 @@ func (e *Experiment) finish(failure error) *record.Record {
 	r.Fault, r.Prediction, r.Expectations = e.fault, e.prediction, e.expectations
 	r.Later = append(r.Later, e.later...)
 	for _, p := range e.programs {
-		r.Programs = append(r.Programs, p.describe())
+		d := p.describe()
+		if at, ended := p.ended(); ended && !d.Running {
+			d.Ended = e.clock.Now() - int64(time.Since(at))
+		}
+		r.Programs = append(r.Programs, d)
 	}
 	r.Events = e.tidy(e.timeline.all())
 	v := newView(r, e.serverAddr)
+	r.Connections = append(r.Connections, e.noted...)
 	r.Why = append(slices.Clip(r.Why), e.withDefaults()...)
 	r.Detection = v.detection()
+	r.Actions = v.actions(r.Detection)
+	if failure == nil {
+		e.demanded(r)
+	}
 	if r.Fault.Kind != "" {
 		r.Signature = v.signature(e.scenario)
 	}
@@ -264,6 +281,7 @@ func (e *Experiment) header() *record.Record {
 		Schema: record.Schema, Scenario: s.Name, Title: s.Title, Command: e.options.command(s),
 		Outcome: record.Inconclusive,
 		Kernel:  thisKernel(), Path: s.Path, Family: int(e.options.family()), AnswerARP: s.AnswerARP, Firewall: s.Firewall,
+		Demand: demand(s.Own),
 		Timers: "quick", Sysctls: e.sysctls, Changed: filled(e.changed),
 		Why: filled(s.Why), Next: filled(s.Next),
 		Reasons: []string{}, Expectations: []record.Expectation{}, Programs: []record.Program{},
@@ -444,6 +462,10 @@ func (e *Experiment) Close() error {
 	}
 	for _, p := range e.programs {
 		p.close()
+	}
+	if e.scratchDir != "" {
+		errs = append(errs, os.RemoveAll(e.scratchDir))
+		e.scratchDir = ""
 	}
 	return errors.Join(errs...)
 }

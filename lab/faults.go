@@ -67,6 +67,7 @@ func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 			return err
 		}
 	}
+	e.noteConnections()
 	e.measureOptions()
 	e.prediction = e.predict(e.conn())
 	if h != nil {
@@ -151,7 +152,24 @@ func (e *Experiment) reboot(ctx context.Context, f scenarios.Fault, h *topology.
 		return err
 	}
 	e.back()
-	return e.watch.add(h)
+	if err := e.watch.add(h); err != nil || e.scenario.Own == nil {
+		return err
+	}
+	return e.startAgain(h)
+}
+
+// startAgain starts what ran on a host that has booted again, as its own init
+// would.
+func (e *Experiment) startAgain(h *topology.Host) error {
+	for _, step := range e.scenario.Steps {
+		if s, ok := step.(scenarios.Start); ok && s.Host == h.Name {
+			e.timeline.add(record.Event{Time: e.clock.Now(), Host: h.Name, Source: record.Step, Kind: "start", Text: "again: " + s.String()})
+			if err := e.startProgram(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (e *Experiment) failover(ctx context.Context, f scenarios.Fault, h *topology.Host) error {

@@ -52,10 +52,10 @@ func FuzzRun(f *testing.F) {
 	}
 	// What none of the built-in ones does.
 	f.Add("zero x\neof client\n", uint8(0))
-	f.Add("start server echo-server {any}\nfault shutdown client\nfault reboot server\nfault crash client\nsockets\n", uint8(0))
+	f.Add("start server echo-server {any:port}\nfault shutdown client\nfault reboot server\nfault crash client\nsockets\n", uint8(0))
 	f.Add("start server stubborn\neof server\neof server\ntype server x\nfreeze server\nfault crash server\nsignal server SIGKILL\n", uint8(0))
 	f.Add("path router\nfirewall drop\nfault forget-flow\nheal\nfault unreachable-net\nheal\n", uint8(fuzzIPv6))
-	f.Add("fault crash server\nfault reboot server\nstart server echo-server {any}\nfault partition server\n", uint8(0))
+	f.Add("fault crash server\nfault reboot server\nstart server echo-server {any:port}\nfault partition server\n", uint8(0))
 	tracer := lab.NewTracer()
 	if _, err := runOnce(f.Context(), "kill", lab.Options{Tracer: tracer}, 0); err != nil { // it is loaded
 		f.Fatal(err)

@@ -50,15 +50,23 @@ func rejudge(t *testing.T, r *record.Record, dropped uint64, failure error) {
 // scenarioOf is the record's scenario.
 func scenarioOf(t *testing.T, r *record.Record) *scenarios.Scenario {
 	t.Helper()
-	return compiled(t, r.Scenario, Options{Family: topology.Family(r.Family), Path: topology.Path(r.Path)})
+	s := compiled(t, r.Scenario, Options{Family: topology.Family(r.Family), Path: topology.Path(r.Path)})
+	if r.Demand == nil {
+		return s
+	}
+	s, err := s.WithPrograms(scenarios.Own{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // checksOf are the names of the checks of the record's signature, in its order.
 func checksOf(t *testing.T, r *record.Record) []string {
 	t.Helper()
-	names := slices.Concat(scenarios.ChecksOf(r.Fault.Kind), scenarioOf(t, r).Verify)
+	names := slices.Concat(scenarios.ChecksOf(r.Fault.Kind, r.Demand != nil), scenarioOf(t, r).Verify)
 	for _, f := range r.Later {
-		names = append(names, scenarios.ChecksOf(f.Kind)...)
+		names = append(names, scenarios.ChecksOf(f.Kind, r.Demand != nil)...)
 	}
 	return names
 }
@@ -405,6 +413,25 @@ func spoilt() []spoiling {
 		{"destroyed", "no RST leaves it", "socket-destroyed", func(r *record.Record) {
 			drop(r, func(e *record.Event) bool { return isTCP(e, record.KindOut, "server", record.FlagRST) })
 		}},
+		{"ended", "the process goes on", "own kill", func(r *record.Record) {
+			drop(r, func(e *record.Event) bool { return e.Kind == record.KindExit && e.PID == r.Fault.PID })
+		}},
+		{"stopped", "a segment gets through", "own unreachable-host", func(r *record.Record) {
+			for i := range r.Events {
+				if e := &r.Events[i]; e.Time > r.Fault.Time && isTCP(e, record.KindOut, "client", record.FlagACK) {
+					e.Packet.Fate = record.FateArrived
+					break
+				}
+			}
+		}},
+		{"stopped", "so does what the partitioned host sends", "own partition-to-client", func(r *record.Record) {
+			for i := range r.Events {
+				if e := &r.Events[i]; e.Time > r.Fault.Time && isTCP(e, record.KindOut, "server", record.FlagACK) {
+					e.Packet.Fate = record.FateArrived
+					break
+				}
+			}
+		}},
 		{"drained", "one had to be killed", "shutdown-graceful", func(r *record.Record) {
 			for i := range r.Events {
 				if e := &r.Events[i]; e.Time > r.Fault.Time && e.Kind == record.KindExit && e.Host == "server" {
@@ -486,7 +513,14 @@ func TestUnfaithfulFaultsFail(t *testing.T) {
 	for _, c := range spoilt() {
 		tried[c.check] = true
 		t.Run(c.check+": "+c.name, func(t *testing.T) {
-			r := load(t, c.scenario)
+			name, own := strings.CutPrefix(c.scenario, "own ")
+			r := load(t, name)
+			if own { // as if the programs were the user's
+				r.Demand, r.Expectations = &record.Demand{}, nil
+				if rejudge(t, r, 0, nil); r.Outcome != record.AsExpected {
+					t.Fatalf("before: %s: %q", r.Outcome, r.Reasons)
+				}
+			}
 			names := checksOf(t, r)
 			i := slices.Index(names, c.check)
 			if i < 0 {

@@ -36,6 +36,10 @@ type Options struct {
 	Timeout time.Duration
 	// Without names observers to leave out: of ObserverNames.
 	Without []string
+	// Own are programs in the place of the scenario's, nil for the scenario's.
+	Own *scenarios.Own
+	// Execution says how programs that are not lab's own are run.
+	Execution Execution
 	// Tracer is to be shared with other runs; nil: the run loads its own
 	// eBPF programs.
 	Tracer *Tracer
@@ -125,7 +129,7 @@ func (o Options) Check(s *scenarios.Scenario) error {
 
 // checkSource tells what is wrong with a scenario in any variant of it, which
 // only this package knows. Tests do it for the built-in ones.
-func checkSource(source *scenarios.Source) error {
+func (o Options) checkSource(source *scenarios.Source) error {
 	if source.BuiltIn() {
 		return nil
 	}
@@ -137,7 +141,7 @@ func checkSource(source *scenarios.Source) error {
 		if err := checkSettings(s); err != nil {
 			return err
 		}
-		if _, err := declaredOptions(s); err != nil {
+		if _, err := o.declaredOptions(s); err != nil {
 			return err
 		}
 	}
@@ -207,14 +211,54 @@ func (o Options) command(s *scenarios.Scenario) string {
 	if o.Timeout > 0 {
 		words = append(words, "--timeout", o.Timeout.String())
 	}
+	if o.Own != nil {
+		words = append(words, o.ownWords()...)
+	}
 	if len(o.Without) > 0 {
 		words = append(words, "--without", strings.Join(o.Without, ","))
 	}
 	return strings.Join(words, " ")
 }
 
+// ownWords are the options for the user's own programs.
+func (o Options) ownWords() []string {
+	var words []string
+	for _, side := range []struct {
+		option string
+		argv   []string
+	}{{"--server", o.Own.Server}, {"--client", o.Own.Client}} {
+		if side.argv == nil {
+			continue
+		}
+		quoted := make([]string, len(side.argv))
+		for i, a := range side.argv {
+			quoted[i] = quote(a)
+		}
+		words = append(words, side.option, "'"+strings.ReplaceAll(strings.Join(quoted, " "), "'", `'\''`)+"'")
+	}
+	if when := o.Own.When.String(); when != scenarios.WhenConnected {
+		words = append(words, "--when", quote(when))
+	}
+	if expect := o.Own.Demand.Expect(); expect != "" {
+		words = append(words, "--expect", expect)
+	}
+	if o.Own.Demand.Within != scenarios.DefaultDemand {
+		words = append(words, "--within", o.Own.Demand.Within.String())
+	}
+	if o.Execution.User != "" {
+		words = append(words, "--user", quote(o.Execution.User))
+	}
+	switch {
+	case o.Execution.Terminal != nil:
+		words = append(words, "--input", "-")
+	case o.Execution.Input != "":
+		words = append(words, "--input", quote(o.Execution.Input))
+	}
+	return words
+}
+
 func quote(value string) string {
-	if strings.ContainsAny(value, " \t\"'$\\") {
+	if value == "" || strings.ContainsAny(value, " \t\n\"'$\\`|&;<>()*?[]#~!{}") {
 		return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
 	}
 	return value

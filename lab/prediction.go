@@ -150,7 +150,20 @@ func (e *Experiment) predict(conn record.SocketRow) record.Prediction {
 	r := prediction(w, m.from)
 	r.Model = e.scenario.Predict.Model
 	r.SilentSends = predict.Silence(p).MaxSends
+	if e.scenario.Own != nil && m.from == fromWrite && w.Max > time.Second {
+		r.Why += " " + idleRule(p)
+	}
 	return r
+}
+
+// idleRule says when a client is told that sends nothing.
+func idleRule(p predict.Params) string {
+	if !p.Keepalive.On {
+		return "A client that sends nothing is told nothing, ever: its socket has no SO_KEEPALIVE."
+	}
+	w := predict.Keepalives(p)
+	return fmt.Sprintf("A client that sends nothing is told %s by its keepalive probes, %v to %v after the last segment received.",
+		w.Error, w.Min.Round(100*time.Millisecond), w.Max.Round(100*time.Millisecond))
 }
 
 // lossCosts is by how much losses may put an answer off that otherwise comes
@@ -282,26 +295,34 @@ func (e *Experiment) icmp() (predict.ICMP, predict.Router) {
 }
 
 // declaredOptions are the socket options that the client's command line asks
-// for: what can be known before it runs.
-func declaredOptions(s *scenarios.Scenario) (programs.Options, error) {
-	var o programs.Options
+// for: what can be known before it runs. Nothing is known of a program that is
+// not lab's own, but whether it is there.
+func (o Options) declaredOptions(s *scenarios.Scenario) (programs.Options, error) {
+	var client programs.Options
 	for _, step := range s.Steps {
 		start, ok := step.(scenarios.Start)
 		if !ok {
 			continue
 		}
-		if !programs.Known(start.Argv[0]) {
-			return o, &scenarios.SyntaxError{Place: start.Place(), Err: fmt.Errorf("start: no example program %q", start.Argv[0])}
+		wrong := func(err error) error {
+			return &scenarios.SyntaxError{Place: start.Place(), Err: fmt.Errorf("start: %w", err)}
 		}
-		declared, err := programs.Declared(fillIn(start.Argv, sampleServer(topology.Family(s.Family))))
+		if !programs.Known(start.Argv[0]) {
+			if _, err := o.Execution.lookPath(start.Argv[0]); err != nil {
+				return client, wrong(err)
+			}
+			continue
+		}
+		sample := places{server: sampleServer(topology.Family(s.Family)), client: netip.IPv4Unspecified()}
+		declared, err := programs.Declared(sample.fillIn(start.Argv))
 		if err != nil {
-			return o, &scenarios.SyntaxError{Place: start.Place(), Err: fmt.Errorf("start: %w", err)}
+			return client, wrong(err)
 		}
 		if start.Host == "client" {
-			o = declared
+			client = declared
 		}
 	}
-	return o, nil
+	return client, nil
 }
 
 // sampleServer stands for the server before there is one.

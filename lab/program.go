@@ -7,11 +7,15 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-6fefc909/tcplab/lab/programs"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 	"github.com/seed-6fefc909/tcplab/topology"
@@ -28,22 +32,30 @@ const maxLine = 4096
 type program struct {
 	name    string
 	argv    []string
+	own     bool   // it is no example program
+	user    string // whom it runs as
 	process *topology.Process
 	boot    int
-	stdin   *os.File
+	stdin   *os.File // nil: nobody types
 	outputs sync.WaitGroup
 	end     atomic.Pointer[time.Time] // when it was known to have ended
 	files   []*os.File                // our ends
 }
 
-// startProgram runs an example program on a host.
+// startProgram runs a program on a host: an example program, or the user's own.
 func (e *Experiment) startProgram(s scenarios.Start) error {
 	h, err := e.net.Host(s.Host)
 	if err != nil {
 		return err
 	}
-	argv := fillIn(s.Argv, e.serverAddr)
-	p := &program{name: s.Name, argv: argv, boot: h.Boot()}
+	c, err := e.command(s, h)
+	if err != nil {
+		return err
+	}
+	p := &program{name: s.Name, argv: c.Argv, boot: h.Boot()}
+	if !programs.Known(s.Argv[0]) {
+		p.own, p.user = true, e.options.Execution.user()
+	}
 	var theirs []*os.File
 	defer func() {
 		for _, f := range theirs {
@@ -56,26 +68,42 @@ func (e *Experiment) startProgram(s scenarios.Start) error {
 		}
 		return r, w, nil
 	}
-	in, stdin, err := pipe()
-	if err != nil {
-		return err
+	switch {
+	case p.own && !e.typesTo(s.Name):
+		if s.Host != "client" {
+			break
+		}
+		input, owned, err := e.options.Execution.input()
+		if err != nil {
+			return err
+		}
+		if c.Stdin = input; owned {
+			theirs = append(theirs, input)
+		}
+	default:
+		in, stdin, err := pipe()
+		if err != nil {
+			return err
+		}
+		theirs, p.stdin, p.files = append(theirs, in), stdin, append(p.files, stdin)
+		c.Stdin = in
 	}
-	theirs, p.stdin, p.files = append(theirs, in), stdin, append(p.files, stdin)
 	var streams []*os.File
-	for range 2 {
+	for _, theirEnd := range []**os.File{&c.Stdout, &c.Stderr} {
 		r, w, err := pipe()
 		if err != nil {
 			p.close()
 			return err
 		}
 		theirs, p.files, streams = append(theirs, w), append(p.files, r), append(streams, r)
+		*theirEnd = w
 	}
-	p.process, err = h.Start(topology.Command{
-		Path: topology.Self, Argv: argv, Env: []string{"GOMAXPROCS=1"},
-		Stdin: theirs[0], Stdout: theirs[1], Stderr: theirs[2],
-	})
+	p.process, err = h.Start(c)
 	if err != nil {
 		p.close()
+		if p.own {
+			err = &OwnError{err.Error()}
+		}
 		return err
 	}
 	for i, kind := range []string{record.KindStdout, record.KindStderr} {
@@ -91,6 +119,63 @@ func (e *Experiment) startProgram(s scenarios.Start) error {
 	return nil
 }
 
+// command is what is executed for a start.
+func (e *Experiment) command(s scenarios.Start, h *topology.Host) (topology.Command, error) {
+	at := places{server: e.serverAddr, client: e.net.Client.NIC.Address.Addr()}
+	if slices.ContainsFunc(s.Argv, func(a string) bool { return strings.Contains(a, "{dir}") }) {
+		var err error
+		if at.dir, err = e.scratch(h); err != nil {
+			return topology.Command{}, err
+		}
+	}
+	argv := at.fillIn(s.Argv)
+	if programs.Known(argv[0]) {
+		return topology.Command{Path: topology.Self, Argv: argv, Env: []string{"GOMAXPROCS=1"}}, nil
+	}
+	x := e.options.Execution
+	path, err := x.lookPath(argv[0])
+	return topology.Command{Path: path, Argv: argv, Env: x.environment(), Dir: x.dir(), Credential: x.Credential}, err
+}
+
+// typesTo tells whether the scenario types something into a program.
+func (e *Experiment) typesTo(name string) bool {
+	return slices.ContainsFunc(e.scenario.Steps, func(step scenarios.Step) bool {
+		switch s := step.(type) {
+		case scenarios.Type:
+			return s.Program == name
+		case scenarios.CloseInput:
+			return s.Program == name
+		}
+		return false
+	})
+}
+
+// scratch makes the host's directory of this run, for whoever runs the
+// programs; Close removes it.
+func (e *Experiment) scratch(h *topology.Host) (string, error) {
+	made := e.scratchDir
+	if made == "" {
+		dir, err := os.MkdirTemp("", "lab-")
+		if err != nil {
+			return "", fmt.Errorf("make {dir}: %w", err)
+		}
+		if err := os.Chmod(dir, 0o755); err != nil {
+			return "", fmt.Errorf("make {dir}: %w", err)
+		}
+		e.scratchDir, made = dir, dir
+	}
+	dir := filepath.Join(made, h.Name)
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", fmt.Errorf("make {dir}: %w", err)
+	}
+	if c := e.options.Execution.Credential; c != nil {
+		if err := os.Chown(dir, int(c.UID), int(c.GID)); err != nil {
+			return "", fmt.Errorf("make {dir}: %w", err)
+		}
+	}
+	return dir, nil
+}
+
 // listen turns a stream of a program into events, a line each.
 func (e *Experiment) listen(p *program, kind string, r io.Reader) {
 	in := bufio.NewReaderSize(r, maxLine)
@@ -104,6 +189,9 @@ func (e *Experiment) listen(p *program, kind string, r io.Reader) {
 		}
 		octets += len(line)
 		if len(line) > 0 && octets <= maxOutput {
+			if tee := e.options.Execution.Tee; tee != nil && p.name == "client" {
+				_, _ = tee.Write(line) // nobody reads it any more: the record has it
+			}
 			e.timeline.add(record.Event{
 				Time: e.clock.Now(), Host: p.process.Host.Name, Boot: p.boot, Source: record.Output, Kind: kind,
 				PID: p.process.PID, Comm: p.name,
@@ -139,14 +227,26 @@ func (e *Experiment) drainOutputs() {
 	}
 }
 
-// fillIn replaces what stands for an address in a program's arguments: {server},
-// and {any}, that of every interface with the server's port.
-func fillIn(args []string, server netip.AddrPort) []string {
+// places are what stands in a program's arguments for something that is only
+// known when it is started.
+type places struct {
+	server netip.AddrPort
+	client netip.Addr
+	dir    string
+}
+
+// fillIn puts them in: {server}, {client}, {port}, {any}, an address of any
+// interface, {server:port} and {any:port}, and {dir}.
+func (p places) fillIn(args []string) []string {
 	every := netip.IPv4Unspecified()
-	if server.Addr().Is6() {
+	if p.server.Addr().Is6() {
 		every = netip.IPv6Unspecified()
 	}
-	r := strings.NewReplacer("{server}", server.String(), "{any}", netip.AddrPortFrom(every, server.Port()).String())
+	r := strings.NewReplacer(
+		"{server:port}", p.server.String(), "{any:port}", netip.AddrPortFrom(every, p.server.Port()).String(),
+		"{server}", p.server.Addr().String(), "{any}", every.String(), "{client}", p.client.String(),
+		"{port}", strconv.Itoa(int(p.server.Port())), "{dir}", p.dir,
+	)
 	filled := make([]string, len(args))
 	for i, a := range args {
 		filled[i] = r.Replace(a)
@@ -154,9 +254,10 @@ func fillIn(args []string, server netip.AddrPort) []string {
 	return filled
 }
 
-// started returns a program by its name, nil if there is none.
+// started returns the program that was started last under a name, nil if there
+// is none.
 func (e *Experiment) started(name string) *program {
-	for _, p := range e.programs {
+	for _, p := range slices.Backward(e.programs) {
 		if p.name == name {
 			return p
 		}
@@ -188,7 +289,7 @@ func (p *program) ended() (at time.Time, ok bool) {
 
 // describe says how the program fared so far.
 func (p *program) describe() record.Program {
-	d := record.Program{Host: p.process.Host.Name, Name: p.name, Argv: p.argv, PID: p.process.PID, Exit: -1}
+	d := record.Program{Host: p.process.Host.Name, Name: p.name, Argv: p.argv, PID: p.process.PID, Own: p.own, User: p.user, Exit: -1}
 	status, ok := p.process.Status()
 	select {
 	case <-p.process.Done():

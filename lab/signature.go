@@ -60,6 +60,8 @@ func checkers() map[string]checker {
 		"hung":           (*view).hung,
 		"destroyed":      (*view).destroyed,
 		"drained":        (*view).drained,
+		"ended":          (*view).ended,
+		"stopped":        (*view).stopped,
 		"ended-together": (*view).endedTogether,
 
 		"keepalive-probes": (*view).keepaliveProbes,
@@ -84,14 +86,14 @@ func (v *view) signature(sc *scenarios.Scenario) record.Signature {
 			s.OK = s.OK && c.OK
 		}
 	}
-	add(v, "", scenarios.ChecksOf(v.r.Fault.Kind))
+	add(v, "", scenarios.ChecksOf(v.r.Fault.Kind, sc.Own != nil))
 	add(v, "", sc.Verify)
 	for i, f := range v.r.Later {
 		until := v.until
 		if i+1 < len(v.r.Later) {
 			until = v.r.Later[i+1].Time
 		}
-		add(v.of(f, until), f.Kind+": ", scenarios.ChecksOf(f.Kind))
+		add(v.of(f, until), f.Kind+": ", scenarios.ChecksOf(f.Kind, sc.Own != nil))
 	}
 	s.OK = s.OK && len(s.Checks) > 0
 	return s

@@ -55,6 +55,14 @@ func (e *Experiment) do(ctx context.Context, step scenarios.Step) (held bool, er
 		return true, e.inject(ctx, s)
 	case scenarios.Expect:
 		return e.expect(ctx, s)
+	case scenarios.Listening:
+		return true, e.listening(ctx, s)
+	case scenarios.Connected:
+		return true, e.connected(ctx, s)
+	case scenarios.Trigger:
+		return true, e.trigger(ctx, s)
+	case scenarios.Notice:
+		return true, e.notice(ctx, s)
 	}
 	return false, fmt.Errorf("unknown step %T", step)
 }
@@ -171,12 +179,11 @@ func (e *Experiment) connection(h *topology.Host) (record.SocketRow, error) {
 	if err != nil {
 		return record.SocketRow{}, err
 	}
-	server := e.serverAddr.String()
 	i := slices.IndexFunc(rows, func(r record.SocketRow) bool {
-		return r.State != "LISTEN" && r.State != "CLOSE" && (r.Remote == server || r.Local == server)
+		return r.State != "LISTEN" && r.State != "CLOSE" && (e.toServer(r.Remote) || e.toServer(r.Local))
 	})
 	if i < 0 {
-		return record.SocketRow{}, fmt.Errorf("%w: %s has %w of %s", ErrScenario, h.Name, errNoConnection, server)
+		return record.SocketRow{}, fmt.Errorf("%w: %s has %w with the server", ErrScenario, h.Name, errNoConnection)
 	}
 	return rows[i], nil
 }

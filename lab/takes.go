@@ -11,6 +11,9 @@ import (
 // its own pauses.
 func (e *Experiment) Takes() time.Duration {
 	d := time.Duration(e.prediction.Max) + e.scenario.Takes
+	if own := e.scenario.Own; own != nil {
+		d = own.When.Time + min(max(d, reactionTime), own.Demand.Within+overtime)
+	}
 	for _, step := range e.scenario.Steps {
 		switch step := step.(type) {
 		case scenarios.Fault:

@@ -4,7 +4,6 @@ import (
 	"math"
 	"net/netip"
 	"strings"
-	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
@@ -35,7 +34,7 @@ func newView(r *record.Record, server netip.AddrPort) *view {
 		if part := s.Classify(e); part != record.NotOfStream {
 			v.parts[e] = part
 		}
-		if v.client == "" && e.Host == "client" && e.Packet != nil && e.Packet.Proto == "tcp" && e.Packet.Dst == v.server {
+		if v.client == "" && e.Host == "client" && e.Packet != nil && e.Packet.Proto == "tcp" && v.ofServer(e.Packet.Dst) {
 			v.client = e.Packet.Src
 		}
 	}
@@ -128,49 +127,26 @@ func (v *view) parted(events []*record.Event, part record.StreamPart) []*record.
 func (v *view) calls() []*record.Event {
 	return v.events(func(e *record.Event) bool {
 		return e.Source == record.Syscall && e.Kind == record.KindCall && e.Host == "client" && v.after(e) &&
-			e.Syscall.Socket && (e.Syscall.Remote == v.server || e.Syscall.Name == "connect" && e.Syscall.Arg == v.server)
+			(v.ofServer(e.Syscall.Remote) && e.Syscall.Socket || e.Syscall.Name == "connect" && v.ofServer(e.Syscall.Arg) || len(v.ready(e.Syscall)) > 0)
 	})
 }
 
-// nonblocking is how soon a call that never waits has returned: EAGAIN is
-// then no news, but a read's own timeout (SO_RCVTIMEO) takes a jiffy at least.
-const nonblocking = int64(time.Millisecond)
-
-// news tells whether a call's result says that the peer is gone.
-func news(c *record.Call) bool {
-	result := resultOf(c)
-	switch {
-	case result == "ok", result == "EINTR", result == "EINPROGRESS", strings.HasPrefix(result, "ERESTART"):
-		return false
-	case result == "EAGAIN":
-		return c.Duration >= nonblocking
-	}
-	return true
+// ofServer tells whether an address and port is one of the server's: which
+// port it is, its program decides.
+func (v *view) ofServer(endpoint string) bool {
+	return endpoint != "" && host(endpoint) == host(v.server)
 }
 
-// detection finds the system call that told the client.
-func (v *view) detection() record.Detection {
-	d := record.Detection{AfterFault: -1, AfterWrite: -1, AfterHeard: -1}
-	if v.r.Fault.Kind == "" {
-		return d
+// ready is what a call that waits for several sockets told of those that are
+// connections to the server.
+func (v *view) ready(c *record.Call) []record.Ready {
+	var list []record.Ready
+	for _, r := range c.Ready {
+		if v.ofServer(r.Remote) {
+			list = append(list, r)
+		}
 	}
-	for _, e := range v.calls() {
-		if !news(e.Syscall) {
-			continue
-		}
-		d = record.Detection{
-			Host: e.Host, PID: e.PID, Syscall: e.Syscall.Name, Error: resultOf(e.Syscall), Time: e.Time,
-			AfterFault: e.Time - v.r.Fault.Time, AfterWrite: -1, AfterHeard: -1, Blocked: e.Syscall.Duration,
-		}
-		if w := v.firstWrite(); w != nil && w.Time <= e.Time {
-			d.AfterWrite = e.Time - (w.Time - w.Syscall.Duration)
-		}
-		if heard := v.lastHeard(); heard != nil && heard.Time <= e.Time {
-			d.AfterHeard = e.Time - heard.Time
-		}
-		return d
-	}
-	return d
+	return list
 }
 
 // lastHeard is the last segment of the server that the client received before

@@ -80,7 +80,7 @@ func TestWordsAreUsed(t *testing.T) {
 			}
 			for _, f := range s.Faults() {
 				used["fault"][f.Kind] = true
-				for _, c := range scenarios.ChecksOf(f.Kind) {
+				for _, c := range slices.Concat(scenarios.ChecksOf(f.Kind, false), scenarios.ChecksOf(f.Kind, true)) {
 					used["check"][c] = true
 				}
 			}
@@ -123,11 +123,13 @@ func TestWordsAreUsed(t *testing.T) {
 // What a scenario starts is known before anything is built.
 func TestProgramsAreChecked(t *testing.T) {
 	for _, c := range []struct{ start, want string }{
-		{"start server sshd", `start: no example program "sshd"`},
-		{"start server /bin/sh", `start: no example program "/bin/sh"`},
-		{"start client echo-client -bogus {server}", "start: echo-client: flag provided but not defined: -bogus"},
-		{"start client echo-client -set NONSENSE=1 {server}", "start: echo-client: "},
-		{"start server echo-server {any} more", "start: echo-server: "},
+		{"start server nosuchd", `start: program "nosuchd": not found in PATH: `},
+		{"start server /bin/nosuchd", `start: program "/bin/nosuchd": no such file`},
+		{"start server /etc/passwd", `start: program "/etc/passwd": not executable: `},
+		{"start server /etc", `start: program "/etc": is a directory: `},
+		{"start client echo-client -bogus {server:port}", "start: echo-client: flag provided but not defined: -bogus"},
+		{"start client echo-client -set NONSENSE=1 {server:port}", "start: echo-client: "},
+		{"start server echo-server {any:port} more", "start: echo-server: "},
 	} {
 		s, err := scenarios.Read("x.lab", "zero here\n"+c.start+"\n")
 		if err != nil {

@@ -21,8 +21,16 @@ type Command struct {
 	Argv []string // with Argv[0]
 	Env  []string // nil: none
 	Dir  string   // "": "/"
+	// Credential is whom it runs as, nil for lab's own user.
+	Credential *Credential
 	// Stdin, Stdout and Stderr stay the caller's; nil is /dev/null.
 	Stdin, Stdout, Stderr *os.File
+}
+
+// A Credential is a user's.
+type Credential struct {
+	UID, GID uint32
+	Groups   []uint32
 }
 
 // Self is the Path by which a program that a host runs is this very

@@ -39,6 +39,7 @@ type runFlags struct {
 	out      string
 	output   string
 	parallel int
+	own      ownFlags
 }
 
 // The forms of --output.
@@ -79,6 +80,7 @@ func runCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.out, "out", "", "write record.json into `DIR` (of several runs: into DIR/NAME)")
 	flags.StringVar(&f.output, "output", outputText, "print `FORM`: text, json, jsonl")
 	flags.IntVar(&f.parallel, "parallel", 0, "run `N` scenarios at a time (default: 1, for all: as many as there are)")
+	f.own.add(c)
 	c.MarkFlagsMutuallyExclusive("real", "quick")
 	return c
 }
@@ -129,12 +131,20 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 	if err != nil {
 		return err
 	}
+	if err := f.own.options(&o, s); err != nil {
+		return err
+	}
 	var todo []*scenarios.Source
 	parallel := max(f.parallel, 1)
 	all := slices.Equal(names, []string{"all"})
 	if all {
 		todo = scenarios.All()
-		if f.parallel == 0 {
+		switch {
+		case o.Own != nil:
+			// One at a time: they share the file system, and so perhaps a
+			// lock, a data directory, a pid file.
+			todo = scenarios.Ways(todo, scenarios.Variant{Real: f.real, Family: f.family, Path: f.path})
+		case f.parallel == 0:
 			parallel = len(todo)
 		}
 	} else {
@@ -347,6 +357,8 @@ func (b *batch) finish(ctx context.Context) error {
 		})
 	case b.flags.output == outputJSON && len(b.records) > 0:
 		b.print(b.records[0].Write)
+	case b.flags.output == outputText && b.several && b.flags.own.used():
+		b.print(func(w io.Writer) error { return report.Ways(w, b.records) })
 	case b.flags.output == outputText && b.several:
 		b.print(func(w io.Writer) error { return report.Summary(w, b.records) })
 	}

@@ -270,6 +270,31 @@ func ReadOptions(fd int) (Options, error) {
 	return o, nil
 }
 
+// Set lists those that are set, as -set takes them.
+func (o Options) Set() []string {
+	list := []string{}
+	add := func(name string, d time.Duration) {
+		if d > 0 {
+			list = append(list, name+"="+d.String())
+		}
+	}
+	if o.KeepAlive {
+		list = append(list, "SO_KEEPALIVE=1")
+		add("TCP_KEEPIDLE", o.KeepIdle)
+		add("TCP_KEEPINTVL", o.KeepIntvl)
+		if o.KeepCnt > 0 {
+			list = append(list, fmt.Sprintf("TCP_KEEPCNT=%d", o.KeepCnt))
+		}
+	}
+	add("TCP_USER_TIMEOUT", o.UserTimeout)
+	add("SO_RCVTIMEO", o.ReceiveTimeout)
+	add("SO_SNDTIMEO", o.SendTimeout)
+	if o.RecvErr {
+		list = append(list, "IP_RECVERR=1")
+	}
+	return list
+}
+
 // has tells whether an option was set.
 func (s settings) has(name string) bool {
 	return slices.ContainsFunc(s, func(one setting) bool { return one.option.name == name })

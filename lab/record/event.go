@@ -272,8 +272,12 @@ type SocketRow struct {
 	RTO         int64  `json:"rto_ns,omitempty"`
 	RTT         int64  `json:"rtt_ns,omitempty"`    // smoothed
 	RTTVar      int64  `json:"rttvar_ns,omitempty"` // its mean deviation
-	Inode       uint32 `json:"inode,omitempty"`     // 0: no process holds it
-	PIDs        []int  `json:"pids,omitempty"`      // the processes that hold it
+	// Received and Acked are the octets of the connection so far: received, and
+	// sent and acknowledged.
+	Received uint64 `json:"received,omitempty"`
+	Acked    uint64 `json:"acked,omitempty"`
+	Inode    uint32 `json:"inode,omitempty"` // 0: no process holds it
+	PIDs     []int  `json:"pids,omitempty"`  // the processes that hold it
 }
 
 // Sort puts events in the order of their times. It is stable: events of the

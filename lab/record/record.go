@@ -62,6 +62,9 @@ type Record struct {
 	Fault FaultInfo `json:"fault"`
 	// Later are the faults after the first.
 	Later []FaultInfo `json:"later_faults"`
+	// Demand is what the client had to do, absent where the scenario says what
+	// must be seen.
+	Demand *Demand `json:"demand,omitempty"`
 	// Connections are the client's to the server just before the first fault.
 	Connections []Connection `json:"connections"`
 	Detection   Detection    `json:"detection"`
@@ -162,6 +165,18 @@ type Detection struct {
 	// the call had lasted.
 	AfterHeard int64 `json:"after_heard_ns"`
 	Blocked    int64 `json:"blocked_ns"`
+	// Events are what a call that waits for several sockets told of the
+	// connection: "EPOLLIN|EPOLLRDHUP". Error is then what that stands for.
+	Events string `json:"events,omitempty"`
+}
+
+// A Demand is what was asked of the user's own client.
+type Demand struct {
+	Server []string `json:"server"` // the command lines; empty: lab's own
+	Client []string `json:"client"`
+	When   string   `json:"when"`   // the fault's moment: "connected", "idle:2s"
+	Expect string   `json:"expect"` // an errno's name, "EOF", "exit=N"; "" for anything
+	Within int64    `json:"within_ns"`
 }
 
 // A Connection is one of the client's, with what decides how it learns of a
@@ -276,6 +291,8 @@ type Program struct {
 	Exit int `json:"exit"`
 	// Signal is the signal that ended it, "" if it exited.
 	Signal string `json:"signal"`
+	// Ended is when it was known to have ended, 0 if it had not.
+	Ended int64 `json:"ended_ns,omitempty"`
 	// Running tells that it was still running when the run ended, and was
 	// then killed by lab.
 	Running bool `json:"running,omitempty"`

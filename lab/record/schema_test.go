@@ -52,7 +52,7 @@ func example() *record.Record {
 	table := event(record.Socket, record.KindSnapshot)
 	table.Sockets = []record.SocketRow{{
 		Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", State: "ESTABLISHED", RecvQueue: 1, SendQueue: 2,
-		Timer: "retransmit", Expires: 3, Retransmits: 4, Backoff: 5, RTO: 6, RTT: 7, RTTVar: 8, Inode: 9, PIDs: []int{14},
+		Timer: "retransmit", Expires: 3, Retransmits: 4, Backoff: 5, RTO: 6, RTT: 7, RTTVar: 8, Received: 10, Acked: 11, Inode: 9, PIDs: []int{14},
 	}}
 	empty := event(record.Socket, record.KindSnapshot) // a host without a socket
 	tcp := event(record.TCP, record.KindRetransmit)
@@ -86,10 +86,11 @@ func example() *record.Record {
 		Changed:     []string{"c"},
 		Fault:       record.FaultInfo{Kind: "crash", Host: "server", Time: 3, Back: 4, PID: 14, Unread: 6},
 		Later:       []record.FaultInfo{{Kind: "power-off", Host: "server", Time: 5}},
+		Demand:      &record.Demand{Server: []string{"s"}, Client: []string{"c"}, When: "idle:2s", Expect: "ETIMEDOUT", Within: 5},
 		Connections: []record.Connection{{Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", PID: 9, Options: []string{"SO_KEEPALIVE"}}},
 		Actions:     []record.Action{{Kind: record.ActExit, PID: 9, Time: 10, AfterFault: 7, AfterTold: 1, What: "exit 1"}},
 		Detection: record.Detection{
-			Host: "client", PID: 9, Syscall: "read", Error: "ETIMEDOUT", Time: 9, AfterFault: 6, AfterWrite: 5, AfterHeard: 7, Blocked: 4,
+			Host: "client", PID: 9, Syscall: "read", Error: "ETIMEDOUT", Time: 9, AfterFault: 6, AfterWrite: 5, AfterHeard: 7, Blocked: 4, Events: "POLLIN|POLLHUP",
 		},
 		Prediction: record.Prediction{
 			Model: "silence", Error: "ETIMEDOUT", Errors: []string{"ETIMEDOUT", "EHOSTUNREACH"}, Min: 1, Max: 2, From: "write", Tolerance: 1,
@@ -97,7 +98,7 @@ func example() *record.Record {
 		},
 		Signature:    record.Signature{OK: true, Checks: []record.Check{{Name: "n", OK: true, Unknown: true, Seen: "s"}}},
 		Expectations: []record.Expectation{{What: "w", Place: "x.lab:3", OK: true, Unknown: true, Optional: true, Actual: "a", After: 1, Within: 2, Time: 1}},
-		Programs:     []record.Program{{Host: "client", Name: "client", Argv: []string{"echo-client"}, PID: 9, Own: true, User: "nobody", Exit: -1, Signal: "SIGKILL", Running: true}},
+		Programs:     []record.Program{{Host: "client", Name: "client", Argv: []string{"echo-client"}, PID: 9, Own: true, User: "nobody", Exit: -1, Signal: "SIGKILL", Ended: 11, Running: true}},
 		Missing:      []record.Missing{{Observer: "ebpf", Why: "w", Cost: "c"}},
 		Neighbours: []record.Neighbour{
 			{Node: "client", Address: "10.0.0.2", MAC: "02:00:00:00:00:02", State: "REACHABLE"},

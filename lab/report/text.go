@@ -36,6 +36,10 @@ func Header(w io.Writer, r *record.Record) error {
 	if r.Delay.By != "" {
 		p.line("  the client's link is delayed by %s", r.Delay.By)
 	}
+	if r.Demand != nil {
+		demanded(p, r)
+		return p.err
+	}
 	p.line("  prediction: %s", predicted(&r.Prediction))
 	return p.err
 }
@@ -157,6 +161,9 @@ func verdict(p *printer, r *record.Record) {
 	for _, reason := range r.Reasons {
 		p.wrapped("          - ", clean(reason))
 	}
+	if r.Demand != nil {
+		noticed(p, r)
+	}
 	switch {
 	case len(r.Signature.Checks) == 0:
 	case r.Signature.OK:
@@ -213,13 +220,15 @@ func verdict(p *printer, r *record.Record) {
 func answer(r *record.Record) string {
 	d, p := r.Detection, r.Prediction
 	for _, x := range r.Expectations {
-		if !x.OK && !x.Unknown && !x.Optional {
+		if !x.OK && !x.Unknown && !x.Optional && r.Demand == nil {
 			return "the run ended at " + x.Place + ", an expectation that was not met"
 		}
 	}
 	switch {
 	case r.Fault.Kind == "":
 		return "the run did not come to its fault"
+	case r.Demand != nil:
+		return ownAnswer(r)
 	case p.Model == "":
 		met := 0
 		for _, x := range r.Expectations {

@@ -17,8 +17,8 @@ func doCommands() []command {
 			Summary: "run a program on a host",
 			Args:    "[-as NAME] HOST PROGRAM [ARG...]",
 			Detail: []string{
-				"Its name is NAME, or else that of the host. The programs are lab's own: echo-server, echo-client, stubborn.",
-				"In an argument {server} stands for the server's address and port, {any} for any address and that port.",
+				"Its name is NAME, or else that of the host. The programs are lab's own, echo-server, echo-client and stubborn, or any other that is found in PATH, as it is: it runs with lab's environment and in its working directory, as the user who called sudo.",
+				"In an argument {server}, {client} and {any} stand for addresses, the last for any; {port} is 9998, {server:port} and {any:port} are both in one; {dir} is a directory for this host and this run alone.",
 			},
 		}, (*compiler).start},
 		{"type", groupDo, script.CmdUsage{

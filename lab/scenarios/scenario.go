@@ -56,6 +56,8 @@ type Scenario struct {
 	Verify  []string      // checks beyond those that the faults bring along
 	Takes   time.Duration // about, beyond what the prediction says
 	Steps   []Step
+	// Own are the user's programs, if they are in the place of the scenario's.
+	Own *Own
 
 	requirements []requirement
 }

@@ -20,14 +20,21 @@ type line struct {
 }
 
 func (l line) String() string { return l.text }
-func (l line) Place() string  { return fmt.Sprintf("%s:%d", l.file, l.number) }
+
+// Place is the option's name for what comes from the command line.
+func (l line) Place() string {
+	if l.number == 0 {
+		return l.file
+	}
+	return fmt.Sprintf("%s:%d", l.file, l.number)
+}
 
 // Start runs a program on a host and gives it a name.
 type Start struct {
 	line
 	Name string
 	Host string
-	Argv []string // {server} and the like are filled in at the start
+	Argv []string // {server:port} and the like are filled in at the start
 }
 
 // Type writes a line to a program's standard input.

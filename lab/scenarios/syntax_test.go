@@ -285,8 +285,8 @@ sysctl standby net.ipv4.ip_forward=0
 predict heartbeat 2s
 verify lost backoff
 
-start server echo-server {any}
-start -as c client echo-client '-set' 'SO_KEEPALIVE=1' {server}   # options
+start server echo-server {any:port}
+start -as c client echo-client '-set' 'SO_KEEPALIVE=1' {server:port}   # options
 type c 'two  words' and 'a # one'
 eof c
 freeze server
@@ -316,7 +316,7 @@ expect client socket gone
 		t.Errorf("%+v", routed)
 	}
 	start := sc.Steps[1].(scenarios.Start)
-	if start.Name != "c" || start.Host != "client" || !slices.Equal(start.Argv, []string{"echo-client", "-set", "SO_KEEPALIVE=1", "{server}"}) {
+	if start.Name != "c" || start.Host != "client" || !slices.Equal(start.Argv, []string{"echo-client", "-set", "SO_KEEPALIVE=1", "{server:port}"}) {
 		t.Errorf("%+v", start)
 	}
 	if line := sc.Steps[2].(scenarios.Type); line.Text != "two  words and a # one" || line.String() != "type c 'two  words' and 'a # one'" {

@@ -8,9 +8,11 @@ package scenarios
 type FaultKind struct {
 	Name string
 	Host bool // it befalls a host, which is named
-	// Checks are what it must look like, always.
-	Checks  []string
-	Summary string
+	// Checks are what it must look like; OwnChecks those of them that hold
+	// whatever the programs do, or others in their place.
+	Checks    []string
+	OwnChecks []string
+	Summary   string
 	// needs is what the network must have for it, "" for nothing.
 	needs need
 	// down: the host is dead afterwards.
@@ -48,7 +50,7 @@ func (n need) met(s *Scenario) bool {
 // FaultKinds lists them.
 func FaultKinds() []FaultKind {
 	return []FaultKind{
-		{Name: "kill", Host: true, Checks: []string{"end-before-fin", "carrier"}, Summary: "SIGTERM to the process that holds the connection on HOST"},
+		{Name: "kill", Host: true, Checks: []string{"end-before-fin", "carrier"}, OwnChecks: []string{"ended", "carrier"}, Summary: "SIGTERM to the process that holds the connection on HOST"},
 		{Name: "kill-unread", Host: true, Checks: []string{"unread", "reset-not-fin", "carrier"}, Summary: "SIGKILL to it, while octets that it has not read lie in its receive queue"},
 		{Name: "hang", Host: true, Checks: []string{"hung", "carrier"}, Summary: "SIGSTOP to it: the process does nothing any more, but its kernel answers"},
 		{Name: "crash", Host: true, Checks: []string{"silent", "carrier"}, Summary: "the link of HOST goes down, its processes and sockets go without a word", down: true},
@@ -56,22 +58,27 @@ func FaultKinds() []FaultKind {
 		{Name: "reboot", Host: true, Checks: []string{"silent-until-boot", "carrier"}, Summary: "a crash, then HOST comes back with its card and address, and without memory"},
 		{Name: "failover", Host: true, Checks: []string{"silent", "carrier", "taken-over"}, Summary: "HOST crashes, and the standby takes its address over", needs: needsStandby, down: true},
 		{Name: "shutdown", Host: true, Checks: []string{"signal-order", "carrier"}, Summary: "as init does it: SIGTERM to every process of HOST, a grace period, SIGKILL to what is left"},
-		{Name: "unreachable-host", Checks: []string{"icmp-host", "no-segments", "carrier", "lost"}, Summary: "the router answers that it cannot reach the server's host", needs: needsRouter},
-		{Name: "unreachable-net", Checks: []string{"icmp-net", "no-segments", "carrier", "lost"}, Summary: "the router answers that it has no route to the server's network", needs: needsRouter},
-		{Name: "partition", Host: true, Checks: []string{"one-way", "carrier"}, Summary: "nothing that HOST sends gets through any more; the other direction works", needs: needsMiddle},
-		{Name: "forget-flow", Checks: []string{"flow-forgotten", "carrier"}, Summary: "the firewall in the router forgets every flow, as when its timer ran out", needs: needsFirewall},
-		{Name: "reject-reset", Checks: []string{"reset-from-middle", "carrier"}, Summary: "the router answers every segment for the server with a RST", needs: needsRouter},
-		{Name: "reject-prohibited", Checks: []string{"icmp-prohibited", "carrier"}, Summary: "the router answers that it may not forward to the server", needs: needsRouter},
-		{Name: "destroy", Host: true, Checks: []string{"destroyed", "carrier"}, Summary: "the connection's socket on HOST is destroyed, as ss -K does"},
+		{Name: "unreachable-host", Checks: []string{"icmp-host", "no-segments", "carrier", "lost"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "the router answers that it cannot reach the server's host", needs: needsRouter},
+		{Name: "unreachable-net", Checks: []string{"icmp-net", "no-segments", "carrier", "lost"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "the router answers that it has no route to the server's network", needs: needsRouter},
+		{Name: "partition", Host: true, Checks: []string{"one-way", "carrier"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "nothing that HOST sends gets through any more; the other direction works", needs: needsMiddle},
+		{Name: "forget-flow", Checks: []string{"flow-forgotten", "carrier"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "the firewall in the router forgets every flow, as when its timer ran out", needs: needsFirewall},
+		{Name: "reject-reset", Checks: []string{"reset-from-middle", "carrier"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "the router answers every segment for the server with a RST", needs: needsRouter},
+		{Name: "reject-prohibited", Checks: []string{"icmp-prohibited", "carrier"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "the router answers that it may not forward to the server", needs: needsRouter},
+		{Name: "destroy", Host: true, Checks: []string{"destroyed", "carrier"}, OwnChecks: []string{"reset-not-fin", "carrier"}, Summary: "the connection's socket on HOST is destroyed, as ss -K does"},
 	}
 }
 
-// ChecksOf are the checks that a fault brings along, none for what is no fault.
-func ChecksOf(fault string) []string {
-	if k := faultKind(fault); k != nil {
+// ChecksOf are the checks that a fault brings along, of lab's own programs or
+// of others; none for what is no fault.
+func ChecksOf(fault string, own bool) []string {
+	switch k := faultKind(fault); {
+	case k == nil:
+		return nil
+	case own && k.OwnChecks != nil:
+		return k.OwnChecks
+	default:
 		return k.Checks
 	}
-	return nil
 }
 
 func faultKind(name string) *FaultKind {
@@ -162,6 +169,8 @@ func Checks() []Word {
 		{"time-wait", "TIME_WAIT at the end that closed first, and only there"},
 		{"data-after-fin", "the end that got the FIN still sent data, which was received"},
 		{"ended-together", "several children had ended before the first was waited for"},
+		{"ended", "the process that held the connection ended"},
+		{"stopped", "nothing got through any more of what the fault stops"},
 		{"drained", "the server ended by itself after SIGTERM, before SIGKILL was due"},
 	}
 }

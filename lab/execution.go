@@ -1,0 +1,123 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// An Execution says how programs that are not lab's own are run. The zero value
+// runs them as lab itself runs.
+type Execution struct {
+	// Credential is whom they run as, nil for lab's own user; User is the name.
+	Credential *topology.Credential
+	User       string
+	// Env is their environment, nil for lab's; Dir their working directory,
+	// "" for lab's. A relative path to a program counts from there.
+	Env []string
+	Dir string
+	// Input is the file that is the client's standard input, "" for none.
+	// Terminal is it instead, if it is not nil; it stays the caller's.
+	Input    string
+	Terminal *os.File
+	// Tee gets what the client writes, nil for nobody.
+	Tee io.Writer
+}
+
+// input opens the client's standard input, which owned says is to be closed;
+// nil for none.
+func (x Execution) input() (f *os.File, owned bool, err error) {
+	switch {
+	case x.Terminal != nil:
+		return x.Terminal, false, nil
+	case x.Input == "":
+		return nil, false, nil
+	}
+	f, err = os.Open(x.Input)
+	if err != nil {
+		return nil, false, fmt.Errorf("open the client's input: %w", err)
+	}
+	return f, true, nil
+}
+
+func (x Execution) environment() []string {
+	if x.Env == nil {
+		return os.Environ()
+	}
+	return x.Env
+}
+
+func (x Execution) dir() string {
+	if x.Dir != "" {
+		return x.Dir
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return "/" // it was removed
+	}
+	return dir
+}
+
+func (x Execution) user() string {
+	if x.User == "" && x.Credential == nil {
+		return "root"
+	}
+	return x.User
+}
+
+// lookPath finds a program: in PATH, or at its path if it has a slash in it.
+func (x Execution) lookPath(name string) (string, error) {
+	if strings.Contains(name, "/") {
+		path := name
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(x.dir(), path)
+		}
+		return path, executable(name, path)
+	}
+	found := fmt.Errorf("program %q: not found in PATH: %w", name, os.ErrNotExist)
+	for _, dir := range filepath.SplitList(x.variable("PATH")) {
+		if dir == "" || !filepath.IsAbs(dir) {
+			dir = filepath.Join(x.dir(), dir)
+		}
+		path := filepath.Join(dir, name)
+		err := executable(name, path)
+		if err == nil {
+			return path, nil
+		}
+		if _, unknown := os.Stat(path); unknown == nil {
+			found = err // it is there, but cannot be executed
+		}
+	}
+	return "", found
+}
+
+// variable is one of the environment's.
+func (x Execution) variable(name string) string {
+	for _, v := range x.environment() {
+		if value, found := strings.CutPrefix(v, name+"="); found {
+			return value
+		}
+	}
+	return ""
+}
+
+// executable tells why a file cannot be executed, as far as lab sees it.
+func executable(name, path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("program %q: %w", name, errors.Unwrap(err))
+	case info.IsDir():
+		return fmt.Errorf("program %q: is a directory: %w", name, unix.EACCES)
+	case info.Mode()&0o111 == 0:
+		return fmt.Errorf("program %q: not executable: %w", name, unix.EACCES)
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab/programs"
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+)
+
+// reactionTime is how long a client that was told is watched for what it does
+// about it: to end, or to connect again, many wait for some seconds.
+const reactionTime = 5 * time.Second
+
+// overtime is how much longer than it may take a client is watched at most:
+// what comes too late is worth seeing, too.
+const overtime = 15 * time.Second
+
+// noteConnections takes down what the client's connections are just before the
+// fault.
+func (e *Experiment) noteConnections() {
+	if e.noted != nil {
+		return
+	}
+	e.noted = []record.Connection{}
+	rows, err := e.connections(e.net.Client)
+	if err != nil || len(rows) == 0 {
+		return
+	}
+	processes, err := e.net.Client.Processes()
+	if err != nil {
+		return
+	}
+	for _, row := range rows {
+		c := record.Connection{Local: row.Local, Remote: row.Remote, Options: []string{}}
+		for _, p := range processes {
+			if row.Inode == 0 || !slices.Contains(p.Sockets, row.Inode) {
+				continue
+			}
+			c.PID = p.PID
+			if f, err := e.net.Client.BorrowSocket(p.PID, row.Inode); err == nil {
+				if o, err := programs.ReadOptions(int(f.Fd())); err == nil {
+					c.Options = o.Set()
+				}
+				f.Close()
+			}
+			break
+		}
+		e.noted = append(e.noted, c)
+	}
+}
+
+// notice waits until the client's programs were told and have acted, or their
+// time is up.
+func (e *Experiment) notice(ctx context.Context, s scenarios.Notice) error {
+	within := s.Demand.Within
+	wait := within + min(within, overtime) - time.Duration(e.clock.Now()-e.fault.Time)
+	w := noticing{e: e, v: newView(&record.Record{Fault: e.fault, Connections: e.noted}, e.serverAddr)}
+	err := e.until(ctx, max(0, wait), func(events []record.Event) (bool, error) { return w.enough(events), nil })
+	if errors.Is(err, errNotSeen) {
+		err = nil
+	}
+	return err
+}
+
+// A noticing watches the client while it lasts; what it comes to is judged
+// from the record.
+type noticing struct {
+	e     *Experiment
+	v     *view
+	acted int64 // when it was first told, or did something, 0 if not yet
+}
+
+// enough tells whether there is nothing more to wait for.
+func (w *noticing) enough(events []record.Event) bool {
+	for i := range events {
+		ev := &events[i]
+		if ev.Host != "client" || ev.Time < w.e.fault.Time || w.acted != 0 {
+			continue
+		}
+		c := ev.Syscall
+		switch {
+		case c == nil || ev.Kind != record.KindCall:
+		case !w.v.ofServer(c.Remote) && !(c.Name == "connect" && w.v.ofServer(c.Arg)):
+		case c.Name == "close" || w.v.news(ev) != "":
+			w.acted = ev.Time
+		}
+	}
+	if p := w.e.started("client"); p != nil {
+		if at, ended := p.ended(); ended && time.Since(at) > drainTimeout {
+			return w.e.deserted(w.e.net.Client) || time.Since(at) > reactionTime
+		}
+	}
+	return w.acted != 0 && w.e.clock.Now()-w.acted > int64(reactionTime)
+}
+
+// demanded holds what the client was told and did against what it must.
+func (e *Experiment) demanded(r *record.Record) {
+	own := e.scenario.Own
+	if own == nil {
+		return
+	}
+	for _, step := range e.scenario.Steps {
+		s, ok := step.(scenarios.Notice)
+		if !ok {
+			continue
+		}
+		x := record.Expectation{What: s.String(), Place: s.Place(), Within: int64(s.Demand.Within)}
+		judgeDemand(&x, r, s.Demand)
+		if !x.OK {
+			x.Unknown = e.unseen(r, &x)
+		}
+		r.Expectations = append(r.Expectations, x)
+	}
+}
+
+// demand is what is asked of the user's own programs, nil where they are lab's.
+func demand(own *scenarios.Own) *record.Demand {
+	if own == nil {
+		return nil
+	}
+	return &record.Demand{
+		Server: filled(own.Server), Client: filled(own.Client),
+		When: own.When.String(), Expect: own.Demand.Expect(), Within: int64(own.Demand.Within),
+	}
+}
+
+// judgeDemand decides whether the client did what it must, in time.
+func judgeDemand(x *record.Expectation, r *record.Record, d scenarios.Demand) {
+	told := r.Detection
+	var what string
+	var at int64
+	var right bool
+	switch {
+	case d.Exit:
+		for _, a := range r.Actions {
+			if a.Kind == record.ActExit {
+				what, at, right = a.What, a.Time, a.What == fmt.Sprintf("exit %d", d.Status)
+			}
+		}
+	case d.Error != "":
+		if told.Error != "" {
+			what, at, right = "told "+told.Error+" by "+told.Syscall+"()", told.Time, told.Error == d.Error
+		}
+	default:
+		for _, a := range r.Actions {
+			what, at, right = a.Kind+": "+a.What, a.Time, true
+			break
+		}
+		if what == "" && told.Error != "" {
+			x.Actual = fmt.Sprintf("told %s by %s(), and did nothing about it", told.Error, told.Syscall)
+			x.Time = told.Time
+			return
+		}
+	}
+	if what == "" {
+		x.Actual = "nothing, in the " + record.Span(r.Duration-r.Fault.Time) + " after the fault"
+		return
+	}
+	x.Actual, x.Time = what, at
+	if late := at - r.Fault.Time; late > int64(d.Within) {
+		x.Actual += ", too late: after " + record.Span(late)
+		right = false
+	}
+	x.OK = right
+}
+
+// unseen tells whether the client may have been told, or have acted, by means
+// that are not observed: then nothing is known of it, and Actual says why.
+func (e *Experiment) unseen(r *record.Record, x *record.Expectation) bool {
+	for i := range r.Events {
+		ev := &r.Events[i]
+		if ev.Host == "client" && ev.Source == record.Process && ev.Kind == record.KindUnseen && x.Time == 0 {
+			x.Actual = "not observed: " + ev.Comm + " uses " + ev.Text
+			return true
+		}
+	}
+	if why := e.blind(scenarios.Pattern{What: scenarios.Call}); why != "" && !strings.HasPrefix(e.scenario.Own.Demand.Expect(), "exit=") && x.Time == 0 {
+		x.Actual = why
+		return true
+	}
+	return false
+}
