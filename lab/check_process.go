@@ -73,7 +73,7 @@ func (v *view) signalOrder() record.Check {
 	return v.check(name, ok, seen+fmt.Sprintf("; %d ended", ended), ObserveEBPF, ObserveEBPF+":signal_generate", ObserveEBPF+":sched_process_exit")
 }
 
-// living are the processes of a host that were executed before the fault and
+// living are the processes of a host that were there before the fault and
 // had not ended.
 func (v *view) living(host string) map[int]bool {
 	living := map[int]bool{}
@@ -82,7 +82,7 @@ func (v *view) living(host string) map[int]bool {
 			continue
 		}
 		switch e.Kind {
-		case record.KindExec:
+		case record.KindExec, record.KindFork:
 			living[e.PID] = true
 		case record.KindExit:
 			delete(living, e.PID)

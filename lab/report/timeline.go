@@ -42,8 +42,16 @@ func timeline(p *printer, r *record.Record) {
 	events := r.Events
 	told := map[*record.Event]bool{}
 	segments := 0 // in a row, with nothing else between
+	steady := t.steady()
 	for i := 0; i < len(events); i++ {
 		e := &events[i]
+		if x := steady[i]; x != nil {
+			if fold(p, &segments); !x.told {
+				p.line("%12s   (%s)", "", x)
+				x.told = true
+			}
+			continue
+		}
 		if e.Kind == record.KindSnapshot {
 			fold(p, &segments)
 			table(p, r, e)
@@ -79,6 +87,68 @@ func timeline(p *printer, r *record.Record) {
 		row.print(p, stamp(r, e.Time))
 	}
 	fold(p, &segments)
+}
+
+// An exchange is a stretch of the timeline in which data goes to and fro: what
+// of it is not told one by one.
+type exchange struct {
+	segments, calls int
+	told            bool
+}
+
+func (x *exchange) String() string {
+	return fmt.Sprintf("%d segments and %d calls of the same kind are left out here", x.segments, x.calls)
+}
+
+// Of a long exchange its beginning and its end are told, this many events of
+// each.
+const exchangeEnds = 16
+
+// steady finds the events that are left out, by their index.
+func (t *telling) steady() map[int]*exchange {
+	left := map[int]*exchange{}
+	var run []int
+	cut := func() {
+		if len(run) > 3*exchangeEnds {
+			x := &exchange{}
+			for _, i := range run[exchangeEnds : len(run)-exchangeEnds] {
+				left[i] = x
+				if e := &t.r.Events[i]; e.Syscall != nil {
+					x.calls++
+				} else if e.Kind == record.KindOut {
+					x.segments++
+				}
+			}
+		}
+		run = run[:0]
+	}
+	for i := range t.r.Events {
+		e := &t.r.Events[i]
+		switch {
+		case isBulk(e), isExchange(e):
+			run = append(run, i)
+		case e.Source == record.TCP && e.Kind == record.KindDrop: // says nothing of the exchange
+		default:
+			cut()
+		}
+	}
+	cut()
+	return left
+}
+
+// isExchange tells system calls that only carry data, or wait for some.
+func isExchange(e *record.Event) bool {
+	c := e.Syscall
+	if c == nil || e.Kind != record.KindCall {
+		return false
+	}
+	switch c.Name {
+	case "read", "write", "readv", "writev", "recvfrom", "sendto", "recvmsg", "sendmsg", "recvmmsg", "sendmmsg", "sendfile", "splice":
+		return c.Ret > 0 || c.Error == "EAGAIN"
+	case "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2":
+		return c.Ret >= 0
+	}
+	return false
 }
 
 // toldInARow is how many segments of a stream are told one by one.

@@ -42,6 +42,10 @@ func (s *Scenario) WithPrograms(o Own) (*Scenario, error) {
 	for _, step := range way {
 		switch step := step.(type) {
 		case Start:
+			if step.Host == "standby" { // the same service
+				own.Steps = append(own.Steps, Start{line: step.line, Name: step.Name, Host: step.Host, Argv: server})
+				continue
+			}
 			if step.Host == "server" {
 				text := "start server " + strings.Join(server, " ")
 				own.Steps = append(own.Steps,
@@ -99,12 +103,13 @@ func (s *Scenario) way() ([]Step, error) {
 	for i, step := range s.Steps {
 		switch step := step.(type) {
 		case Start:
-			if step.Name != step.Host {
-				return nil, errors.New("it starts several programs on a host")
+			// Others beside the server are there for what the scenario shows;
+			// and what is started after a reboot is started again.
+			if step.Name == step.Host || step.Host == "standby" {
+				way = append(way, step)
 			}
-			way = append(way, step)
 		case Fault:
-			if step.Host == "client" {
+			if step.Host == "client" && step.Kind != "partition" {
 				return nil, errors.New("its client's host goes away, too")
 			}
 			faults++
@@ -119,6 +124,11 @@ func (s *Scenario) way() ([]Step, error) {
 	}
 	if faults == 0 {
 		return nil, errors.New("nothing goes away")
+	}
+	for _, host := range []string{"server", "client"} {
+		if !slices.ContainsFunc(way, func(s Step) bool { start, ok := s.(Start); return ok && start.Name == host }) {
+			return nil, fmt.Errorf("it has no %s", host)
+		}
 	}
 	return way, nil
 }
@@ -137,19 +147,16 @@ func Ways(list []*Source, v Variant) []*Source {
 		if err != nil {
 			continue
 		}
-		key := fmt.Sprintf("%v %s %v %s", s.Path != "direct", s.Firewall, s.Standby, sysctlsBeyondTimers(s))
-		if v.Path == "" {
-			key += " " + s.Path
-		}
-		if s.Path != "direct" {
-			key += fmt.Sprint(s.AnswerARP)
-		}
+		key := fmt.Sprintf("%s %v", s.Firewall, s.Standby)
 		for _, step := range steps {
 			switch step := step.(type) {
 			case Start:
 				key += " start " + step.Host
 			case Fault:
 				key += " " + step.Kind + " " + step.Host
+				if faultKind(step.Kind).down { // else nobody asks for its address
+					key += fmt.Sprint(s.AnswerARP)
+				}
 			}
 		}
 		if !known[key] {
@@ -159,10 +166,6 @@ func Ways(list []*Source, v Variant) []*Source {
 	}
 	return ways
 }
-
-// sysctlsBeyondTimers are the scenario's for its router: those make a way of
-// going away another one.
-func sysctlsBeyondTimers(s *Scenario) string { return fmt.Sprint(s.Sysctls["router"]) }
 
 // When says at which moment the fault comes, once the client is connected.
 type When struct {
@@ -276,7 +279,7 @@ func (d Demand) String() string {
 	case d.Error != "":
 		what = "the client is told " + d.Error
 	}
-	return what + " within " + d.Within.String()
+	return what
 }
 
 // Expect is what ParseDemand reads.
