@@ -163,7 +163,7 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 		}
 	}
 	o.Tracer = lab.NewTracer()
-	b := &batch{streams: s, flags: f, several: len(todo) > 1, live: terminal(s.err) && min(parallel, len(todo)) == 1}
+	b := &batch{streams: s, flags: f, several: len(todo) > 1, own: o.Own != nil, live: terminal(s.err) && min(parallel, len(todo)) == 1}
 	experiments, leftOut, err := prepare(todo, o)
 	if err == nil && (!all || len(experiments) == 0) {
 		err = errors.Join(leftOut...)
@@ -209,6 +209,7 @@ type batch struct {
 	several bool
 	live    bool // a status line is kept on the terminal
 	quiet   bool // the runs themselves are not printed
+	own     bool // they are of the user's own programs
 
 	mu      sync.Mutex
 	records []*record.Record
@@ -271,6 +272,7 @@ func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 // one performs an experiment and prints it. Alone, its header comes before
 // the run; beside others, all of it at the end.
 func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, alone bool) {
+	alone = alone && !(b.own && b.several)
 	if alone && b.flags.output == outputText && !b.quiet {
 		b.print(func(w io.Writer) error { return report.Header(w, e.Preview()) })
 	}
@@ -290,6 +292,8 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, alone bool) {
 			return nil
 		case broke && r.Fault.Kind == "":
 			return nil // nothing was run: the error says why
+		case b.flags.output == outputText && b.own && b.several && r.Outcome == record.AsExpected:
+			return nil // it has its row in the table
 		case b.flags.output == outputJSONL:
 			return json.NewEncoder(w).Encode(r)
 		case b.flags.output == outputJSON:
@@ -357,7 +361,7 @@ func (b *batch) finish(ctx context.Context) error {
 		})
 	case b.flags.output == outputJSON && len(b.records) > 0:
 		b.print(b.records[0].Write)
-	case b.flags.output == outputText && b.several && b.flags.own.used():
+	case b.flags.output == outputText && b.several && b.own:
 		b.print(func(w io.Writer) error { return report.Ways(w, b.records) })
 	case b.flags.output == outputText && b.several:
 		b.print(func(w io.Writer) error { return report.Summary(w, b.records) })

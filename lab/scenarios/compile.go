@@ -181,7 +181,7 @@ func (c *compiler) engine() *script.Engine {
 func (c *compiler) command(cmd command, args []string) error {
 	err := cmd.run(c, args)
 	prefix := c.prefix()
-	if err == nil && variable(c.lines.text) {
+	if err == nil && HasVariable(c.lines.text) {
 		err = errors.New("there are no variables: put what has a $ in it into 'single quotes'")
 	}
 	if err == nil && prefix != "" && cmd.name != "expect" {
@@ -214,9 +214,9 @@ func (c *compiler) command(cmd command, args []string) error {
 	return nil
 }
 
-// variable tells whether a line has a $ outside of quotes and of its comment,
+// HasVariable tells whether a line has a $ outside of quotes and of its comment,
 // which the engine would replace by nothing.
-func variable(line string) bool {
+func HasVariable(line string) bool {
 	quoted := false
 	for _, r := range line {
 		switch {

@@ -228,6 +228,9 @@ func Read(file string, in io.Reader) (*Suite, error) {
 	}
 	for line := range bytes.Lines(text) {
 		r.line++
+		if scenarios.HasVariable(string(line)) {
+			return nil, r.syntax(errors.New("there are no variables: put what has a $ in it into 'single quotes'"), names)
+		}
 		err := engine.Execute(state, file, bufio.NewReader(bytes.NewReader(line)), io.Discard)
 		if r.err != nil {
 			err = r.err
