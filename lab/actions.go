@@ -96,7 +96,7 @@ func (v *view) reconnection(call *record.Event) string {
 	}
 	for i := range v.r.Events {
 		e := &v.r.Events[i]
-		if e.Time < call.Time || e.Host != "client" {
+		if e.Time < call.Time-call.Syscall.Duration || e.Host != "client" {
 			continue
 		}
 		if e.State != nil && e.State.From == "SYN_SENT" && v.ofServer(e.State.Remote) {
