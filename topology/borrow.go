@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,10 +44,9 @@ func (h *Host) borrowSocket(pid int, inode uint32) (*os.File, error) {
 // lend answers a request for a socket.
 func (h *hostInit) lend(m initMessage) {
 	answer := initMessage{Op: opDone, ID: m.ID}
-	fd, err := duplicateSocket(m.PID, m.Inode)
+	fd, err := duplicateSocket(h.proc, m.PID, m.Inode)
 	if err != nil {
-		answer.Error = err.Error()
-		h.tell(answer)
+		h.tell(answer.failed(err))
 		return
 	}
 	_ = sendMessage(initFD, answer, fd) // as tell
@@ -56,7 +55,7 @@ func (h *hostInit) lend(m initMessage) {
 
 // duplicateSocket finds the process's descriptor and duplicates it (pidfd_getfd,
 // since Linux 5.6).
-func duplicateSocket(pid int, inode uint32) (int, error) {
+func duplicateSocket(proc *os.Root, pid int, inode uint32) (int, error) {
 	// First, so that what /proc says next is not of another process with
 	// the same id.
 	pidfd, err := unix.PidfdOpen(pid, 0)
@@ -64,17 +63,21 @@ func duplicateSocket(pid int, inode uint32) (int, error) {
 		return -1, fmt.Errorf("open process: %w", err)
 	}
 	defer unix.Close(pidfd)
-	dir := fmt.Sprintf("/proc/%d/fd", pid)
-	entries, err := os.ReadDir(dir)
+	dir, err := proc.OpenRoot(fmt.Sprintf("%d/fd", pid))
+	if err != nil {
+		return -1, fmt.Errorf("open descriptors: %w", err)
+	}
+	defer dir.Close()
+	names, err := readNames(dir, ".")
 	if err != nil {
 		return -1, fmt.Errorf("list descriptors: %w", err)
 	}
-	for _, e := range entries {
-		link, err := os.Readlink(filepath.Join(dir, e.Name()))
+	for _, name := range names {
+		link, err := dir.Readlink(name)
 		if err != nil || link != socketLink(inode) {
 			continue
 		}
-		theirs, err := strconv.Atoi(e.Name())
+		theirs, err := strconv.Atoi(name)
 		if err != nil {
 			return -1, err
 		}
@@ -95,3 +98,13 @@ func duplicateSocket(pid int, inode uint32) (int, error) {
 
 // socketLink is what proc_pid_fd(5) shows of a socket.
 func socketLink(inode uint32) string { return fmt.Sprintf("socket:[%d]", inode) }
+
+// socketInode reads such a link; ok is false if it is of something else.
+func socketInode(link string) (inode uint32, ok bool) {
+	number, isSocket := strings.CutPrefix(link, "socket:[")
+	if !isSocket {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 32)
+	return uint32(n), err == nil
+}

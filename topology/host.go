@@ -66,16 +66,6 @@ func (h *Host) PIDNamespace() uint32 {
 	return h.pidns.inode
 }
 
-// initPID is the init's process id outside of the host, 0 if it has none.
-func (h *Host) initPID() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.init == nil {
-		return 0
-	}
-	return h.init.pid
-}
-
 // start boots the host: namespaces, init, loopback and sysctls. Its interface
 // is not there yet, and its init may not take requests yet (ready).
 func (h *Host) start() error {
@@ -155,7 +145,9 @@ func (h *Host) running() (*initProcess, error) {
 }
 
 // Start runs a program on the host. It returns when the program was executed,
-// or with the error that prevented it.
+// or with the error that prevented it, which wraps the kernel's: of execve(2)
+// fs.ErrNotExist, fs.ErrPermission, unix.ENOEXEC, unix.E2BIG and others; that
+// of the working directory is ErrDirectory besides.
 func (h *Host) Start(c Command) (*Process, error) {
 	p, err := h.running()
 	if err != nil {
@@ -175,9 +167,14 @@ func (h *Host) Start(c Command) (*Process, error) {
 	if c.Dir == "" {
 		c.Dir = "/"
 	}
-	q := &Process{Host: h, done: make(chan struct{})}
-	_, err = p.ask(initMessage{Op: opStart, Path: c.Path, Argv: c.Argv, Env: c.Env, Dir: c.Dir}, answerTimeout, q, files...)
+	args, err := arguments{c.Path, c.Dir, c.Argv, c.Env}.pack()
 	if err != nil {
+		return nil, fmt.Errorf("start %s on %s: %w", c.Argv[0], h.Name, err)
+	}
+	defer args.Close()
+	q := &Process{Host: h, done: make(chan struct{})}
+	m := initMessage{Op: opStart, Argc: len(c.Argv), Credential: c.Credential}
+	if _, err = p.ask(m, answerTimeout, q, append(files, args)...); err != nil {
 		return nil, fmt.Errorf("start %s on %s: %w", c.Argv[0], h.Name, err)
 	}
 	return q, nil
@@ -233,7 +230,7 @@ func (h *Host) shutdown(ctx context.Context, grace time.Duration, each func(Stag
 			case !ok:
 				return errInitGone
 			case m.Error != "":
-				return errors.New(m.Error)
+				return m.failure()
 			case m.Op == opDone:
 				return nil
 			}
@@ -254,7 +251,7 @@ func (h *Host) powerOff() error {
 	if p == nil {
 		return nil
 	}
-	_, asked := p.ask(initMessage{Op: opPowerOff}, killTimeout+time.Second, nil)
+	asked := p.powerOff()
 	if err := p.kill(); err != nil {
 		return err
 	}

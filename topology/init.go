@@ -8,7 +8,6 @@ import (
 	"os/signal"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +36,7 @@ func RunInit() {
 type hostInit struct {
 	mu       sync.Mutex // held while a child is started, so that its end is told after its start
 	children sync.Cond  // signalled at each reaped process
+	proc     *os.Root   // the host's /proc, whatever a program mounts over it
 }
 
 func initMain(host string) error {
@@ -50,6 +50,10 @@ func initMain(host string) error {
 	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mount /proc: %w", err)
+	}
+	var err error
+	if h.proc, err = os.OpenRoot("/proc"); err != nil {
+		return err
 	}
 	unix.CloseOnExec(initFD)
 	// Only SIGKILL ends a host. The signals are caught, not ignored: what is
@@ -80,7 +84,7 @@ func initMain(host string) error {
 		case opSignal:
 			answer := initMessage{Op: opDone, ID: m.ID, At: monotonic()}
 			if err := unix.Kill(m.PID, m.Signal); err != nil {
-				answer.Error = err.Error()
+				answer = answer.failed(err)
 			}
 			h.tell(answer)
 		case opBorrow:
@@ -90,7 +94,7 @@ func initMain(host string) error {
 		case opPowerOff:
 			answer := initMessage{Op: opDone, ID: m.ID}
 			if err := h.powerOff(); err != nil {
-				answer.Error = err.Error()
+				answer = answer.failed(err)
 			}
 			h.tell(answer)
 		}
@@ -100,26 +104,6 @@ func initMain(host string) error {
 
 // tell answers lab. If lab is gone, so is soon this process: nothing to report to.
 func (h *hostInit) tell(m initMessage) { _ = sendMessage(initFD, m) }
-
-func (h *hostInit) start(m initMessage) {
-	files := make([]uintptr, len(m.fds))
-	for i, fd := range m.fds {
-		files[i] = uintptr(fd)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	// A process group of its own: a program that signals its group must not
-	// hit another.
-	pid, err := syscall.ForkExec(m.Path, m.Argv, &syscall.ProcAttr{
-		Dir: m.Dir, Env: m.Env, Files: files,
-		Sys: &syscall.SysProcAttr{Setpgid: true},
-	})
-	answer := initMessage{Op: opStarted, ID: m.ID, PID: pid}
-	if err != nil {
-		answer = initMessage{Op: opStarted, ID: m.ID, Error: err.Error()}
-	}
-	h.tell(answer)
-}
 
 // reap collects every ended process, the orphans of others included: one
 // SIGCHLD may stand for many.
@@ -187,7 +171,7 @@ func (h *hostInit) waitAll(timeout time.Duration) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {
-		left := countProcesses()
+		left := h.countProcesses()
 		if left == 0 || expired {
 			return left
 		}
@@ -197,7 +181,7 @@ func (h *hostInit) waitAll(timeout time.Duration) int {
 
 // stage signals all processes, and tells lab when it did.
 func (h *hostInit) stage(id int, s unix.Signal) {
-	left := countProcesses()
+	left := h.countProcesses()
 	h.tell(initMessage{Op: opStage, ID: id, Signal: s, Left: left, At: monotonic()})
 	if err := unix.Kill(-1, s); err != nil && err != unix.ESRCH {
 		h.tell(initMessage{Op: opStage, ID: id, Signal: s, Error: err.Error()})
@@ -213,14 +197,14 @@ func monotonic() int64 {
 
 // countProcesses counts the host's processes other than this one. A zombie
 // whose parent has not waited for it counts: it is still a process.
-func countProcesses() int {
-	entries, err := os.ReadDir("/proc")
+func (h *hostInit) countProcesses() int {
+	names, err := readNames(h.proc, ".")
 	if err != nil {
 		return 1 // not known to be none
 	}
 	n := 0
-	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil && pid != 1 {
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil && pid != 1 {
 			n++
 		}
 	}

@@ -22,6 +22,7 @@ type initProcess struct {
 	ready <-chan initMessage // one message, when the init takes requests
 
 	mu       sync.Mutex
+	proc     *os.Root // the host's own /proc, nil before the init was ready
 	lastID   int
 	waiting  map[int]*initRequest // by request; the last answer removes it
 	running  map[int]*Process     // by id in the host
@@ -46,6 +47,7 @@ const answerTimeout = 30 * time.Second
 var (
 	errInitGone   = errors.New("the host's init is gone")
 	errInitSilent = errors.New("the host's init does not answer")
+	errInitHeld   = errors.New("the host's init is held by a tracer")
 )
 
 // startInit re-executes this program as the process 1 of new namespaces. They
@@ -95,12 +97,33 @@ func startInit(host string) (*initProcess, error) {
 }
 
 // awaitReady waits until the init takes requests. Its namespaces are there
-// before that.
+// before that. It is called once.
 func (p *initProcess) awaitReady() error {
-	if _, err := p.answer(p.ready, answerTimeout); err != nil {
+	_, err := p.answer(p.ready, answerTimeout)
+	if err != nil {
 		return fmt.Errorf("start init of %s: %w", p.host, err)
 	}
+	// The init mounted its own /proc; this is the way into it from outside,
+	// and now, before a program can mount anything over it.
+	proc, err := os.OpenRoot(fmt.Sprintf("/proc/%d/root/proc", p.pid))
+	if err != nil {
+		return fmt.Errorf("open process table of %s: %w", p.host, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.proc = proc
 	return nil
+}
+
+// processTable is the host's own /proc, which stays p's. It is closed when the
+// init is killed; it may be used until then, and gives errors afterwards.
+func (p *initProcess) processTable() (*os.Root, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.proc == nil {
+		return nil, errInitSilent
+	}
+	return p.proc, nil
 }
 
 // listen delivers the init's messages until its end of the socket is closed.
@@ -183,7 +206,53 @@ func (p *initProcess) kill() error {
 	case <-time.After(killTimeout):
 		return fmt.Errorf("process %d, the init of %s, or one of its children survives SIGKILL", p.pid, p.host)
 	}
-	return errors.Join(p.conn.Close(), unix.Close(p.pidfd))
+	err := errors.Join(p.conn.Close(), unix.Close(p.pidfd))
+	if proc, none := p.processTable(); none == nil {
+		err = errors.Join(err, proc.Close())
+	}
+	return err
+}
+
+// powerOff asks the init to end all that its host has. An init that a tracer
+// holds, which may be one of the host's own programs, is not waited for.
+func (p *initProcess) powerOff() error {
+	answers, err := p.request(initMessage{Op: opPowerOff}, nil)
+	if err != nil {
+		return err
+	}
+	const look = 100 * time.Millisecond
+	for deadline := time.Now().Add(killTimeout + time.Second); ; {
+		select {
+		case m, ok := <-answers:
+			if !ok {
+				return errInitGone
+			}
+			return m.failure()
+		case <-time.After(look):
+		}
+		switch {
+		case p.held():
+			err = errInitHeld
+		case time.Now().After(deadline):
+			err = errInitSilent
+		default:
+			continue
+		}
+		p.forget(answers)
+		return err
+	}
+}
+
+// held tells whether a thread of the init is stopped. Its own host's signals
+// cannot do that, but PTRACE_ATTACH can.
+func (p *initProcess) held() bool {
+	dir, err := os.OpenRoot(fmt.Sprintf("/proc/%d", p.pid))
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	stopped, _ := countThreads(dir, "Tt") // by a signal, by a tracer
+	return stopped > 0
 }
 
 // request sends m; its answers come over the channel. process is that which m
@@ -239,13 +308,10 @@ func (p *initProcess) answer(answers <-chan initMessage, timeout time.Duration) 
 	defer timer.Stop()
 	select {
 	case m, ok := <-answers:
-		switch {
-		case !ok:
+		if !ok {
 			return m, errInitGone
-		case m.Error != "":
-			return m, errors.New(m.Error)
 		}
-		return m, nil
+		return m, m.failure()
 	case <-timer.C:
 		p.forget(answers)
 		return initMessage{}, errInitSilent

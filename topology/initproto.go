@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,9 +20,9 @@ import (
 // initFD is where the init finds its end.
 const initFD = 3
 
-// maxMessage bounds a packet, and so a program's arguments and environment. It
-// fits into a socket's send buffer as the kernel makes it (208 KiB).
-const maxMessage = 1 << 17
+// maxMessage bounds a packet, in octets. None comes near it: what may be large,
+// a program's arguments, goes beside it.
+const maxMessage = 1 << 16
 
 type initOp string
 
@@ -39,24 +40,56 @@ const (
 )
 
 type initMessage struct {
-	Op     initOp          `json:"op"`
-	ID     int             `json:"id,omitempty"` // pairs an answer with its request
-	Path   string          `json:"path,omitempty"`
-	Argv   []string        `json:"argv,omitempty"`
-	Env    []string        `json:"env,omitempty"`
-	Dir    string          `json:"dir,omitempty"`
-	PID    int             `json:"pid,omitempty"`
-	Signal unix.Signal     `json:"signal,omitempty"`
-	Grace  time.Duration   `json:"grace,omitempty"`
-	Left   int             `json:"left,omitempty"`
-	At     int64           `json:"at,omitempty"` // stage, signal: CLOCK_MONOTONIC just before it was sent
-	Status unix.WaitStatus `json:"status,omitempty"`
-	Inode  uint32          `json:"inode,omitempty"`
-	Error  string          `json:"error,omitempty"`
+	Op         initOp          `json:"op"`
+	ID         int             `json:"id,omitempty"`   // pairs an answer with its request
+	Argc       int             `json:"argc,omitempty"` // start: see arguments
+	Credential *Credential     `json:"credential,omitempty"`
+	PID        int             `json:"pid,omitempty"`
+	Signal     unix.Signal     `json:"signal,omitempty"`
+	Grace      time.Duration   `json:"grace,omitempty"`
+	Left       int             `json:"left,omitempty"`
+	At         int64           `json:"at,omitempty"` // stage, signal: CLOCK_MONOTONIC just before it was sent
+	Status     unix.WaitStatus `json:"status,omitempty"`
+	Inode      uint32          `json:"inode,omitempty"`
+	Error      string          `json:"error,omitempty"`
+	Errno      syscall.Errno   `json:"errno,omitempty"`  // what Error wraps, 0: none
+	BadDir     bool            `json:"baddir,omitempty"` // Error wraps ErrDirectory
 
 	// fds came with it and are the receiver's.
 	fds []int
 }
+
+// failed is the answer that tells of an error.
+func (m initMessage) failed(err error) initMessage {
+	m.Error, m.BadDir = err.Error(), errors.Is(err, ErrDirectory)
+	m.Errno, _ = errors.AsType[syscall.Errno](err)
+	return m
+}
+
+// failure is the error that an answer tells of, nil if none. What the init's
+// wrapped, it wraps again, as far as it crosses.
+func (m initMessage) failure() error {
+	if m.Error == "" {
+		return nil
+	}
+	e := &initError{text: m.Error}
+	if m.Errno != 0 {
+		e.wrapped = append(e.wrapped, m.Errno)
+	}
+	if m.BadDir {
+		e.wrapped = append(e.wrapped, ErrDirectory)
+	}
+	return e
+}
+
+// An initError is an error that came from a host's init.
+type initError struct {
+	text    string
+	wrapped []error
+}
+
+func (e *initError) Error() string   { return e.text }
+func (e *initError) Unwrap() []error { return e.wrapped }
 
 // discard closes what came with the message.
 func (m initMessage) discard() {
@@ -72,7 +105,7 @@ func sendMessage(fd int, m initMessage, fds ...int) error {
 		return err
 	}
 	if len(b) > maxMessage {
-		return fmt.Errorf("%s: arguments and environment of %d octets are too long", m.Op, len(b))
+		return fmt.Errorf("%s: a message of %d octets: %w", m.Op, len(b), unix.EMSGSIZE)
 	}
 	var oob []byte
 	if len(fds) > 0 {

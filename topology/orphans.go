@@ -9,17 +9,22 @@ import (
 // Orphans lists the processes that are inits of hosts whose maker is gone, by
 // their ids. An init ends when its maker does, so there should be none.
 func Orphans() ([]int, error) {
-	entries, err := os.ReadDir("/proc")
+	proc, err := os.OpenRoot("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("open process table: %w", err)
+	}
+	defer proc.Close()
+	names, err := readNames(proc, ".")
 	if err != nil {
 		return nil, fmt.Errorf("read process table: %w", err)
 	}
 	var orphans []int
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
 		if err != nil {
 			continue
 		}
-		info, err := readProcess("/proc/"+e.Name(), pid)
+		info, err := readProcess(proc, pid)
 		if err != nil || len(info.Argv) != 2 || info.Argv[0] != initName {
 			continue
 		}

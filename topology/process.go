@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
@@ -16,21 +15,27 @@ import (
 // A Command is a program to be run on a host.
 type Command struct {
 	// Path is the executable; it is looked up in the host's mount
-	// namespace, which starts as a copy of lab's own.
+	// namespace, which starts as a copy of lab's own, but not in PATH.
 	Path string
 	Argv []string // with Argv[0]
 	Env  []string // nil: none
 	Dir  string   // "": "/"
-	// Credential is whom it runs as, nil for lab's own user.
+	// Credential is whom the program runs as; nil is as lab itself.
 	Credential *Credential
-	// Stdin, Stdout and Stderr stay the caller's; nil is /dev/null.
+	// Stdin, Stdout and Stderr stay the caller's; nil is /dev/null. A
+	// terminal is not the program's controlling one: it can read and write
+	// it, but gets no signals of it, and has no /dev/tty.
 	Stdin, Stdout, Stderr *os.File
 }
 
-// A Credential is a user's.
+// A Credential is a user and the groups, by their numbers. A user other than 0
+// has no capabilities, and enters Dir and executes Path by its own right. Nor
+// can it open a pipe of the caller's again by /dev/stdout or /proc/self/fd,
+// which is the caller's file, unless that gives it to the user (fchown).
 type Credential struct {
-	UID, GID uint32
-	Groups   []uint32
+	UID    uint32   `json:"uid"`
+	GID    uint32   `json:"gid"`
+	Groups []uint32 `json:"groups,omitempty"` // supplementary; nil: none
 }
 
 // Self is the Path by which a program that a host runs is this very
@@ -86,19 +91,29 @@ type ProcessInfo struct {
 // Processes reads the host's process table, its init left out, in the order
 // of the ids. A process that ends meanwhile is left out too.
 func (h *Host) Processes() ([]ProcessInfo, error) {
-	// The init mounted its own /proc; this is the way into it from outside.
-	root := fmt.Sprintf("/proc/%d/root/proc", h.initPID())
-	entries, err := os.ReadDir(root)
+	all, err := h.readProcesses()
 	if err != nil {
 		return nil, fmt.Errorf("read process table of %s: %w", h.Name, err)
 	}
+	return all, nil
+}
+
+func (h *Host) readProcesses() ([]ProcessInfo, error) {
+	proc, err := h.processTable()
+	if err != nil {
+		return nil, err
+	}
+	names, err := readNames(proc, ".")
+	if err != nil {
+		return nil, err
+	}
 	var all []ProcessInfo
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
 		if err != nil || pid == 1 {
 			continue
 		}
-		if info, err := readProcess(filepath.Join(root, e.Name()), pid); err == nil {
+		if info, err := readProcess(proc, pid); err == nil {
 			all = append(all, info)
 		}
 	}
@@ -106,27 +121,67 @@ func (h *Host) Processes() ([]ProcessInfo, error) {
 	return all, nil
 }
 
+// processTable is the host's own /proc, which stays the init's.
+func (h *Host) processTable() (*os.Root, error) {
+	p, err := h.running()
+	if err != nil {
+		return nil, err
+	}
+	return p.processTable()
+}
+
 // stopped counts the threads of a process, and those that are stopped.
 func (h *Host) stopped(pid int) (stopped, all int) {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/root/proc/%d/task/*/stat", h.initPID(), pid))
+	proc, err := h.processTable()
+	if err != nil {
+		return 0, 0
+	}
+	dir, err := proc.OpenRoot(strconv.Itoa(pid))
+	if err != nil {
+		return 0, 0
+	}
+	defer dir.Close()
+	return countThreads(dir, "T")
+}
+
+// countThreads counts the threads of the process whose directory of proc(5) is
+// given, and those that are in one of the states.
+func countThreads(dir *os.Root, states string) (in, all int) {
+	tasks, err := readNames(dir, "task")
 	if err != nil {
 		return 0, 0
 	}
 	for _, task := range tasks {
-		stat, err := os.ReadFile(task)
+		stat, err := dir.ReadFile("task/" + task + "/stat")
 		if err != nil {
 			continue // it ended
 		}
 		all++
-		if info, err := parseStat(string(stat), pid); err == nil && info.State == 'T' {
-			stopped++
+		if info, err := parseStat(string(stat), 0); err == nil && strings.IndexByte(states, info.State) >= 0 {
+			in++
 		}
 	}
-	return stopped, all
+	return in, all
 }
 
-func readProcess(dir string, pid int) (ProcessInfo, error) {
-	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+// readNames lists a directory, in no order.
+func readNames(root *os.Root, name string) ([]string, error) {
+	dir, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	return dir.Readdirnames(-1)
+}
+
+// readProcess reads what a proc(5) tells of a process.
+func readProcess(proc *os.Root, pid int) (ProcessInfo, error) {
+	dir, err := proc.OpenRoot(strconv.Itoa(pid))
+	if err != nil {
+		return ProcessInfo{}, err
+	}
+	defer dir.Close()
+	stat, err := dir.ReadFile("stat")
 	if err != nil {
 		return ProcessInfo{}, err
 	}
@@ -134,24 +189,37 @@ func readProcess(dir string, pid int) (ProcessInfo, error) {
 	if err != nil {
 		return ProcessInfo{}, err
 	}
-	if cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline")); err == nil && len(cmdline) > 0 {
+	if cmdline, err := dir.ReadFile("cmdline"); err == nil && len(cmdline) > 0 {
 		info.Argv = strings.Split(strings.TrimSuffix(string(cmdline), "\x00"), "\x00")
 	}
-	fds, err := os.ReadDir(filepath.Join(dir, "fd"))
+	info.Sockets = readSockets(dir)
+	return info, nil
+}
+
+// readSockets gives the inodes of the sockets among the descriptors of the
+// process whose directory of proc(5) is given: none if it ended, or is a
+// zombie. There may be thousands of descriptors, and pollers call this.
+func readSockets(dir *os.Root) (inodes []uint32) {
+	fds, err := dir.Open("fd")
 	if err != nil {
-		return info, nil // it ended, or is a zombie: no descriptors
+		return nil
 	}
-	for _, fd := range fds {
-		link, err := os.Readlink(filepath.Join(dir, "fd", fd.Name()))
+	defer fds.Close()
+	names, err := fds.Readdirnames(-1)
+	if err != nil {
+		return nil
+	}
+	buf := make([]byte, 64) // of a longer link the beginning: it is no socket's
+	for _, name := range names {
+		n, err := unix.Readlinkat(int(fds.Fd()), name, buf)
 		if err != nil {
 			continue
 		}
-		var inode uint32
-		if _, err := fmt.Sscanf(link, "socket:[%d]", &inode); err == nil {
-			info.Sockets = append(info.Sockets, inode)
+		if inode, ok := socketInode(string(buf[:n])); ok {
+			inodes = append(inodes, inode)
 		}
 	}
-	return info, nil
+	return inodes
 }
 
 // parseStat reads proc_pid_stat(5). The command is in parentheses and may
@@ -176,7 +244,11 @@ func parseStat(stat string, pid int) (ProcessInfo, error) {
 // Ended tells whether a process of the host is no more, or a zombie that its
 // parent can wait for.
 func (h *Host) Ended(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/root/proc/%d/stat", h.initPID(), pid))
+	proc, err := h.processTable()
+	if err != nil {
+		return true // with its host
+	}
+	stat, err := proc.ReadFile(strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return true
 	}

@@ -248,14 +248,6 @@ func TestCrashedHostKeepsItsNumber(t *testing.T) {
 	}
 }
 
-func TestStartReportsWhatPreventedIt(t *testing.T) {
-	n := newNetwork(t, topology.Config{Path: topology.Direct})
-	_, err := n.Client.Start(topology.Command{Path: "/nonexistent", Argv: []string{"nonexistent"}})
-	if err == nil || !strings.Contains(err.Error(), "no such file") {
-		t.Errorf("error %v", err)
-	}
-}
-
 func TestProcessStatusAndOutput(t *testing.T) {
 	n := newNetwork(t, topology.Config{Path: topology.Direct})
 	r, w, err := os.Pipe()
