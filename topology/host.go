@@ -25,6 +25,26 @@ type Interface struct {
 // A Host is a machine of the network: a set of namespaces (network, PID,
 // mount, UTS, IPC) under an init of its own. Its processes cannot outlive it,
 // and it cannot outlive the process that made it.
+//
+// The file system is the machine's, and so are its users, clock, cgroups,
+// kernel and /sys. The host's own are its mounts, which begin as a copy of the
+// machine's; /proc; an empty /run/netns and /run/nscd; and /etc/hosts,
+// /etc/resolv.conf and /etc/nsswitch.conf, by which the names of the network's
+// hosts resolve and no service of the machine is asked for a name. What of
+// these the machine does not have, the host has neither: without /etc/hosts no
+// name resolves, and where there is no /run/netns "ip netns add" makes it, on
+// the machine, and leaves an empty file there. Nor is a file of the host's own
+// any more that the machine meanwhile replaces by renaming another, as some
+// DHCP clients do with resolv.conf: the kernel takes the mount off
+// (detach_mounts).
+//
+// A program may do what it likes to stay, and ends with the host: no signal of
+// a host's process ends its init, and none that is not root's can look into
+// it. One that is root's can by ptrace(2), /proc/1 and pidfd_getfd(2), as on
+// any machine: it can end its host, or lie to lab in the init's name. It can
+// also do what root may do to a machine that shares its file system and
+// kernel: ask a service over a socket there to run something, change files,
+// clock and modules. That is no sandbox.
 type Host struct {
 	Name string
 	NIC  Interface
@@ -32,6 +52,7 @@ type Host struct {
 	Sysctls map[string]string
 
 	family Family // of the network
+	names  string // its /etc/hosts, at each boot
 
 	mu    sync.Mutex
 	boot  int
@@ -69,7 +90,7 @@ func (h *Host) PIDNamespace() uint32 {
 // start boots the host: namespaces, init, loopback and sysctls. Its interface
 // is not there yet, and its init may not take requests yet (ready).
 func (h *Host) start() error {
-	p, err := startInit(h.Name)
+	p, err := startInit(h.Name, h.names)
 	if err != nil {
 		return fmt.Errorf("boot %s: %w", h.Name, err)
 	}

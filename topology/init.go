@@ -16,6 +16,10 @@ import (
 // initName is what a host's init is called; RunInit knows it by that.
 const initName = "lab-init"
 
+// namesEnv is the variable of an init's environment with its host's
+// /etc/hosts. The programs that it starts have not the init's environment.
+const namesEnv = "HOSTS"
+
 // RunInit must be called first in main of every program that makes networks.
 // In a process that was re-executed to be a host's init it does that work and
 // does not return; in any other it does nothing.
@@ -48,8 +52,8 @@ func initMain(host string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return fmt.Errorf("mount /proc: %w", err)
+	if err := mountOwn(os.Getenv(namesEnv)); err != nil {
+		return err
 	}
 	var err error
 	if h.proc, err = os.OpenRoot("/proc"); err != nil {

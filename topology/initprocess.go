@@ -52,7 +52,7 @@ var (
 
 // startInit re-executes this program as the process 1 of new namespaces. They
 // are there when it returns; the init is not ready yet.
-func startInit(host string) (*initProcess, error) {
+func startInit(host, names string) (*initProcess, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make control socket: %w", err)
@@ -71,7 +71,7 @@ func startInit(host string) (*initProcess, error) {
 	// cannot destroy its host's sockets.
 	pid, err := syscall.ForkExec(Self, []string{initName, host}, &syscall.ProcAttr{
 		Dir:   "/",
-		Env:   []string{"GOMAXPROCS=2"},
+		Env:   []string{"GOMAXPROCS=2", namesEnv + "=" + names},
 		Files: []uintptr{null.Fd(), null.Fd(), os.Stderr.Fd(), theirs.Fd()},
 		Sys: &syscall.SysProcAttr{
 			Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,

@@ -1,7 +1,8 @@
 // Package topology builds small networks out of Linux namespaces: hosts with
 // an init of their own, links between them, and the faults that befall them.
 // Nothing of a network has a name outside of it, and nothing of it outlives
-// the process that made it. It knows nothing of experiments.
+// the process that made it, but for what its programs write into the machine's
+// file system, which they share (Host). It knows nothing of experiments.
 package topology
 
 import (
@@ -136,7 +137,7 @@ func (n *Network) build(c Config) error {
 	case Switch:
 		err = n.buildSwitch()
 	case Router:
-		err = n.buildRouter(c.Sysctls["router"])
+		err = n.buildRouter(c.Sysctls[routerName])
 	default:
 		err = fmt.Errorf("unknown path %q", c.Path)
 	}

@@ -2,6 +2,14 @@ package topology
 
 import "net"
 
+// What the nodes are called.
+const (
+	clientName  = "client"
+	serverName  = "server"
+	standbyName = "standby"
+	routerName  = "router"
+)
+
 // Plan gives the client and the server that a network of this path and family
 // (0: IPv4) would have, and the standby: their addresses and hardware addresses, the same in
 // every network, so that runs can be compared. They are not built.
@@ -9,7 +17,7 @@ func Plan(path Path, family Family, standby bool) []*Host {
 	if family == 0 {
 		family = IPv4
 	}
-	hosts := []*Host{planHost("client", 1, family), planHost("server", 2, family)}
+	hosts := []*Host{planHost(clientName, 1, family), planHost(serverName, 2, family)}
 	for i, h := range hosts {
 		subnet := byte(0)
 		if path == Router {
@@ -20,7 +28,10 @@ func Plan(path Path, family Family, standby bool) []*Host {
 	}
 	if standby {
 		// It has no address before it takes over.
-		hosts = append(hosts, planHost("standby", 3, family))
+		hosts = append(hosts, planHost(standbyName, 3, family))
+	}
+	for _, h := range hosts {
+		h.names = h.etcHosts(hosts)
 	}
 	return hosts
 }

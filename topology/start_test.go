@@ -20,6 +20,12 @@ import (
 // shellPath is where the tests' shells look for programs.
 const shellPath = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
 
+// shell runs a script on a host to its end, and returns what it wrote.
+func shell(t *testing.T, h *topology.Host, script string) string {
+	t.Helper()
+	return output(t, h, topology.Command{Path: "/bin/sh", Argv: []string{"sh", "-c", script}, Env: []string{shellPath}})
+}
+
 // output runs a program to its end and that of what it started, and returns
 // what they wrote.
 func output(t *testing.T, h *topology.Host, c topology.Command) string {
@@ -119,7 +125,7 @@ func TestCredential(t *testing.T) {
 		"65534 65534 65534\nCapEff:\t0000000000000000\n": {UID: 65534, GID: 65534},
 	} {
 		got := output(t, n.Server, topology.Command{
-			Path: "/bin/sh", Argv: []string{"sh", "-c", "echo $(id -u) $(id -g) $(id -G); grep CapEff /proc/self/status"},
+			Path: "/bin/sh", Argv: []string{"sh", "-c", "echo $(id -u) $(id -g) $(id -G); grep CapEff /proc/self/status; cat /etc/hosts >/dev/null"},
 			Env: []string{shellPath}, Credential: c,
 		})
 		if got != want {
