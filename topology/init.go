@@ -60,9 +60,7 @@ func initMain(host string) error {
 		return err
 	}
 	unix.CloseOnExec(initFD)
-	// Only SIGKILL ends a host. The signals are caught, not ignored: what is
-	// ignored stays so in the programs that are started.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGHUP, unix.SIGTERM, unix.SIGQUIT)
+	surviveSignals()
 	ended := make(chan os.Signal, 64)
 	signal.Notify(ended, unix.SIGCHLD)
 	go func() {

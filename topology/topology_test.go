@@ -23,8 +23,11 @@ import (
 
 func TestMain(m *testing.M) {
 	topology.RunInit()
-	if os.Args[0] == borrowedName {
+	switch os.Args[0] {
+	case borrowedName:
 		holdSocket()
+	case tracerName:
+		traceInit()
 	}
 	flag.Parse()
 	// Most of these tests wait: for a timer, or for silence. More of them at
