@@ -45,6 +45,7 @@ type Experiment struct {
 	noted        []record.Connection // the client's, just before the fault; nil: not looked at
 	socket       programs.Options    // of the client's connection
 	prediction   record.Prediction
+	idle         record.Prediction // for one's own client, if it sends nothing after the fault
 	expectations []record.Expectation
 	serverAddr   netip.AddrPort
 	scratchDir   string // "": none was made
@@ -223,6 +224,9 @@ func (e *Experiment) finish(failure error) *record.Record {
 	r.Connections = append(r.Connections, e.noted...)
 	r.Why = append(slices.Clip(r.Why), e.withDefaults()...)
 	r.Detection = v.detection()
+	if e.idle.Model != "" && v.firstWrite() == nil {
+		r.Prediction = e.idle
+	}
 	r.Actions = v.actions(r.Detection)
 	if failure == nil {
 		e.demanded(r)

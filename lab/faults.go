@@ -69,7 +69,11 @@ func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 	}
 	e.noteConnections()
 	e.measureOptions()
-	e.prediction = e.predict(e.conn())
+	conn := e.conn()
+	e.prediction = e.predict(conn)
+	if e.scenario.Own != nil && silentModel(e.scenario.Predict.Model) && conn.SendQueue == 0 && e.fault.Kind == "" && conn.State != "" {
+		e.idle = e.predictIdle(conn)
+	}
 	if h != nil {
 		e.look(h)
 	}

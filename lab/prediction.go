@@ -150,20 +150,34 @@ func (e *Experiment) predict(conn record.SocketRow) record.Prediction {
 	r := prediction(w, m.from)
 	r.Model = e.scenario.Predict.Model
 	r.SilentSends = predict.Silence(p).MaxSends
-	if e.scenario.Own != nil && m.from == fromWrite && w.Max > time.Second {
-		r.Why += " " + idleRule(p)
-	}
 	return r
 }
 
-// idleRule says when a client is told that sends nothing.
-func idleRule(p predict.Params) string {
-	if !p.Keepalive.On {
-		return "A client that sends nothing is told nothing, ever: its socket has no SO_KEEPALIVE."
+// silentModel tells the models of a server that answers nothing, or nothing that
+// ends the connection: what becomes of a client then depends on whether it
+// sends.
+func silentModel(name string) bool {
+	switch name {
+	case "silence", "no-neighbour", "icmp":
+		return true
 	}
-	w := predict.Keepalives(p)
-	return fmt.Sprintf("A client that sends nothing is told %s by its keepalive probes, %v to %v after the last segment received.",
-		w.Error, w.Min.Round(100*time.Millisecond), w.Max.Round(100*time.Millisecond))
+	return false
+}
+
+// predictIdle computes what happens to a client that sends nothing after the
+// fault: only keepalive probes can find out.
+func (e *Experiment) predictIdle(conn record.SocketRow) record.Prediction {
+	p := e.params(conn)
+	model, from := "never", fromFault
+	if p.Keepalive.On {
+		model, from = "keepalive", fromHeard
+	}
+	r := prediction(models()[model].window(e, p, conn), from)
+	if !p.Keepalive.On {
+		r.Why = "The client sent nothing after the fault, and its socket has no SO_KEEPALIVE: nothing tells it, ever."
+	}
+	r.Model = model
+	return r
 }
 
 // lossCosts is by how much losses may put an answer off that otherwise comes

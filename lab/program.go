@@ -96,6 +96,12 @@ func (e *Experiment) startProgram(s scenarios.Start) error {
 			return err
 		}
 		theirs, p.files, streams = append(theirs, w), append(p.files, r), append(streams, r)
+		if c.Credential != nil { // some open /dev/stderr anew
+			if err := w.Chown(int(c.Credential.UID), int(c.Credential.GID)); err != nil {
+				p.close()
+				return fmt.Errorf("give the program its streams: %w", err)
+			}
+		}
 		*theirEnd = w
 	}
 	p.process, err = h.Start(c)
