@@ -331,7 +331,7 @@ func (e *Experiment) plan() []*topology.Host {
 // withDefaults says how long it would take with the kernel's own timers, where
 // they were shortened.
 func (e *Experiment) withDefaults() []string {
-	if e.options.Real {
+	if e.options.Real || e.scenario.Own != nil { // what its own client would do is not known
 		return nil
 	}
 	real := e.options

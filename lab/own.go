@@ -74,6 +74,9 @@ func (e *Experiment) listening(ctx context.Context, s scenarios.Listening) error
 	if len(right) == 0 {
 		return &OwnError{e.notListening(all, port, err != nil)}
 	}
+	if port == 0 { // for lab's own client
+		e.serverAddr = netip.AddrPortFrom(e.serverAddr.Addr(), right[0].Port())
+	}
 	took := record.Span(e.clock.Now() - began)
 	e.met(s, "the server listens on "+addresses(right)+", after "+took)
 	return nil

@@ -171,7 +171,7 @@ func (e *Experiment) scratch(h *topology.Host) (string, error) {
 		e.scratchDir, made = dir, dir
 	}
 	dir := filepath.Join(made, h.Name)
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", fmt.Errorf("make {dir}: %w", err)
 	}
 	if c := e.options.Execution.Credential; c != nil {

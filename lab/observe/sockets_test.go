@@ -123,7 +123,7 @@ func TestSockets(t *testing.T) {
 	})
 	row, _ := testRow(t, client, local, addr)
 	ignore := cmpopts.IgnoreFields(record.SocketRow{}, "RTT", "RTTVar", "RTO", "Inode", "Timer", "Expires")
-	if diff := cmp.Diff(record.SocketRow{Local: local, Remote: addr, State: "ESTABLISHED"}, row, ignore); diff != "" {
+	if diff := cmp.Diff(record.SocketRow{Local: local, Remote: addr, State: "ESTABLISHED", Acked: 8}, row, ignore); diff != "" {
 		t.Errorf("client (-want +got):\n%s", diff)
 	}
 	// The least RTO is 200 ms, and a veth's round trip far below.

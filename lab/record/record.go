@@ -265,7 +265,7 @@ type Check struct {
 // An Expectation is something that the scenario said must happen.
 type Expectation struct {
 	What     string `json:"what"`
-	Place    string `json:"place"` // in the scenario: FILE:LINE
+	Place    string `json:"place"` // in the scenario, FILE:LINE, or the option
 	OK       bool   `json:"ok"`
 	Unknown  bool   `json:"unknown,omitempty"`  // it could not be observed
 	Optional bool   `json:"optional,omitempty"` // it is not judged
