@@ -3,17 +3,24 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
 )
 
-// recordName is what a run's record is called in the directory of --out.
-const recordName = "record.json"
+// What the files in the directory of --out are called: each run's record, and
+// the batch as JUnit has it.
+const (
+	recordName = "record.json"
+	junitName  = "junit.xml"
+)
 
 // prepareOut makes the directory of --out before anything runs, so that a
 // place that cannot be written to is known at once.
@@ -28,14 +35,17 @@ func (b *batch) prepareOut() error {
 	if err == nil {
 		err = errors.Join(probe.Close(), os.Remove(probe.Name()))
 	}
+	// A batch that does not end must not seem to have gone as an earlier one.
+	if gone := os.Remove(filepath.Join(b.flags.out, junitName)); err == nil && !errors.Is(gone, os.ErrNotExist) {
+		err = gone
+	}
 	if err != nil {
 		return &exitError{exitInternal, fmt.Errorf("write to directory of --out: %w", err), ""}
 	}
 	return nil
 }
 
-// save writes a run's files. A record is complete or not there: it gets its
-// name when all of it was written.
+// save writes a run's files.
 func (b *batch) save(r *record.Record) error {
 	if b.flags.out == "" {
 		return nil
@@ -47,13 +57,27 @@ func (b *batch) save(r *record.Record) error {
 			return fmt.Errorf("save record: %w", err)
 		}
 	}
-	name := filepath.Join(dir, recordName)
-	f, err := os.CreateTemp(dir, ".record-*")
-	if err != nil {
-		return fmt.Errorf("save record: %w", err)
+	return saveFile(filepath.Join(dir, recordName), r.Write)
+}
+
+// saveJUnit writes the batch as a test report, those runs too that never
+// began: for want of them it would look better than it was.
+func (b *batch) saveJUnit() error {
+	if b.flags.out == "" {
+		return nil
 	}
-	err = r.Write(f)
-	err = errors.Join(err, f.Chmod(0o644), own(f), f.Close())
+	all := slices.Concat(b.records, b.notBegun)
+	return saveFile(filepath.Join(b.flags.out, junitName), func(w io.Writer) error { return report.JUnit(w, all) })
+}
+
+// saveFile writes a file, which is the caller's. It is complete or not there:
+// it gets its name when all of it was written.
+func saveFile(name string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".lab-*")
+	if err != nil {
+		return fmt.Errorf("save %s: %w", name, err)
+	}
+	err = errors.Join(write(f), f.Chmod(0o644), own(f), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}

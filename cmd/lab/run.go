@@ -77,8 +77,8 @@ func runCommand(s streams) *cobra.Command {
 	flags.DurationVar(&f.grace, "grace", topology.DefaultGrace, "`TIME` from SIGTERM to SIGKILL at a shutdown")
 	flags.DurationVar(&f.timeout, "timeout", 0, "end a run after `TIME`")
 	flags.StringSliceVar(&f.without, "without", nil, "leave `OBSERVER`s out: "+strings.Join(lab.ObserverNames, ", "))
-	flags.StringVar(&f.out, "out", "", "write record.json into `DIR` (of several runs: into DIR/NAME)")
-	flags.StringVar(&f.output, "output", outputText, "print `FORM`: text, json, jsonl")
+	flags.StringVar(&f.out, "out", "", "write record.json into `DIR` (of several runs: into DIR/NAME), and junit.xml of all")
+	flags.StringVar(&f.output, "output", outputText, "print `FORM`: text, json, jsonl (a line as each run ends)")
 	flags.IntVar(&f.parallel, "parallel", 0, "run `N` scenarios at a time (default: 1, for all: as many as there are)")
 	f.own.add(c)
 	c.MarkFlagsMutuallyExclusive("real", "quick")
@@ -211,9 +211,10 @@ type batch struct {
 	quiet   bool // the runs themselves are not printed
 	own     bool // they are of the user's own programs
 
-	mu      sync.Mutex
-	records []*record.Record
-	failed  []error
+	mu       sync.Mutex
+	records  []*record.Record
+	notBegun []*record.Record // for an interrupt came before
+	failed   []error
 }
 
 // perform runs the experiments, which share the tracer, as many at a time as
@@ -265,7 +266,13 @@ func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 		})
 	}
 	running.Wait()
-	// Those that an interrupt kept from starting.
+	for i, r := range b.records {
+		if r == nil {
+			r = experiments[i].Preview()
+			r.Reasons = append(r.Reasons, "not begun: "+context.Cause(ctx).Error())
+			b.notBegun = append(b.notBegun, r)
+		}
+	}
 	b.records = slices.DeleteFunc(b.records, func(r *record.Record) bool { return r == nil })
 }
 
@@ -365,6 +372,9 @@ func (b *batch) finish(ctx context.Context) error {
 		b.print(func(w io.Writer) error { return report.Ways(w, b.records) })
 	case b.flags.output == outputText && b.several:
 		b.print(func(w io.Writer) error { return report.Summary(w, b.records) })
+	}
+	if err := b.saveJUnit(); err != nil {
+		b.fail(&outputError{err})
 	}
 	if err := b.trouble(ctx); err != nil {
 		return err
