@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report"
 )
@@ -45,8 +46,8 @@ func (b *batch) prepareOut() error {
 	return nil
 }
 
-// save writes a run's files.
-func (b *batch) save(r *record.Record) error {
+// save writes a run's files: its record, and what was captured at each end.
+func (b *batch) save(e *lab.Experiment, r *record.Record) error {
 	if b.flags.out == "" {
 		return nil
 	}
@@ -57,8 +58,24 @@ func (b *batch) save(r *record.Record) error {
 			return fmt.Errorf("save record: %w", err)
 		}
 	}
-	return saveFile(filepath.Join(dir, recordName), r.Write)
+	err := saveFile(filepath.Join(dir, recordName), r.Write)
+	for _, h := range lab.HostNames {
+		name := filepath.Join(dir, captureName(h))
+		c := e.Capture(h)
+		if c == nil {
+			// An earlier run's would not be of this record.
+			if gone := os.Remove(name); !errors.Is(gone, os.ErrNotExist) {
+				err = errors.Join(err, gone)
+			}
+			continue
+		}
+		err = errors.Join(err, saveFile(name, func(w io.Writer) error { return report.PCAPNG(w, r, c) }))
+	}
+	return err
 }
+
+// captureName is what the capture at a host's end is called.
+func captureName(host string) string { return "capture-" + host + ".pcapng" }
 
 // saveJUnit writes the batch as a test report, those runs too that never
 // began: for want of them it would look better than it was.

@@ -77,7 +77,7 @@ func runCommand(s streams) *cobra.Command {
 	flags.DurationVar(&f.grace, "grace", topology.DefaultGrace, "`TIME` from SIGTERM to SIGKILL at a shutdown")
 	flags.DurationVar(&f.timeout, "timeout", 0, "end a run after `TIME`")
 	flags.StringSliceVar(&f.without, "without", nil, "leave `OBSERVER`s out: "+strings.Join(lab.ObserverNames, ", "))
-	flags.StringVar(&f.out, "out", "", "write record.json into `DIR` (of several runs: into DIR/NAME), and junit.xml of all")
+	flags.StringVar(&f.out, "out", "", "write record.json and a capture of each end into `DIR` (of several runs: DIR/NAME), and junit.xml of all")
 	flags.StringVar(&f.output, "output", outputText, "print `FORM`: text, json, jsonl (a line as each run ends)")
 	flags.IntVar(&f.parallel, "parallel", 0, "run `N` scenarios at a time (default: 1, for all: as many as there are)")
 	f.own.add(c)
@@ -89,6 +89,7 @@ func runCommand(s streams) *cobra.Command {
 func (f *runFlags) options() (lab.Options, error) {
 	o := lab.Options{
 		Path: topology.Path(f.path), Family: topology.Family(f.family), Delay: f.delay, DelaySet: f.delaySet, Real: f.real, Grace: f.grace, Timeout: f.timeout, Without: f.without,
+		Frames:  f.out != "",
 		Sysctls: map[string]map[string]string{},
 	}
 	for _, one := range f.sysctls {
@@ -318,7 +319,7 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, alone bool) {
 		}
 		return nil
 	})
-	if err := b.save(r); err != nil {
+	if err := b.save(e, r); err != nil {
 		b.fail(&outputError{err})
 	}
 	if err := e.Close(); err != nil {
