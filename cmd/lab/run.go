@@ -374,9 +374,12 @@ func (b *batch) finish(ctx context.Context) error {
 	case b.flags.output == outputText && b.several:
 		b.print(func(w io.Writer) error { return report.Summary(w, b.records) })
 	}
-	if err := b.saveJUnit(); err != nil {
+	// For want of those that never began it would look better than it was.
+	all := slices.Concat(b.records, b.notBegun)
+	if err := b.saveJUnit(all); err != nil {
 		b.fail(&outputError{err})
 	}
+	tellGitHub(b.streams.err, all)
 	if err := b.trouble(ctx); err != nil {
 		return err
 	}
