@@ -46,16 +46,13 @@ func (b *batch) prepareOut() error {
 }
 
 // save writes a run's files: its record, and what was captured at each end.
-func (b *batch) save(e *lab.Experiment, r *record.Record) error {
+func (b *batch) save(e *lab.Experiment, dir string, r *record.Record) error {
 	if b.flags.out == "" {
 		return nil
 	}
-	dir := b.flags.out
-	if b.several {
-		dir = filepath.Join(dir, r.Scenario)
-		if err := makeDir(dir); err != nil {
-			return fmt.Errorf("save record: %w", err)
-		}
+	dir = filepath.Join(b.flags.out, dir)
+	if err := makeDir(dir); err != nil {
+		return fmt.Errorf("save record: %w", err)
 	}
 	err := saveFile(filepath.Join(dir, recordName), r.Write)
 	for _, h := range lab.HostNames {
@@ -71,6 +68,25 @@ func (b *batch) save(e *lab.Experiment, r *record.Record) error {
 		err = errors.Join(err, saveFile(name, func(w io.Writer) error { return report.PCAPNG(w, r, c) }))
 	}
 	return err
+}
+
+// runDirs are the directories in that of --out, one a run: named after the
+// scenario, with a number where that is run again. One run alone needs none.
+func (b *batch) runDirs(experiments []*lab.Experiment) []string {
+	dirs := make([]string, len(experiments))
+	if !b.several {
+		return dirs
+	}
+	seen := map[string]bool{}
+	for i, e := range experiments {
+		name := e.Scenario().Name
+		for n := 2; seen[name]; n++ {
+			name = e.Scenario().Name + "-" + strconv.Itoa(n)
+		}
+		seen[name] = true
+		dirs[i] = name
+	}
+	return dirs
 }
 
 // captureName is what the capture at a host's end is called.

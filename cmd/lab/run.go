@@ -247,6 +247,7 @@ func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 	var running sync.WaitGroup
 	slots := make(chan struct{}, n)
 	b.records = make([]*record.Record, len(experiments))
+	dirs := b.runDirs(experiments)
 	order := make([]int, len(experiments))
 	for i := range order {
 		order[i] = i
@@ -263,7 +264,7 @@ func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 		}
 		running.Go(func() {
 			defer func() { <-slots }()
-			b.one(ctx, experiments[i], i, n == 1)
+			b.one(ctx, experiments[i], i, dirs[i], n == 1)
 		})
 	}
 	running.Wait()
@@ -279,7 +280,7 @@ func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 
 // one performs an experiment and prints it. Alone, its header comes before
 // the run; beside others, all of it at the end.
-func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, alone bool) {
+func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, dir string, alone bool) {
 	alone = alone && !(b.own && b.several)
 	if alone && b.flags.output == outputText && !b.quiet {
 		b.print(func(w io.Writer) error { return report.Header(w, e.Preview()) })
@@ -319,7 +320,7 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, alone bool) {
 		}
 		return nil
 	})
-	if err := b.save(e, r); err != nil {
+	if err := b.save(e, dir, r); err != nil {
 		b.fail(&outputError{err})
 	}
 	if err := e.Close(); err != nil {
