@@ -293,6 +293,9 @@ func (e *Experiment) header() *record.Record {
 		Signature: record.Signature{Checks: []record.Check{}},
 		Detection: record.Detection{AfterFault: -1, AfterWrite: -1, AfterHeard: -1},
 	}
+	if !s.BuiltIn() {
+		r.File = s.File
+	}
 	if d := e.options.delay(s); d.Time > 0 || d.Loss > 0 {
 		r.Delay = record.Delay{Time: int64(d.Time), Loss: d.Loss, Seed: d.Seed}
 	}

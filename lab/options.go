@@ -40,6 +40,9 @@ type Options struct {
 	Own *scenarios.Own
 	// Execution says how programs that are not lab's own are run.
 	Execution Execution
+	// Frames keeps the beginnings of the frames at both ends for
+	// Experiment.Capture.
+	Frames bool
 	// Tracer is to be shared with other runs; nil: the run loads its own
 	// eBPF programs.
 	Tracer *Tracer

@@ -28,6 +28,7 @@ type watch struct {
 	tracer  *Tracer // of which the run is a user, or nil
 	tracing *observe.Tracing
 	hosts   map[string]*hostWatch // by host name: that of the current boot
+	frames  *observe.Frames       // nil if none are kept
 	missing []record.Missing
 	dropped uint64
 	missed  uint64
@@ -43,7 +44,11 @@ type hostWatch struct {
 }
 
 func newWatch(clock observe.Clock, o Options, sink observe.Sink) *watch {
-	return &watch{clock: clock, options: o, sink: sink, hosts: map[string]*hostWatch{}, missing: []record.Missing{}}
+	w := &watch{clock: clock, options: o, sink: sink, hosts: map[string]*hostWatch{}, missing: []record.Missing{}}
+	if o.Frames {
+		w.frames = observe.NewFrames(maxFrames)
+	}
+	return w
 }
 
 func (w *watch) miss(observer, why, cost string) {
@@ -90,6 +95,7 @@ func (w *watch) lacks(observer string) bool {
 func (w *watch) describe(h *topology.Host) observe.Host {
 	return observe.Host{
 		Name: h.Name, Boot: h.Boot(), Net: h.Namespace(), PIDNS: h.PIDNamespace(), Iface: h.NIC.Name,
+		Frames: w.frames,
 	}
 }
 
@@ -230,6 +236,9 @@ func (w *watch) flush() uint64 {
 		}
 		w.count(ObserveWire, hw.tap.Dropped)
 	}
+	if left := w.frames.Left(); left > 0 {
+		w.miss("frames", fmt.Sprintf("no room for %d after %d MiB", left, maxFrames>>20), "the captures lack them; their events were seen")
+	}
 	return w.dropped
 }
 
@@ -248,6 +257,7 @@ func (w *watch) close() error {
 	for name := range w.hosts {
 		errs = append(errs, w.remove(name))
 	}
+	w.frames = nil
 	if w.tracing != nil {
 		_, err := w.tracing.Close()
 		errs = append(errs, err, w.tracer.Close())

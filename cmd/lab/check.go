@@ -80,7 +80,7 @@ func runCheck(ctx context.Context, s streams, f runFlags, file string) error {
 	for _, c := range wanted.Cases {
 		source, _ := scenarios.Find(c.Scenario) // it is there: the file was read
 		o.Family, o.Path = topology.Family(c.Family), topology.Path(c.Path)
-		o.Own = &scenarios.Own{Server: wanted.Server, Client: wanted.Client, When: c.When, Demand: c.Demand}
+		o.Own = &scenarios.Own{Server: wanted.Server, Client: wanted.Client, When: c.When, Demand: c.Demand, File: file, Line: c.Line}
 		e, err := lab.New(source, o)
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("%s:%d: %w", file, c.Line, err))

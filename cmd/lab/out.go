@@ -3,17 +3,24 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
 )
 
-// recordName is what a run's record is called in the directory of --out.
-const recordName = "record.json"
+// What the files in the directory of --out are called: each run's record, and
+// the batch as JUnit has it.
+const (
+	recordName = "record.json"
+	junitName  = "junit.xml"
+)
 
 // prepareOut makes the directory of --out before anything runs, so that a
 // place that cannot be written to is known at once.
@@ -28,32 +35,79 @@ func (b *batch) prepareOut() error {
 	if err == nil {
 		err = errors.Join(probe.Close(), os.Remove(probe.Name()))
 	}
+	// A batch that does not end must not seem to have gone as an earlier one.
+	if gone := os.Remove(filepath.Join(b.flags.out, junitName)); err == nil && !errors.Is(gone, os.ErrNotExist) {
+		err = gone
+	}
 	if err != nil {
 		return &exitError{exitInternal, fmt.Errorf("write to directory of --out: %w", err), ""}
 	}
 	return nil
 }
 
-// save writes a run's files. A record is complete or not there: it gets its
-// name when all of it was written.
-func (b *batch) save(r *record.Record) error {
+// save writes a run's files: its record, and what was captured at each end.
+func (b *batch) save(e *lab.Experiment, dir string, r *record.Record) error {
 	if b.flags.out == "" {
 		return nil
 	}
-	dir := b.flags.out
-	if b.several {
-		dir = filepath.Join(dir, r.Scenario)
-		if err := makeDir(dir); err != nil {
-			return fmt.Errorf("save record: %w", err)
-		}
-	}
-	name := filepath.Join(dir, recordName)
-	f, err := os.CreateTemp(dir, ".record-*")
-	if err != nil {
+	dir = filepath.Join(b.flags.out, dir)
+	if err := makeDir(dir); err != nil {
 		return fmt.Errorf("save record: %w", err)
 	}
-	err = r.Write(f)
-	err = errors.Join(err, f.Chmod(0o644), own(f), f.Close())
+	err := saveFile(filepath.Join(dir, recordName), r.Write)
+	for _, h := range lab.HostNames {
+		name := filepath.Join(dir, captureName(h))
+		c := e.Capture(h)
+		if c == nil {
+			// An earlier run's would not be of this record.
+			if gone := os.Remove(name); !errors.Is(gone, os.ErrNotExist) {
+				err = errors.Join(err, gone)
+			}
+			continue
+		}
+		err = errors.Join(err, saveFile(name, func(w io.Writer) error { return report.PCAPNG(w, r, c) }))
+	}
+	return err
+}
+
+// runDirs are the directories in that of --out, one a run: named after the
+// scenario, with a number where that is run again. One run alone needs none.
+func (b *batch) runDirs(experiments []*lab.Experiment) []string {
+	dirs := make([]string, len(experiments))
+	if !b.several {
+		return dirs
+	}
+	seen := map[string]bool{}
+	for i, e := range experiments {
+		name := e.Scenario().Name
+		for n := 2; seen[name]; n++ {
+			name = e.Scenario().Name + "-" + strconv.Itoa(n)
+		}
+		seen[name] = true
+		dirs[i] = name
+	}
+	return dirs
+}
+
+// captureName is what the capture at a host's end is called.
+func captureName(host string) string { return "capture-" + host + ".pcapng" }
+
+// saveJUnit writes the batch as a test report.
+func (b *batch) saveJUnit(all []*record.Record) error {
+	if b.flags.out == "" {
+		return nil
+	}
+	return saveFile(filepath.Join(b.flags.out, junitName), func(w io.Writer) error { return report.JUnit(w, all) })
+}
+
+// saveFile writes a file, which is the caller's. It is complete or not there:
+// it gets its name when all of it was written.
+func saveFile(name string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".lab-*")
+	if err != nil {
+		return fmt.Errorf("save %s: %w", name, err)
+	}
+	err = errors.Join(write(f), f.Chmod(0o644), own(f), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}

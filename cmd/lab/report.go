@@ -1,6 +1,9 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -10,27 +13,105 @@ import (
 	"github.com/seed-6fefc909/tcplab/lab/report"
 )
 
+// outputJUnit is a form of lab report's --output, beside outputText and
+// outputJSON.
+const outputJUnit = "junit"
+
 func reportCommand(s streams) *cobra.Command {
-	return &cobra.Command{
-		Use:   "report DIR | RECORD.json",
-		Short: "Show a record again; needs no root",
-		Args:  cobra.ExactArgs(1),
+	var output string
+	c := &cobra.Command{
+		Use:   "report DIR | RECORD.json...",
+		Short: "Show records again; needs no root",
+		Args:  cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			name := args[0]
-			if info, err := os.Stat(name); err == nil && info.IsDir() {
-				name = filepath.Join(name, recordName)
+			write, known := map[string]func(io.Writer, []*record.Record) error{
+				outputText: texts, outputJSON: jsons, outputJUnit: report.JUnit,
+			}[output]
+			if !known {
+				return usageError(fmt.Errorf("output %q: there are text, json, junit", output), "")
 			}
-			r, err := record.ReadFile(name)
+			records, err := readRecords(args)
 			if err != nil {
 				return usageError(err, "it must be the record.json of a run")
 			}
-			if err := report.Header(s.out, r); err != nil {
-				return &exitError{exitInternal, err, ""}
-			}
-			if err := report.Text(s.out, r); err != nil {
+			if err := write(s.out, records); err != nil {
 				return &exitError{exitInternal, err, ""}
 			}
 			return nil
 		},
 	}
+	c.Flags().StringVar(&output, "output", outputText, "print `FORM`: text, json, junit")
+	return c
+}
+
+// readRecords reads records: files, the directory of a run, or that of several
+// runs.
+func readRecords(names []string) ([]*record.Record, error) {
+	var records []*record.Record
+	for _, name := range names {
+		files := []string{name}
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			files = recordsIn(name)
+		}
+		for _, file := range files {
+			r, err := record.ReadFile(file)
+			if err != nil {
+				return nil, err
+			}
+			records = append(records, r)
+		}
+	}
+	return records, nil
+}
+
+// recordsIn names the record in a directory of --out, or those in its
+// directories, by their names. Where there is neither it is the one that is
+// missed.
+func recordsIn(dir string) []string {
+	name := filepath.Join(dir, recordName)
+	if _, err := os.Lstat(name); err == nil {
+		return []string{name}
+	}
+	var files []string
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		file := filepath.Join(dir, e.Name(), recordName)
+		if _, err := os.Lstat(file); err == nil {
+			files = append(files, file)
+		}
+	}
+	if len(files) == 0 {
+		return []string{name}
+	}
+	return files
+}
+
+// texts writes the pages of runs, and of several a line each in the end.
+func texts(w io.Writer, records []*record.Record) error {
+	for _, r := range records {
+		if err := report.Header(w, r); err != nil {
+			return err
+		}
+		if err := report.Text(w, r); err != nil {
+			return err
+		}
+		if len(records) > 1 {
+			fmt.Fprintln(w)
+		}
+	}
+	if len(records) > 1 {
+		return report.Summary(w, records)
+	}
+	return nil
+}
+
+// jsons writes a record, or a list of several.
+func jsons(w io.Writer, records []*record.Record) error {
+	if len(records) == 1 {
+		return records[0].Write(w)
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", " ")
+	return enc.Encode(records)
 }

@@ -77,8 +77,8 @@ func runCommand(s streams) *cobra.Command {
 	flags.DurationVar(&f.grace, "grace", topology.DefaultGrace, "`TIME` from SIGTERM to SIGKILL at a shutdown")
 	flags.DurationVar(&f.timeout, "timeout", 0, "end a run after `TIME`")
 	flags.StringSliceVar(&f.without, "without", nil, "leave `OBSERVER`s out: "+strings.Join(lab.ObserverNames, ", "))
-	flags.StringVar(&f.out, "out", "", "write record.json into `DIR` (of several runs: into DIR/NAME)")
-	flags.StringVar(&f.output, "output", outputText, "print `FORM`: text, json, jsonl")
+	flags.StringVar(&f.out, "out", "", "write record.json and a capture of each end into `DIR` (of several runs: DIR/NAME), and junit.xml of all")
+	flags.StringVar(&f.output, "output", outputText, "print `FORM`: text, json, jsonl (a line as each run ends)")
 	flags.IntVar(&f.parallel, "parallel", 0, "run `N` scenarios at a time (default: 1, for all: as many as there are)")
 	f.own.add(c)
 	c.MarkFlagsMutuallyExclusive("real", "quick")
@@ -89,6 +89,7 @@ func runCommand(s streams) *cobra.Command {
 func (f *runFlags) options() (lab.Options, error) {
 	o := lab.Options{
 		Path: topology.Path(f.path), Family: topology.Family(f.family), Delay: f.delay, DelaySet: f.delaySet, Real: f.real, Grace: f.grace, Timeout: f.timeout, Without: f.without,
+		Frames:  f.out != "",
 		Sysctls: map[string]map[string]string{},
 	}
 	for _, one := range f.sysctls {
@@ -211,9 +212,10 @@ type batch struct {
 	quiet   bool // the runs themselves are not printed
 	own     bool // they are of the user's own programs
 
-	mu      sync.Mutex
-	records []*record.Record
-	failed  []error
+	mu       sync.Mutex
+	records  []*record.Record
+	notBegun []*record.Record // for an interrupt came before
+	failed   []error
 }
 
 // perform runs the experiments, which share the tracer, as many at a time as
@@ -245,6 +247,7 @@ func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 	var running sync.WaitGroup
 	slots := make(chan struct{}, n)
 	b.records = make([]*record.Record, len(experiments))
+	dirs := b.runDirs(experiments)
 	order := make([]int, len(experiments))
 	for i := range order {
 		order[i] = i
@@ -261,17 +264,23 @@ func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 		}
 		running.Go(func() {
 			defer func() { <-slots }()
-			b.one(ctx, experiments[i], i, n == 1)
+			b.one(ctx, experiments[i], i, dirs[i], n == 1)
 		})
 	}
 	running.Wait()
-	// Those that an interrupt kept from starting.
+	for i, r := range b.records {
+		if r == nil {
+			r = experiments[i].Preview()
+			r.Reasons = append(r.Reasons, "not begun: "+context.Cause(ctx).Error())
+			b.notBegun = append(b.notBegun, r)
+		}
+	}
 	b.records = slices.DeleteFunc(b.records, func(r *record.Record) bool { return r == nil })
 }
 
 // one performs an experiment and prints it. Alone, its header comes before
 // the run; beside others, all of it at the end.
-func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, alone bool) {
+func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, dir string, alone bool) {
 	alone = alone && !(b.own && b.several)
 	if alone && b.flags.output == outputText && !b.quiet {
 		b.print(func(w io.Writer) error { return report.Header(w, e.Preview()) })
@@ -311,7 +320,7 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, alone bool) {
 		}
 		return nil
 	})
-	if err := b.save(r); err != nil {
+	if err := b.save(e, dir, r); err != nil {
 		b.fail(&outputError{err})
 	}
 	if err := e.Close(); err != nil {
@@ -366,6 +375,12 @@ func (b *batch) finish(ctx context.Context) error {
 	case b.flags.output == outputText && b.several:
 		b.print(func(w io.Writer) error { return report.Summary(w, b.records) })
 	}
+	// For want of those that never began it would look better than it was.
+	all := slices.Concat(b.records, b.notBegun)
+	if err := b.saveJUnit(all); err != nil {
+		b.fail(&outputError{err})
+	}
+	tellGitHub(b.streams.err, all)
 	if err := b.trouble(ctx); err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ type Host struct {
 	Net   *topology.Namespace
 	PIDNS uint32 // inode of its PID namespace
 	Iface string // the interface on the path, for the wire
+	// Frames keeps what passes Iface, beside the events; nil: only these.
+	Frames *Frames
 }
 
 // A Clock turns the kernel's time stamps into nanoseconds since the run began.

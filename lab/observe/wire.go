@@ -109,6 +109,7 @@ func OpenWire(clock Clock, h Host, sink Sink) (_ *WireTap, err error) {
 	if err := unix.Bind(w.fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: ifindex}); err != nil {
 		return nil, fmt.Errorf("bind packet socket: %w", err)
 	}
+	h.Frames.open(h)
 	go w.read()
 	return w, nil
 }
@@ -135,7 +136,7 @@ func (w *WireTap) makeRing() error {
 		{Code: unless, K: 0x45, Jf: 3},
 		{Code: octet, K: etherLen + 9},
 		{Code: unless, K: unix.IPPROTO_TCP, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: snapTCP},
+		{Code: unix.BPF_RET | unix.BPF_K, K: w.snapTCP()},
 		{Code: unix.BPF_RET | unix.BPF_K, K: snapLen},
 	}
 	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
@@ -360,5 +361,6 @@ func (w *WireTap) packet(p *unix.Tpacket3Hdr, pkttype uint8, frame []byte) {
 		return
 	}
 	e.Packet, e.Text = w.frames.decode(frame, int(p.Len))
+	w.host.Frames.keep(&e, frame, int(p.Len))
 	w.sink(e)
 }

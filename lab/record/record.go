@@ -24,10 +24,13 @@ const (
 
 // A Record is everything that a run was and saw. Reports are made from it alone.
 type Record struct {
-	Schema   string  `json:"schema"`
-	Scenario string  `json:"scenario"`
-	Title    string  `json:"title"`
-	Outcome  Outcome `json:"outcome"`
+	Schema   string `json:"schema"`
+	Scenario string `json:"scenario"`
+	// File is where the scenario is written, as it was named; "" if it is a
+	// built-in one.
+	File    string  `json:"file,omitempty"`
+	Title   string  `json:"title"`
+	Outcome Outcome `json:"outcome"`
 	// Reasons say what the outcome rests on, if it is not as expected.
 	Reasons []string `json:"reasons"`
 	// Command is the command line that makes such a run again.

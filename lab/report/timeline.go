@@ -31,14 +31,27 @@ type arrival struct {
 // timeline writes a row an event, in the order of their times, counted from
 // the fault. Of many segments in a row only the first are told.
 func timeline(p *printer, r *record.Record) {
+	p.line("")
+	p.line("%s", columns())
+	tell(r, func(_ int64, text string) { p.line("%s", text) })
+}
+
+// columns is what stands above the rows.
+func columns() string {
+	return fmt.Sprintf("%12s   %-*s %-*s %s", "time (s)", clientWidth, "client", wireWidth, "wire", "server")
+}
+
+// A put takes a line of the timeline, and the time of the event that it tells.
+type put func(at int64, text string)
+
+// tell gives the timeline's rows, one or several lines each.
+func tell(r *record.Record, p put) {
 	t := telling{r: r, sent: map[arrival]bool{}}
 	for _, e := range r.Events {
 		if e.Packet != nil && e.Kind == record.KindOut && e.Packet.Fate == record.FateArrived {
 			t.sent[arrival{e.Packet.Proto, e.Time + e.Packet.Transit}] = true
 		}
 	}
-	p.line("")
-	p.line("%12s   %-*s %-*s %s", "time (s)", clientWidth, "client", wireWidth, "wire", "server")
 	events := r.Events
 	told := map[*record.Event]bool{}
 	segments := 0 // in a row, with nothing else between
@@ -46,14 +59,14 @@ func timeline(p *printer, r *record.Record) {
 	for i := 0; i < len(events); i++ {
 		e := &events[i]
 		if x := steady[i]; x != nil {
-			if fold(p, &segments); !x.told {
-				p.line("%12s   (%s)", "", x)
+			if fold(p, e.Time, &segments); !x.told {
+				p(e.Time, fmt.Sprintf("%12s   (%s)", "", x))
 				x.told = true
 			}
 			continue
 		}
 		if e.Kind == record.KindSnapshot {
-			fold(p, &segments)
+			fold(p, e.Time, &segments)
 			table(p, r, e)
 			continue
 		}
@@ -82,11 +95,11 @@ func timeline(p *printer, r *record.Record) {
 				continue
 			}
 		} else {
-			fold(p, &segments)
+			fold(p, e.Time, &segments)
 		}
-		row.print(p, stamp(r, e.Time))
+		p(e.Time, row.text(stamp(r, e.Time)))
 	}
-	fold(p, &segments)
+	fold(p, r.Duration, &segments)
 }
 
 // An exchange is a stretch of the timeline in which data goes to and fro: what
@@ -160,10 +173,10 @@ func isBulk(e *record.Event) bool {
 		e.Packet.Flags&(record.FlagSYN|record.FlagFIN|record.FlagRST) == 0
 }
 
-// fold says how many segments were not told one by one.
-func fold(p *printer, segments *int) {
+// fold says how many segments before a time were not told one by one.
+func fold(p put, at int64, segments *int) {
 	if more := *segments - toldInARow; more > 0 {
-		p.line("%12s   %-*s (%d more segments)", "", clientWidth, "", more)
+		p(at, fmt.Sprintf("%12s   %-*s (%d more segments)", "", clientWidth, "", more))
 	}
 	*segments = 0
 }
@@ -190,12 +203,11 @@ func (w *row) side(host, text string) {
 	}
 }
 
-func (w *row) print(p *printer, at string) {
+func (w *row) text(at string) string {
 	if w.across != "" {
-		p.line("%s   %s", at, w.across)
-		return
+		return at + "   " + w.across
 	}
-	p.line("%s   %s %s %s", at, pad(w.client, clientWidth), pad(w.wire, wireWidth), w.server)
+	return at + "   " + pad(w.client, clientWidth) + " " + pad(w.wire, wireWidth) + " " + w.server
 }
 
 func pad(s string, width int) string {
@@ -416,9 +428,10 @@ func next(events []record.Event, e *record.Event) string {
 }
 
 // table writes a socket table as netstat does.
-func table(p *printer, r *record.Record, e *record.Event) {
-	p.line("%s   sockets of the %s:", stamp(r, e.Time), e.Host)
-	p.line("%15s%7s %7s  %-21s %-21s %-12s %-7s %s", "", "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State", "PID", "Timer")
+func table(p put, r *record.Record, e *record.Event) {
+	line := func(format string, args ...any) { p(e.Time, fmt.Sprintf(format, args...)) }
+	line("%s   sockets of the %s:", stamp(r, e.Time), e.Host)
+	line("%15s%7s %7s  %-21s %-21s %-12s %-7s %s", "", "Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State", "PID", "Timer")
 	for _, s := range e.Sockets {
 		timer := s.Timer
 		if timer != "" && s.Expires > 0 {
@@ -428,6 +441,6 @@ func table(p *printer, r *record.Record, e *record.Event) {
 		for _, pid := range s.PIDs {
 			pids = append(pids, strconv.Itoa(pid))
 		}
-		p.line("%15s%7d %7d  %-21s %-21s %-12s %-7s %s", "", s.RecvQueue, s.SendQueue, s.Local, s.Remote, s.State, strings.Join(pids, ","), timer)
+		line("%15s%7d %7d  %-21s %-21s %-12s %-7s %s", "", s.RecvQueue, s.SendQueue, s.Local, s.Remote, s.State, strings.Join(pids, ","), timer)
 	}
 }

@@ -15,10 +15,18 @@ type Own struct {
 	Server, Client []string // with its arguments; nil: lab's echo server, lab's echo client
 	When           When     // the fault comes
 	Demand         Demand
+	// File and Line are where this is written; "" if in a command line.
+	File string
+	Line int
 }
 
 // line is where a part of it stands, for a reader.
-func (o Own) line(option, text string) line { return line{file: option, text: text} }
+func (o Own) line(option, text string) line {
+	if o.File != "" {
+		return line{file: o.File, number: o.Line, text: text}
+	}
+	return line{file: option, text: text}
+}
 
 // WithPrograms is the scenario of its network and its faults, with these
 // programs: of its steps only the starts and the faults stay. It is an error
