@@ -53,19 +53,23 @@ func (v *view) signalOrder() record.Check {
 			ended++
 		}
 	}
-	ok := len(term) > 0 && ended == len(living)
+	reached := len(term)
+	ok := len(term)+len(kill) > 0 && ended == len(living)
 	for pid := range living {
 		_, first := term[pid]
 		_, last := kill[pid]
 		ok = ok && (first || last)
 	}
 	gap := int64(math.MaxInt64)
+	if len(term) == 0 { // all ignore it: the kernel tells of none
+		term = map[int]int64{0: v.fault.Time}
+	}
 	for _, t := range term {
 		for _, k := range kill {
 			gap = min(gap, k-t)
 		}
 	}
-	seen := fmt.Sprintf("of %d SIGTERM reached %d that do not ignore it, SIGKILL %d", len(living), len(term), len(kill))
+	seen := fmt.Sprintf("of %d SIGTERM reached %d that do not ignore it, SIGKILL %d", len(living), reached, len(kill))
 	if len(kill) > 0 {
 		seen += fmt.Sprintf(" %.2f s later", seconds(gap))
 		ok = ok && gap > 0

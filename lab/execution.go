@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -88,6 +89,9 @@ func (x Execution) lookPath(name string) (string, error) {
 		}
 		path := filepath.Join(dir, name)
 		err := executable(name, path)
+		if err == nil && !x.allowed(path) {
+			err = fmt.Errorf("program %q: not executable by %s: %w", name, x.user(), unix.EACCES)
+		}
 		if err == nil {
 			return path, nil
 		}
@@ -96,6 +100,36 @@ func (x Execution) lookPath(name string) (string, error) {
 		}
 	}
 	return "", found
+}
+
+// allowed tells whether whom the programs run as may execute a file, by its
+// mode and those of the directories above it.
+func (x Execution) allowed(path string) bool {
+	if x.Credential == nil || x.Credential.UID == 0 {
+		return true
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil && real != path && !x.allowed(real) {
+		return false
+	}
+	for ; ; path = filepath.Dir(path) {
+		var st unix.Stat_t
+		if unix.Stat(path, &st) != nil {
+			return false
+		}
+		bit := uint32(0o001)
+		switch {
+		case st.Uid == x.Credential.UID:
+			bit = 0o100
+		case st.Gid == x.Credential.GID || slices.Contains(x.Credential.Groups, st.Gid):
+			bit = 0o010
+		}
+		if st.Mode&bit == 0 {
+			return false
+		}
+		if path == "/" {
+			return true
+		}
+	}
 }
 
 // variable is one of the environment's.

@@ -38,6 +38,9 @@ type Options struct {
 	Without []string
 	// Own are programs in the place of the scenario's, nil for the scenario's.
 	Own *scenarios.Own
+	// Patience is how long Own's server may take to listen, and its client to
+	// connect; 0 for 30 s.
+	Patience time.Duration
 	// Execution says how programs that are not lab's own are run.
 	Execution Execution
 	// Frames keeps the beginnings of the frames at both ends for
@@ -85,6 +88,13 @@ func (o Options) delaySet() bool { return o.DelaySet || o.Delay > 0 }
 
 // lossSeed makes the losses of a run those of the next.
 const lossSeed = 1
+
+func (o Options) patience() time.Duration {
+	if o.Patience > 0 {
+		return o.Patience
+	}
+	return readyTimeout
+}
 
 func (o Options) grace() time.Duration {
 	if o.Grace > 0 {

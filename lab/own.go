@@ -29,7 +29,7 @@ func (e *OwnError) Error() string { return e.Why }
 func (e *OwnError) Is(target error) bool { return target == ErrScenario }
 
 // readyTimeout is how long a server may take to listen, and a client to
-// connect.
+// connect, if Options.Patience does not say otherwise.
 const readyTimeout = 30 * time.Second
 
 // lookEvery is how often is looked for what the kernel does not tell of.
@@ -59,7 +59,7 @@ func (e *Experiment) listening(ctx context.Context, s scenarios.Listening) error
 	began := e.clock.Now()
 	var all, right []netip.AddrPort
 	var broke error
-	err := e.until(ctx, readyTimeout, func([]record.Event) (bool, error) {
+	err := e.until(ctx, e.options.patience(), func([]record.Event) (bool, error) {
 		if all, broke = e.listeners(e.net.Server); broke != nil {
 			return false, broke
 		}
@@ -95,7 +95,7 @@ func (e *Experiment) notListening(all []netip.AddrPort, port int, waited bool) s
 		}
 	}
 	if waited {
-		return fmt.Sprintf("%s after %v%s", why, readyTimeout, e.lastWords("server"))
+		return fmt.Sprintf("%s after %v%s", why, e.options.patience(), e.lastWords("server"))
 	}
 	return why + ", and " + e.fate("server") + e.lastWords("server")
 }
@@ -149,7 +149,7 @@ func (e *Experiment) connected(ctx context.Context, s scenarios.Connected) error
 	began := e.clock.Now()
 	var tried *record.Call
 	var seen *record.Event
-	err := e.until(ctx, readyTimeout, func(events []record.Event) (bool, error) {
+	err := e.until(ctx, e.options.patience(), func(events []record.Event) (bool, error) {
 		for i := range events {
 			ev := &events[i]
 			if ev.Host != "client" {
@@ -165,7 +165,7 @@ func (e *Experiment) connected(ctx context.Context, s scenarios.Connected) error
 		if rows, err := e.connections(e.net.Client); err == nil && len(rows) > 0 {
 			return true, nil
 		}
-		return seen != nil || e.deserted(e.net.Client), nil
+		return e.deserted(e.net.Client), nil
 	})
 	if err != nil && !errors.Is(err, errNotSeen) {
 		return err
@@ -195,7 +195,7 @@ func (e *Experiment) notConnected(tried *record.Call, seen *record.Event, waited
 		why += "; the server listens on " + addresses(all)
 	}
 	if waited {
-		return fmt.Sprintf("%s after %v%s", why, readyTimeout, e.lastWords("client"))
+		return fmt.Sprintf("%s after %v%s", why, e.options.patience(), e.lastWords("client"))
 	}
 	return why + "; " + e.fate("client") + e.lastWords("client")
 }
@@ -255,7 +255,7 @@ func (e *Experiment) met(s scenarios.Step, what string) {
 	e.act(now)
 	e.timeline.add(record.Event{Time: now, Source: record.Step, Kind: "seen", Text: what})
 	e.expectations = append(e.expectations, record.Expectation{
-		What: s.String(), Place: s.Place(), OK: true, Actual: what, Within: int64(readyTimeout), Time: now,
+		What: s.String(), Place: s.Place(), OK: true, Actual: what, Within: int64(e.options.patience()), Time: now,
 	})
 }
 

@@ -205,7 +205,7 @@ func TestOwnPrograms(t *testing.T) {
 	redis := []string{"redis-server", "--port", "6379", "--bind", "*", "--protected-mode", "no", "--save", ""}
 	postgres := []string{"sh", script(t, postgresScript), "{dir}"}
 	psql := func(options, query string) []string {
-		return []string{"sh", "-c", fmt.Sprintf("echo '%s' | psql 'host=server user=postgres dbname=postgres %s'", query, options)}
+		return []string{"sh", "-c", fmt.Sprintf("until pg_isready -q -h server; do sleep 0.1; done; echo '%s' | psql 'host=server user=postgres dbname=postgres %s'", query, options)}
 	}
 	goClient, goServer := build(t, "httpclient", "go", "build", "-buildvcs=false"), build(t, "httpserver", "go", "build", "-buildvcs=false")
 	c := build(t, "client", "gcc", "-Wall", "-Werror", "-O1", "-pthread")

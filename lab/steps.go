@@ -173,19 +173,24 @@ var ErrScenario = errors.New("the step finds nothing to act upon")
 // errNoConnection says that a host's table has none to the server.
 var errNoConnection = errors.New("no connection")
 
-// connection finds the row of the connection to the server in a host's table.
+// connection finds the row of the connection to the server in a host's table:
+// of several, one that is established.
 func (e *Experiment) connection(h *topology.Host) (record.SocketRow, error) {
 	rows, err := observe.Sockets(e.watch.describe(h))
 	if err != nil {
 		return record.SocketRow{}, err
 	}
-	i := slices.IndexFunc(rows, func(r record.SocketRow) bool {
-		return r.State != "LISTEN" && r.State != "CLOSE" && (e.toServer(r.Remote) || e.toServer(r.Local))
+	rows = slices.DeleteFunc(rows, func(r record.SocketRow) bool {
+		return r.State == "LISTEN" || r.State == "CLOSE" || !e.toServer(r.Remote) && !e.toServer(r.Local)
 	})
-	if i < 0 {
+	if len(rows) == 0 {
 		return record.SocketRow{}, fmt.Errorf("%w: %s has %w with the server", ErrScenario, h.Name, errNoConnection)
 	}
-	return rows[i], nil
+	// Beside one that is in use there may be the remains of others.
+	if i := slices.IndexFunc(rows, func(r record.SocketRow) bool { return r.State == "ESTABLISHED" }); i >= 0 {
+		return rows[i], nil
+	}
+	return rows[0], nil
 }
 
 // conn is the client's connection as its TCP knows it, empty where that cannot

@@ -128,7 +128,7 @@ func (t *telling) steady() map[int]*exchange {
 				left[i] = x
 				if e := &t.r.Events[i]; e.Syscall != nil {
 					x.calls++
-				} else if e.Kind == record.KindOut {
+				} else if e.Packet != nil && e.Kind == record.KindOut {
 					x.segments++
 				}
 			}
@@ -140,7 +140,10 @@ func (t *telling) steady() map[int]*exchange {
 		switch {
 		case isBulk(e), isExchange(e):
 			run = append(run, i)
-		case e.Source == record.TCP && e.Kind == record.KindDrop: // says nothing of the exchange
+		case e.Source == record.TCP && e.Kind == record.KindDrop:
+			// says nothing of the exchange
+		case e.Time < t.r.Fault.Time && (e.Kind == record.KindRetransmit || e.Kind == record.KindTLP):
+			run = append(run, i) // a busy exchange has its own
 		default:
 			cut()
 		}
