@@ -203,6 +203,11 @@ func (e *Experiment) finish(failure error) *record.Record {
 		return r
 	}
 	e.drainOutputs()
+	for _, p := range e.programs {
+		if p.tty != nil {
+			p.tty.Close() // what follows is for the user's terminal as it was
+		}
+	}
 	r.Duration = e.clock.Now()
 	dropped := e.watch.flush()
 	if e.net != nil {

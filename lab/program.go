@@ -40,6 +40,7 @@ type program struct {
 	outputs sync.WaitGroup
 	end     atomic.Pointer[time.Time] // when it was known to have ended
 	files   []*os.File                // our ends
+	tty     *terminal                 // nil: it has none
 }
 
 // startProgram runs a program on a host: an example program, or the user's own.
@@ -56,53 +57,15 @@ func (e *Experiment) startProgram(s scenarios.Start) error {
 	if !programs.Known(s.Argv[0]) {
 		p.own, p.user = true, e.options.Execution.user()
 	}
-	var theirs []*os.File
+	theirs, outputs, err := e.connectStreams(p, &c)
 	defer func() {
 		for _, f := range theirs {
 			f.Close()
 		}
 	}()
-	pipe := func() (r, w *os.File, err error) {
-		if r, w, err = os.Pipe(); err != nil {
-			return nil, nil, fmt.Errorf("make pipe: %w", err)
-		}
-		return r, w, nil
-	}
-	switch {
-	case p.own && !e.typesTo(s.Name):
-		if s.Host != "client" {
-			break
-		}
-		input, owned, err := e.options.Execution.input()
-		if err != nil {
-			return err
-		}
-		if c.Stdin = input; owned {
-			theirs = append(theirs, input)
-		}
-	default:
-		in, stdin, err := pipe()
-		if err != nil {
-			return err
-		}
-		theirs, p.stdin, p.files = append(theirs, in), stdin, append(p.files, stdin)
-		c.Stdin = in
-	}
-	var streams []*os.File
-	for _, theirEnd := range []**os.File{&c.Stdout, &c.Stderr} {
-		r, w, err := pipe()
-		if err != nil {
-			p.close()
-			return err
-		}
-		theirs, p.files, streams = append(theirs, w), append(p.files, r), append(streams, r)
-		if c.Credential != nil { // some open /dev/stderr anew
-			if err := w.Chown(int(c.Credential.UID), int(c.Credential.GID)); err != nil {
-				p.close()
-				return fmt.Errorf("give the program its streams: %w", err)
-			}
-		}
-		*theirEnd = w
+	if err != nil {
+		p.close()
+		return err
 	}
 	p.process, err = h.Start(c)
 	if err != nil {
@@ -112,8 +75,8 @@ func (e *Experiment) startProgram(s scenarios.Start) error {
 		}
 		return err
 	}
-	for i, kind := range []string{record.KindStdout, record.KindStderr} {
-		p.outputs.Go(func() { e.listen(p, kind, streams[i]) })
+	for _, o := range outputs {
+		p.outputs.Go(func() { e.listen(p, o.kind, o.r) })
 	}
 	e.programs = append(e.programs, p)
 	go func() {
@@ -195,13 +158,10 @@ func (e *Experiment) listen(p *program, kind string, r io.Reader) {
 		}
 		octets += len(line)
 		if len(line) > 0 && octets <= maxOutput {
-			if tee := e.options.Execution.Tee; tee != nil && p.name == "client" {
-				_, _ = tee.Write(line) // nobody reads it any more: the record has it
-			}
 			e.timeline.add(record.Event{
 				Time: e.clock.Now(), Host: p.process.Host.Name, Boot: p.boot, Source: record.Output, Kind: kind,
 				PID: p.process.PID, Comm: p.name,
-				Text: strings.ToValidUTF8(strings.TrimSuffix(string(line), "\n"), "\uFFFD"),
+				Text: strings.ToValidUTF8(strings.TrimRight(string(line), "\r\n"), "\uFFFD"),
 			})
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
@@ -318,6 +278,9 @@ func (p *program) describe() record.Program {
 func (p *program) close() {
 	for _, f := range p.files {
 		f.Close()
+	}
+	if p.tty != nil {
+		p.tty.Close()
 	}
 	p.outputs.Wait()
 }

@@ -164,7 +164,7 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 		}
 	}
 	o.Tracer = lab.NewTracer()
-	b := &batch{streams: s, flags: f, several: len(todo) > 1, own: o.Own != nil, live: terminal(s.err) && min(parallel, len(todo)) == 1}
+	b := &batch{streams: s, flags: f, several: len(todo) > 1, own: o.Own != nil, live: terminal(s.err) && min(parallel, len(todo)) == 1 && o.Execution.Tee == nil}
 	experiments, leftOut, err := prepare(todo, o)
 	if err == nil && (!all || len(experiments) == 0) {
 		err = errors.Join(leftOut...)
