@@ -31,6 +31,7 @@ func (v *view) actions(told record.Detection) []record.Action {
 		return slices.ContainsFunc(list, func(a record.Action) bool { return a.Kind == kind })
 	}
 	main := v.clientPID()
+	connects := len(v.r.Connections) // to connect again there must have been a first time
 	for i := range v.r.Events {
 		e := &v.r.Events[i]
 		if e.Host != "client" || e.Time < since {
@@ -45,6 +46,9 @@ func (v *view) actions(told record.Detection) []record.Action {
 		case e.Syscall.Name == "close" && v.ofServer(e.Syscall.Remote) && !done(record.ActClose):
 			add(e, record.ActClose, e.Time, "close()")
 		case e.Syscall.Name == "connect" && v.ofServer(e.Syscall.Arg) && e.Time-e.Syscall.Duration > since && e.Time != told.Time && !done(record.ActReconnect):
+			if connects++; connects == 1 && told.Error == "" {
+				continue
+			}
 			add(e, record.ActReconnect, e.Time-e.Syscall.Duration, v.reconnection(e))
 		}
 	}

@@ -47,21 +47,24 @@ func (v *view) signalOrder() record.Check {
 		return got
 	}
 	term, kill := signalled("SIGTERM"), signalled("SIGKILL")
-	living, ended := v.living("server"), 0
+	living, ended, inPeace := v.living("server"), 0, map[int]bool{}
 	for _, e := range v.r.Events {
 		if e.Source == record.Process && e.Kind == record.KindExit && e.Host == "server" && v.after(&e) && living[e.PID] {
 			ended++
+			inPeace[e.PID] = e.Process.Signal != "SIGKILL"
 		}
 	}
 	reached := len(term)
-	ok := len(term)+len(kill) > 0 && ended == len(living)
+	// Of those that ignore SIGTERM the kernel tells nothing: they may be all,
+	// if SIGKILL reached all.
+	ok := (reached > 0 || len(kill) == len(living)) && ended == len(living)
 	for pid := range living {
 		_, first := term[pid]
 		_, last := kill[pid]
-		ok = ok && (first || last)
+		ok = ok && (first || last || inPeace[pid]) // another may have told it to
 	}
 	gap := int64(math.MaxInt64)
-	if len(term) == 0 { // all ignore it: the kernel tells of none
+	if reached == 0 {
 		term = map[int]int64{0: v.fault.Time}
 	}
 	for _, t := range term {

@@ -149,6 +149,7 @@ func (e *Experiment) connected(ctx context.Context, s scenarios.Connected) error
 	began := e.clock.Now()
 	var tried *record.Call
 	var seen *record.Event
+	var rows []record.SocketRow
 	err := e.until(ctx, e.options.patience(), func(events []record.Event) (bool, error) {
 		for i := range events {
 			ev := &events[i]
@@ -162,7 +163,8 @@ func (e *Experiment) connected(ctx context.Context, s scenarios.Connected) error
 				tried = ev.Syscall
 			}
 		}
-		if rows, err := e.connections(e.net.Client); err == nil && len(rows) > 0 {
+		if now, err := e.connections(e.net.Client); err == nil && len(now) > 0 {
+			rows = now
 			return true, nil
 		}
 		return e.deserted(e.net.Client), nil
@@ -170,7 +172,6 @@ func (e *Experiment) connected(ctx context.Context, s scenarios.Connected) error
 	if err != nil && !errors.Is(err, errNotSeen) {
 		return err
 	}
-	rows, _ := e.connections(e.net.Client) // none is as good as an error
 	if len(rows) == 0 {
 		return &OwnError{e.notConnected(tried, seen, err != nil)}
 	}

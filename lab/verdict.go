@@ -49,6 +49,12 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 	for _, why := range slices.Sorted(maps.Keys(blind)) {
 		unsure = append(unsure, why+": not known: "+strings.Join(blind[why], "; "))
 	}
+	switch {
+	case errors.Is(failure, context.Canceled):
+		unsure = append(unsure, "interrupted")
+	case failure != nil:
+		unsure = append(unsure, failure.Error())
+	}
 	if r.Fault.Kind == "" {
 		unsure = append(unsure, "the fault never came")
 	} else if failure == nil && !broke || r.Detection.Error != "" {
@@ -63,12 +69,6 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 	}
 	if dropped > 0 {
 		unsure = append(unsure, fmt.Sprintf("the observers lost %d events", dropped))
-	}
-	switch {
-	case errors.Is(failure, context.Canceled):
-		unsure = append(unsure, "interrupted")
-	case failure != nil:
-		unsure = append(unsure, failure.Error())
 	}
 	switch {
 	case failure != nil:
