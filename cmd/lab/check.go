@@ -83,7 +83,7 @@ func runCheck(ctx context.Context, s streams, f runFlags, file string) error {
 		o.Own = &scenarios.Own{Server: wanted.Server, Client: wanted.Client, When: c.When, Demand: c.Demand, File: file, Line: c.Line}
 		e, err := lab.New(source, o)
 		if err != nil {
-			wrong = append(wrong, fmt.Errorf("%s:%d: %w", file, c.Line, err))
+			wrong = append(wrong, fmt.Errorf("%s:%d: %s: %w", file, c.Line, c.Scenario, err))
 			continue
 		}
 		experiments = append(experiments, e)

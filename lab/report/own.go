@@ -183,7 +183,9 @@ func actedShort(r *record.Record) string {
 func judged(r *record.Record) string {
 	switch {
 	case r.Outcome == record.AsExpected && r.Demand != nil:
-		return "ok (within " + record.Span(r.Demand.Within) + ")"
+		return "ok"
+	case r.Outcome == record.NotAsExpected && r.Demand != nil && r.Signature.OK:
+		return "NOT OK: " + asked(r.Demand)
 	case len(r.Reasons) > 0:
 		return strings.ToUpper(strings.ReplaceAll(string(r.Outcome), "-", " ")) + ": " + clean(r.Reasons[0])
 	}

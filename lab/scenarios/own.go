@@ -35,7 +35,7 @@ func (o Own) line(option, text string) line {
 func (s *Scenario) WithPrograms(o Own) (*Scenario, error) {
 	way, err := s.way()
 	if err != nil {
-		return nil, fmt.Errorf("%s: not for programs of one's own: %w", s.Name, err)
+		return nil, fmt.Errorf("not for programs of one's own: %w", err)
 	}
 	own := *s
 	own.Verify, own.Takes, own.Steps, own.Why, own.Next = nil, 0, nil, nil, nil
