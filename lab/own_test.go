@@ -119,14 +119,24 @@ func build(t *testing.T, name string, compiler ...string) string {
 	return path
 }
 
-// script writes a shell script.
+// script writes a shell script that every user may read.
 func script(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(everyonesDir(t), "run.sh")
-	if err := os.WriteFile(path, []byte("set -e\n"+text), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// example is such a copy of one of the examples'.
+func example(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("../examples/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return script(t, string(text))
 }
 
 // toldOf wants the client to have been told this, by one of these calls.
@@ -174,36 +184,16 @@ func wantOption(t *testing.T, r *record.Record, option string) {
 	}
 }
 
-const nginxScript = `mkdir "$1/tmp" "$1/www"
-head -c 50000000 /dev/zero >"$1/www/big"
-cat >"$1/conf" <<C
-daemon off; worker_processes 1; pid $1/pid; error_log stderr;
-events {}
-http {
-	access_log off;
-	client_body_temp_path $1/tmp; proxy_temp_path $1/tmp; fastcgi_temp_path $1/tmp; uwsgi_temp_path $1/tmp; scgi_temp_path $1/tmp;
-	server { listen $2:80; root $1/www; }
-}
-C
-exec nginx -c "$1/conf"
-`
-
-const postgresScript = `PATH=$(echo /usr/lib/postgresql/*/bin | tr ' ' :):$PATH
-initdb -D "$1/data" -A trust -N >/dev/null
-echo 'host all all all trust' >>"$1/data/pg_hba.conf"
-exec postgres -D "$1/data" -k "$1" -h '*' -F
-`
-
 // TestOwnPrograms runs real programs, unmodified.
 func TestOwnPrograms(t *testing.T) {
 	testenv.NeedRoot(t)
 	needPrograms(t, "redis-server", "redis-cli", "nginx", "curl", "psql", "python3", "gcc", "go")
 	t.Parallel()
 	tracer := sharedTracer(t)
-	nginxAt := func(any string) []string { return []string{"sh", script(t, nginxScript), "{dir}", any} }
+	nginxAt := func(any string) []string { return []string{"sh", example(t, "nginx/server.sh"), "{dir}", any} }
 	nginx := nginxAt("0.0.0.0")
 	redis := []string{"redis-server", "--port", "6379", "--bind", "*", "--protected-mode", "no", "--save", ""}
-	postgres := []string{"sh", script(t, postgresScript), "{dir}"}
+	postgres := []string{"sh", example(t, "postgres/server.sh"), "{dir}"}
 	psql := func(options, query string) []string {
 		return []string{"sh", "-c", fmt.Sprintf("until pg_isready -q -h server; do sleep 0.1; done; echo '%s' | psql 'host=server user=postgres dbname=postgres %s'", query, options)}
 	}
