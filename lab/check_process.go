@@ -39,7 +39,7 @@ func (v *view) signalOrder() record.Check {
 	signalled := func(signal string) map[int]int64 {
 		got := map[int]int64{}
 		for _, e := range v.r.Events {
-			if e.Source == record.Process && e.Kind == record.KindSignal && e.Host == "server" && v.after(&e) &&
+			if e.Source == record.Process && e.Kind == record.KindSignal && e.Host == v.dead() && v.after(&e) &&
 				e.Process.Signal == signal && e.Process.Sender == 1 {
 				got[e.PID] = e.Time
 			}
@@ -47,9 +47,9 @@ func (v *view) signalOrder() record.Check {
 		return got
 	}
 	term, kill := signalled("SIGTERM"), signalled("SIGKILL")
-	living, ended, inPeace := v.living("server"), 0, map[int]bool{}
+	living, ended, inPeace := v.living(v.dead()), 0, map[int]bool{}
 	for _, e := range v.r.Events {
-		if e.Source == record.Process && e.Kind == record.KindExit && e.Host == "server" && v.after(&e) && living[e.PID] {
+		if e.Source == record.Process && e.Kind == record.KindExit && e.Host == v.dead() && v.after(&e) && living[e.PID] {
 			ended++
 			inPeace[e.PID] = e.Process.Signal != "SIGKILL"
 		}
@@ -124,13 +124,13 @@ func (v *view) endedTogether() record.Check {
 // unread checks the receive queue as it was read just before the kill, and
 // that nobody emptied it in between.
 func (v *view) unread() record.Check {
-	const name = "octets lay unread in the server's receive queue"
+	name := "octets lay unread in the " + v.dead() + "'s receive queue"
 	arrived := v.events(func(e *record.Event) bool {
-		return e.Source == record.Wire && e.Kind == record.KindIn && e.Host == "server" && !v.after(e) && e.Packet.Len > 0
+		return e.Source == record.Wire && e.Kind == record.KindIn && e.Host == v.dead() && !v.after(e) && e.Packet.Len > 0
 	})
 	if len(arrived) > 0 {
 		read := v.events(func(e *record.Event) bool {
-			return e.Source == record.Syscall && e.Kind == record.KindCall && e.Host == "server" && !v.after(e) &&
+			return e.Source == record.Syscall && e.Kind == record.KindCall && e.Host == v.dead() && !v.after(e) &&
 				e.Time > arrived[len(arrived)-1].Time && v.ofServer(e.Syscall.Local) && isRead(e.Syscall.Name) && e.Syscall.Ret > 0
 		})
 		if len(read) > 0 {
@@ -141,9 +141,9 @@ func (v *view) unread() record.Check {
 }
 
 func (v *view) resetNotFIN() record.Check {
-	sent := v.segments("server", record.KindOut)
+	sent := v.segments(v.dead(), record.KindOut)
 	resets, fins := with(sent, record.FlagRST), with(sent, record.FlagFIN)
-	return v.check("a RST left the server, and no FIN", len(resets) > 0 && len(fins) == 0,
+	return v.check("a RST left the "+v.dead()+", and no FIN", len(resets) > 0 && len(fins) == 0,
 		fmt.Sprintf("%s, %s", count(len(resets), "RST"), count(len(fins), "FIN")), ObserveWire)
 }
 

@@ -19,8 +19,9 @@ func (v *view) bootTime() int64 {
 }
 
 func (v *view) silentUntilBoot() record.Check {
-	sent := before(v.segments("server", record.KindOut), v.bootTime())
-	got := v.departed(before(v.segments("client", record.KindIn), v.bootTime()))
+	host := v.dead()
+	sent := before(v.segments(host, record.KindOut), v.bootTime())
+	got := v.departed(before(v.segments(otherEnd(host), record.KindIn), v.bootTime()))
 	return v.nothing("no FIN and no RST left the host before it was back", sent, got)
 }
 

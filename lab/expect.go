@@ -22,6 +22,7 @@ const late = 2 * time.Second
 
 // expect waits for what a step says must be seen.
 func (e *Experiment) expect(ctx context.Context, s scenarios.Expect) (held bool, err error) {
+	e.found = nil
 	x := record.Expectation{What: s.String(), Place: s.Place(), After: int64(s.After), Optional: s.Optional}
 	if why := e.blind(s.Event); why != "" {
 		// It cannot be seen. The run goes on when its other traces are
@@ -73,7 +74,7 @@ func (e *Experiment) expect(ctx context.Context, s scenarios.Expect) (held bool,
 		m, seen = last, last.found != nil
 	}
 	judgeExpectation(&x, s, m, since, seen)
-	if seen && !s.Never {
+	if e.found = m.found; seen && !s.Never {
 		e.seen = m.found.Time
 	}
 	e.expectations = append(e.expectations, x)

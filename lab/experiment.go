@@ -47,6 +47,8 @@ type Experiment struct {
 	prediction   record.Prediction
 	idle         record.Prediction // for one's own client, if it sends nothing after the fault
 	expectations []record.Expectation
+	found        *record.Event // what the last expectation saw, nil if nothing
+	rerun        string        // the command line that makes such a run; "": that of lab run
 	serverAddr   netip.AddrPort
 	scratchDir   string // "": none was made
 
@@ -209,7 +211,7 @@ func (e *Experiment) finish(failure error) *record.Record {
 		}
 	}
 	r.Duration = e.clock.Now()
-	dropped := e.watch.flush()
+	dropped, underWay := e.watch.flush()
 	if e.net != nil {
 		r.Neighbours = e.neighbours()
 		r.Delay.By = e.net.DelayedBy
@@ -224,7 +226,7 @@ func (e *Experiment) finish(failure error) *record.Record {
 		}
 		r.Programs = append(r.Programs, d)
 	}
-	r.Events = e.tidy(e.timeline.all())
+	r.Events = e.tidy(append(e.timeline.all(), underWay...))
 	v := newView(r, e.serverAddr)
 	r.Connections = append(r.Connections, e.noted...)
 	r.Why = append(slices.Clip(r.Why), e.withDefaults()...)
@@ -298,8 +300,11 @@ func (e *Experiment) header() *record.Record {
 		Signature: record.Signature{Checks: []record.Check{}},
 		Detection: record.Detection{AfterFault: -1, AfterWrite: -1, AfterHeard: -1},
 	}
-	if !s.BuiltIn() {
+	if !s.BuiltIn() && !s.ByHand {
 		r.File = s.File
+	}
+	if r.ByHand = s.ByHand; e.rerun != "" {
+		r.Command = e.rerun
 	}
 	if d := e.options.delay(s); d.Time > 0 || d.Loss > 0 {
 		r.Delay = record.Delay{Time: int64(d.Time), Loss: d.Loss, Seed: d.Seed}

@@ -67,6 +67,7 @@ func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 			return err
 		}
 	}
+	e.injected = scenarios.Fault{} // by hand the same line may come again
 	e.noteConnections()
 	e.measureOptions()
 	conn := e.conn()
@@ -187,9 +188,27 @@ func (e *Experiment) failover(ctx context.Context, f scenarios.Fault, h *topolog
 	return nil
 }
 
-// back notes that the address, or the way to it, is there again.
+// back notes that what the last fault took is there again: the address, or the
+// way to it.
 func (e *Experiment) back() {
 	e.act(e.clock.Now())
+	last := &e.fault
+	if n := len(e.later); n > 0 {
+		last = &e.later[n-1]
+	}
+	if last.Back == 0 {
+		last.Back = e.acted
+	}
+}
+
+// allBack notes that no fault of the network is in force any more.
+func (e *Experiment) allBack() {
+	e.back()
+	for i := range e.later {
+		if e.later[i].Back == 0 {
+			e.later[i].Back = e.acted
+		}
+	}
 	if e.fault.Back == 0 {
 		e.fault.Back = e.acted
 	}
@@ -240,7 +259,7 @@ func (e *Experiment) forgetFlow(_ context.Context, f scenarios.Fault, _ *topolog
 }
 
 func (e *Experiment) heal(scenarios.Heal) error {
-	e.back() // before: what gets through in the meantime does so because of it
+	e.allBack() // before: what gets through in the meantime does so because of it
 	if err := e.net.Heal(); err != nil {
 		return err
 	}

@@ -41,23 +41,38 @@ type program struct {
 	end     atomic.Pointer[time.Time] // when it was known to have ended
 	files   []*os.File                // our ends
 	tty     *terminal                 // nil: it has none
+	// tee gets what it writes, nil for nobody.
+	tee func(kind string, line []byte)
+}
+
+// A launch says how a program is started beyond what a script's line says.
+type launch struct {
+	execution Execution
+	typed     bool                           // its standard input is a pipe
+	tee       func(kind string, line []byte) // as program.tee
 }
 
 // startProgram runs a program on a host: an example program, or the user's own.
 func (e *Experiment) startProgram(s scenarios.Start) error {
+	typed := programs.Known(s.Argv[0]) || e.scenario.ByHand || e.typesTo(s.Name)
+	_, err := e.launch(s, launch{execution: e.options.Execution, typed: typed})
+	return err
+}
+
+func (e *Experiment) launch(s scenarios.Start, l launch) (*program, error) {
 	h, err := e.net.Host(s.Host)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c, err := e.command(s, h)
+	c, err := e.command(s, h, l.execution)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p := &program{name: s.Name, argv: c.Argv, boot: h.Boot()}
+	p := &program{name: s.Name, argv: c.Argv, boot: h.Boot(), tee: l.tee}
 	if !programs.Known(s.Argv[0]) {
-		p.own, p.user = true, e.options.Execution.user()
+		p.own, p.user = true, l.execution.user()
 	}
-	theirs, outputs, err := e.connectStreams(p, &c)
+	theirs, outputs, err := connectStreams(p, &c, l)
 	defer func() {
 		for _, f := range theirs {
 			f.Close()
@@ -65,7 +80,7 @@ func (e *Experiment) startProgram(s scenarios.Start) error {
 	}()
 	if err != nil {
 		p.close()
-		return err
+		return nil, err
 	}
 	p.process, err = h.Start(c)
 	if err != nil {
@@ -73,7 +88,7 @@ func (e *Experiment) startProgram(s scenarios.Start) error {
 		if p.own {
 			err = &OwnError{err.Error()}
 		}
-		return err
+		return nil, err
 	}
 	for _, o := range outputs {
 		p.outputs.Go(func() { e.listen(p, o.kind, o.r) })
@@ -85,11 +100,11 @@ func (e *Experiment) startProgram(s scenarios.Start) error {
 		p.end.Store(&now)
 		e.timeline.poke()
 	}()
-	return nil
+	return p, nil
 }
 
 // command is what is executed for a start.
-func (e *Experiment) command(s scenarios.Start, h *topology.Host) (topology.Command, error) {
+func (e *Experiment) command(s scenarios.Start, h *topology.Host, x Execution) (topology.Command, error) {
 	at := places{server: e.serverAddr, client: e.net.Client.NIC.Address.Addr()}
 	if slices.ContainsFunc(s.Argv, func(a string) bool { return strings.Contains(a, "{dir}") }) {
 		var err error
@@ -101,7 +116,6 @@ func (e *Experiment) command(s scenarios.Start, h *topology.Host) (topology.Comm
 	if programs.Known(argv[0]) {
 		return topology.Command{Path: topology.Self, Argv: argv, Env: []string{"GOMAXPROCS=1"}}, nil
 	}
-	x := e.options.Execution
 	path, err := x.lookPath(argv[0])
 	return topology.Command{Path: path, Argv: argv, Env: x.environment(), Dir: x.dir(), Credential: x.Credential}, err
 }
@@ -157,6 +171,9 @@ func (e *Experiment) listen(p *program, kind string, r io.Reader) {
 			})
 		}
 		octets += len(line)
+		if p.tee != nil && len(line) > 0 {
+			p.tee(kind, line)
+		}
 		if len(line) > 0 && octets <= maxOutput {
 			e.timeline.add(record.Event{
 				Time: e.clock.Now(), Host: p.process.Host.Name, Boot: p.boot, Source: record.Output, Kind: kind,

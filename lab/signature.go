@@ -77,7 +77,7 @@ func checkers() map[string]checker {
 // to each fault's kind: of a later one, until the next.
 func (v *view) signature(sc *scenarios.Scenario) record.Signature {
 	s := record.Signature{OK: true, Checks: []record.Check{}}
-	all := checkers()
+	all, own := checkers(), sc.Own != nil || sc.ByHand
 	add := func(v *view, prefix string, names []string) {
 		for _, name := range names {
 			c := all[name](v)
@@ -86,14 +86,14 @@ func (v *view) signature(sc *scenarios.Scenario) record.Signature {
 			s.OK = s.OK && c.OK
 		}
 	}
-	add(v, "", scenarios.ChecksOf(v.r.Fault.Kind, sc.Own != nil))
+	add(v, "", scenarios.ChecksOf(v.r.Fault.Kind, own))
 	add(v, "", sc.Verify)
 	for i, f := range v.r.Later {
 		until := v.until
 		if i+1 < len(v.r.Later) {
 			until = v.r.Later[i+1].Time
 		}
-		add(v.of(f, until), f.Kind+": ", scenarios.ChecksOf(f.Kind, sc.Own != nil))
+		add(v.of(f, until), f.Kind+": ", scenarios.ChecksOf(f.Kind, own))
 	}
 	s.OK = s.OK && len(s.Checks) > 0
 	return s

@@ -216,6 +216,9 @@ func (e *Experiment) holder(h *topology.Host) (topology.ProcessInfo, record.Sock
 	if row.Inode == 0 { // an orphan, or a mini-socket
 		return topology.ProcessInfo{}, row, fmt.Errorf("%w: no process of %s holds the connection any more", ErrScenario, h.Name)
 	}
+	if e.scenario.ByHand && holdsItself(row.Inode) {
+		return topology.ProcessInfo{}, row, fmt.Errorf("%w: no command holds the connection on %s, but this process does", ErrScenario, h.Name)
+	}
 	p, err := h.Holder(row.Inode)
 	return p, row, err
 }

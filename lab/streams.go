@@ -17,10 +17,10 @@ type output struct {
 
 // connectStreams gives a program its standard streams. theirs are the
 // program's ends, to be closed once it has them, whatever the error.
-func (e *Experiment) connectStreams(p *program, c *topology.Command) (theirs []*os.File, outputs []output, err error) {
-	x := e.options.Execution
+func connectStreams(p *program, c *topology.Command, l launch) (theirs []*os.File, outputs []output, err error) {
+	x := l.execution
 	if p.own && p.name == "client" && x.Terminal != nil && isTerminal(x.Terminal) {
-		return e.connectTerminal(p, c)
+		return x.connectTerminal(p, c)
 	}
 	pipe := func() (r, w *os.File, err error) {
 		if r, w, err = os.Pipe(); err != nil {
@@ -29,7 +29,7 @@ func (e *Experiment) connectStreams(p *program, c *topology.Command) (theirs []*
 		return r, w, nil
 	}
 	switch {
-	case p.own && !e.typesTo(p.name):
+	case !l.typed:
 		if p.name != "client" {
 			break
 		}
@@ -67,15 +67,15 @@ func (e *Experiment) connectStreams(p *program, c *topology.Command) (theirs []*
 }
 
 // connectTerminal gives a program a terminal of its own.
-func (e *Experiment) connectTerminal(p *program, c *topology.Command) (theirs []*os.File, outputs []output, err error) {
-	if p.tty, err = openTerminal(e.options.Execution.Terminal); err != nil {
+func (x Execution) connectTerminal(p *program, c *topology.Command) (theirs []*os.File, outputs []output, err error) {
+	if p.tty, err = openTerminal(x.Terminal); err != nil {
 		return nil, nil, err
 	}
 	if err := give(p.tty.slave, c.Credential); err != nil {
 		return nil, nil, err
 	}
 	c.Stdin, c.Stdout, c.Stderr = p.tty.slave, p.tty.slave, p.tty.slave
-	return []*os.File{p.tty.slave}, []output{{record.KindStdout, p.tty.output(e.options.Execution.Tee)}}, nil
+	return []*os.File{p.tty.slave}, []output{{record.KindStdout, p.tty.output(x.Tee)}}, nil
 }
 
 // give makes a stream that of the program's user: some open /dev/stderr anew.

@@ -56,7 +56,9 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 		unsure = append(unsure, failure.Error())
 	}
 	if r.Fault.Kind == "" {
-		unsure = append(unsure, "the fault never came")
+		if !r.ByHand { // who does it may have had none in mind
+			unsure = append(unsure, "the fault never came")
+		}
 	} else if failure == nil && !broke || r.Detection.Error != "" {
 		w, u := comparePrediction(r, v)
 		if r.Demand == nil {

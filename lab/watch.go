@@ -203,8 +203,8 @@ func (w *watch) catchUp() error {
 }
 
 // flush waits for every event up to now and returns how many were lost since
-// the beginning.
-func (w *watch) flush() uint64 {
+// the beginning, and the system calls that are under way.
+func (w *watch) flush() (dropped uint64, underWay []record.Event) {
 	if w.tracing != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 		defer cancel()
@@ -216,12 +216,8 @@ func (w *watch) flush() uint64 {
 		if w.missed, err = w.tracing.Missed(); err != nil {
 			w.miss(ObserveEBPF, err.Error(), "how many events were missed is not known")
 		}
-		calls, err := w.tracing.InFlight()
-		if err != nil {
+		if underWay, err = w.tracing.InFlight(); err != nil {
 			w.miss(ObserveEBPF, err.Error(), "which calls never returned is not known")
-		}
-		for _, c := range calls {
-			w.sink(c)
 		}
 	}
 	for name, hw := range w.hosts {
@@ -239,7 +235,7 @@ func (w *watch) flush() uint64 {
 	if left := w.frames.Left(); left > 0 {
 		w.miss("frames", fmt.Sprintf("no room for %d after %d MiB", left, maxFrames>>20), "the captures lack them; their events were seen")
 	}
-	return w.dropped
+	return w.dropped, underWay
 }
 
 // count adds what an observer lost.

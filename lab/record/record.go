@@ -35,6 +35,9 @@ type Record struct {
 	Reasons []string `json:"reasons"`
 	// Command is the command line that makes such a run again.
 	Command string `json:"command"`
+	// ByHand: the steps came one by one, from a test or a person. There may
+	// be no fault, and what was expected is what was asked for.
+	ByHand bool `json:"by_hand,omitempty"`
 
 	Kernel Kernel `json:"kernel"`
 	// Started is the wall-clock time of the run's zero, as RFC 3339 with nanoseconds.

@@ -73,7 +73,7 @@ func example() *record.Record {
 	heal := event(record.Fault, "heal")
 	heal.Host = ""
 	return &record.Record{
-		Schema: record.Schema, Scenario: "crash", File: "x.lab", Title: "t", Outcome: record.NotAsExpected, Reasons: []string{"r"}, Command: "lab run crash",
+		Schema: record.Schema, Scenario: "crash", File: "x.lab", Title: "t", Outcome: record.NotAsExpected, Reasons: []string{"r"}, Command: "lab run crash", ByHand: true,
 		Kernel: record.Kernel{Release: "6.1", Machine: "x86_64", HZ: 250}, Started: "2026-01-02T03:04:05.6Z", Duration: 1,
 		Path: "switch", Family: 6, Delay: record.Delay{By: "netem", Time: 5, Loss: 0.05, Seed: 1}, Firewall: "drop", AnswerARP: true,
 		Hosts: []record.Host{

@@ -225,7 +225,7 @@ func answer(r *record.Record) string {
 		}
 	}
 	switch {
-	case r.Fault.Kind == "":
+	case r.Fault.Kind == "" && !r.ByHand:
 		return "the run did not come to its fault"
 	case r.Demand != nil:
 		return ownAnswer(r)

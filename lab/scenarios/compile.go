@@ -33,7 +33,12 @@ type compiler struct {
 	ended    map[string]bool   // programs whose input was ended
 	down     map[string]bool   // hosts
 	zero     bool              // there was a fault, or a zero
+	built    bool              // what is built was said
 	err      error             // the first: a ? would hide it from the engine
+}
+
+func newCompiler(s *Scenario) *compiler {
+	return &compiler{scenario: s, programs: map[string]string{}, ended: map[string]bool{}, down: map[string]bool{}}
 }
 
 // errNegated is what a command returns behind an !, where the engine wants to
@@ -44,19 +49,8 @@ var errNegated = errors.New("compiled")
 var errNothing = errors.New("nothing goes away: neither fault nor zero")
 
 func (c *compiler) compile() error {
-	engine := c.engine()
-	state, err := script.NewState(context.Background(), "/", []string{})
-	if err != nil {
+	if err := c.read(c.scenario.script, 0); err != nil {
 		return err
-	}
-	c.programs, c.ended, c.down = map[string]string{}, map[string]bool{}, map[string]bool{}
-	c.lines = &lineReader{rest: c.scenario.script}
-	err = engine.Execute(state, c.scenario.File, bufio.NewReader(c.lines), io.Discard)
-	if c.err != nil {
-		return c.err
-	}
-	if err != nil {
-		return c.syntaxError(err)
 	}
 	if !c.zero {
 		return &SyntaxError{fmt.Sprintf("%s:%d", c.scenario.File, max(1, c.lines.number)), errNothing}
@@ -64,7 +58,25 @@ func (c *compiler) compile() error {
 	return nil
 }
 
-// syntaxError takes what the engine says apart: the place stands in front.
+// read compiles some lines of the file, those after the given one.
+func (c *compiler) read(text string, after int) error {
+	state, err := script.NewState(context.Background(), "/", []string{})
+	if err != nil {
+		return err
+	}
+	c.lines, c.err = &lineReader{rest: text, number: after, after: after}, nil
+	err = c.engine().Execute(state, c.scenario.File, bufio.NewReader(c.lines), io.Discard)
+	if c.err != nil {
+		return c.err
+	}
+	if err != nil {
+		return c.syntaxError(err)
+	}
+	return nil
+}
+
+// syntaxError takes what the engine says apart: the place stands in front, as
+// the engine counts the lines.
 func (c *compiler) syntaxError(err error) error {
 	place := fmt.Sprintf("%s:%d", c.scenario.File, max(1, c.lines.number))
 	if e, ok := errors.AsType[*script.CommandError](err); ok {
@@ -73,7 +85,7 @@ func (c *compiler) syntaxError(err error) error {
 		}
 		return &SyntaxError{place, fmt.Errorf("%s: %w", e.Op, e.Err)}
 	}
-	text := strings.TrimPrefix(err.Error(), place+": ")
+	text := strings.TrimPrefix(err.Error(), fmt.Sprintf("%s:%d: ", c.scenario.File, max(1, c.lines.number-c.lines.after)))
 	return &SyntaxError{place, errors.New(text)}
 }
 
@@ -83,6 +95,7 @@ type lineReader struct {
 	rest   string
 	text   string
 	number int
+	after  int // the number of the line before the first
 }
 
 func (r *lineReader) Read(p []byte) (int, error) {
@@ -187,7 +200,7 @@ func (c *compiler) command(cmd command, args []string) error {
 	if err == nil && prefix != "" && cmd.name != "expect" {
 		err = fmt.Errorf("%s is for expect only", prefix)
 	}
-	if err == nil && cmd.group == groupBuild && len(c.scenario.Steps) > 0 {
+	if err == nil && cmd.group == groupBuild && (c.built || len(c.scenario.Steps) > 0) {
 		err = errors.New("belongs before the first step")
 	}
 	if err == nil && len(c.scenario.Steps) > maxSteps {

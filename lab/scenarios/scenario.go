@@ -58,6 +58,8 @@ type Scenario struct {
 	Steps   []Step
 	// Own are the user's programs, if they are in the place of the scenario's.
 	Own *Own
+	// ByHand: the steps come one by one (Lines), and Steps has the last one.
+	ByHand bool
 
 	requirements []requirement
 }

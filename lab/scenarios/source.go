@@ -219,9 +219,7 @@ func (s *Source) Compile(v Variant) (*Scenario, error) {
 	if v.Family == 0 {
 		v.Family = 4
 	}
-	c := &compiler{scenario: &Scenario{
-		Source: s, Variant: v, Path: v.Path, Sysctls: map[string]map[string]string{},
-	}}
+	c := newCompiler(&Scenario{Source: s, Variant: v, Path: v.Path, Sysctls: map[string]map[string]string{}})
 	if err := c.compile(); err != nil {
 		return nil, err
 	}

@@ -148,6 +148,16 @@ const NoSocket = "gone"
 // What is the kind of an event.
 type What string
 
+// ByProgram tells whether such events are the doing of a program, as observed
+// by its system calls, its output and its end.
+func (w What) ByProgram() bool {
+	switch w {
+	case Call, Blocked, Prints, Exits, Gets, Reaps:
+		return true
+	}
+	return false
+}
+
 // The kinds of events.
 const (
 	Socket       What = "socket"

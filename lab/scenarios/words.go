@@ -90,6 +90,13 @@ func faultKind(name string) *FaultKind {
 	return nil
 }
 
+// Powers tells whether the fault takes the host's power away, for good or for a
+// while.
+func (f Fault) Powers() bool {
+	k := faultKind(f.Kind)
+	return k.down || k.Name == "reboot"
+}
+
 // A Word is one with its meaning.
 type Word struct{ Name, Summary string }
 

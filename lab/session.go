@@ -1,0 +1,229 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// A Session is an experiment by hand: the network and its observers are there,
+// and each step is asked for as it comes, in a scenario's words. Steps come one
+// after the other: one that is asked for meanwhile waits.
+type Session struct {
+	mu    sync.Mutex // held for a step
+	e     *Experiment
+	lines *scenarios.Lines
+
+	// power is held for writing while a host goes down or comes back, for
+	// reading while somebody makes something in one.
+	power  sync.RWMutex
+	closed bool // guarded by power
+}
+
+// A Hand says what Options do not, of a session.
+type Hand struct {
+	Name    string // of the record
+	Command string // that makes such a session again
+	// Build are lines of a scenario that say what is built.
+	Build []string
+}
+
+// Open builds the network of a session and begins to observe it. The timers
+// are the kernel's own, but for Options.Sysctls; Own, Real, Timeout and Input
+// of the options mean nothing here. The caller closes it.
+func Open(h Hand, o Options) (*Session, error) {
+	o.Real, o.Own = true, nil
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	lines := scenarios.NewLines(h.Name, h.Name, o.variant())
+	for i, text := range h.Build {
+		if _, err := lines.Add("build", i+1, text); err != nil {
+			return nil, err
+		}
+	}
+	s := lines.Built()
+	if err := o.Check(s); err != nil {
+		return nil, err
+	}
+	e := &Experiment{scenario: s, options: o, rerun: h.Command, expectations: []record.Expectation{}}
+	e.sysctls, e.changed = sysctlPlan(s, o)
+	if err := e.start(); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return &Session{e: e, lines: lines}, nil
+}
+
+// Network is what was built. Its hosts are not to be crashed or booted but by
+// Do.
+func (s *Session) Network() *topology.Network { return s.e.net }
+
+// An UnmetError is an expectation that was not met.
+type UnmetError struct {
+	record.Expectation
+	Unseen bool // it cannot be known: what would tell is not observed
+	zero   int64
+}
+
+func (e *UnmetError) Error() string {
+	if e.Unseen {
+		return e.What + ": " + e.Actual
+	}
+	x := e.Expectation
+	return strings.TrimPrefix(expected(&x, e.zero), x.Place+": ")
+}
+
+// Do performs a line of a scenario; file and line are where it stands. What an
+// expectation saw is returned, nil if it was to see nothing. An error is an
+// *UnmetError if that is what was not met, and a *scenarios.SyntaxError if
+// the line is wrong.
+func (s *Session) Do(ctx context.Context, file string, line int, text string) (seen *record.Event, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	step, err := s.lines.Add(file, line, text)
+	if err != nil || step == nil {
+		return nil, err
+	}
+	switch step := step.(type) {
+	case scenarios.Expect:
+		return s.expect(ctx, step)
+	case scenarios.Fault:
+		if err := s.befalls(step); err != nil {
+			return nil, err
+		}
+		if step.Powers() {
+			s.power.Lock()
+			defer s.power.Unlock()
+		}
+	}
+	_, err = s.e.do(ctx, step)
+	return nil, err
+}
+
+func (s *Session) expect(ctx context.Context, x scenarios.Expect) (*record.Event, error) {
+	if x.Event.What.ByProgram() && !s.runs(x.Event.Who) {
+		return nil, fmt.Errorf("%w: no command was started on %s, and what other code does there is observed on the wire and in the socket tables only", ErrScenario, x.Event.Who)
+	}
+	if _, err := s.e.do(ctx, x); err != nil {
+		return nil, err
+	}
+	if got := s.e.expectations[len(s.e.expectations)-1]; !got.OK && !got.Optional {
+		return nil, &UnmetError{got, got.Unknown, s.e.fault.Time}
+	}
+	return s.e.found, nil
+}
+
+// runs tells whether a command was started under the name, or on the host.
+func (s *Session) runs(who string) bool {
+	for _, p := range s.e.programs {
+		if p.name == who || p.process.Host.Name == who {
+			return true
+		}
+	}
+	return false
+}
+
+// befalls tells whether there is somebody whom a fault can befall.
+func (s *Session) befalls(f scenarios.Fault) error {
+	if f.Kind != "shutdown" {
+		return nil
+	}
+	h, err := s.e.net.Host(f.Host)
+	if err != nil {
+		return err
+	}
+	if left, err := h.Processes(); err != nil || len(left) > 0 {
+		return err
+	}
+	return fmt.Errorf("%w: no process runs on %s", ErrScenario, f.Host)
+}
+
+// AfterFault is how long after the first fault something was, or after the
+// session's beginning if there was none yet.
+func (s *Session) AfterFault(e *record.Event) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Duration(e.Time - s.e.fault.Time)
+}
+
+// Alive tells whether that boot of a host has not ended.
+func (s *Session) Alive(h *topology.Host, boot int) bool {
+	s.power.RLock()
+	defer s.power.RUnlock()
+	return boot == h.Boot() && !s.e.isDead(h.Name, boot)
+}
+
+// Mark notes in the timeline that somebody acts on a host, and lets
+// expectations count from there.
+func (s *Session) Mark(host, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.e.mark("mark", host, text)
+}
+
+// Inside runs f on a thread inside of the host's network namespace; what
+// topology.Namespace.Do says holds. Until f calls release, or returns, the
+// host neither goes down nor comes back: what f makes until then belongs to
+// the host's boot. The error wraps ErrDown if the host is down.
+func (s *Session) Inside(h *topology.Host, f func(release func()) error) error {
+	s.power.RLock()
+	release := sync.OnceFunc(s.power.RUnlock)
+	defer release()
+	if s.closed || s.e.isDead(h.Name, h.Boot()) {
+		return fmt.Errorf("%s: %w", h.Name, ErrDown)
+	}
+	return h.Namespace().Do(func() error { return f(release) })
+}
+
+// ErrDown is of a host that a fault has ended.
+var ErrDown = errors.New("host is down")
+
+// Finish makes the record of all that was seen so far.
+func (s *Session) Finish() *record.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.e.finish(nil)
+}
+
+// Capture is what Experiment.Capture is: complete after Finish.
+func (s *Session) Capture(host string) *record.Capture { return s.e.Capture(host) }
+
+// Close ends every program and takes the network down. An error says what
+// could not be removed.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.power.Lock()
+	defer s.power.Unlock()
+	s.closed = true
+	return s.e.Close()
+}
+
+// holdsItself tells whether this very process holds a socket: a session's
+// caller can have some on a host.
+func holdsItself(inode uint32) bool {
+	dir, err := os.Open("/proc/self/fd")
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return false
+	}
+	want := fmt.Sprintf("socket:[%d]", inode)
+	for _, name := range names {
+		if link, err := os.Readlink("/proc/self/fd/" + name); err == nil && link == want {
+			return true
+		}
+	}
+	return false
+}
