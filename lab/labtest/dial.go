@@ -27,7 +27,7 @@ func (h *Host) DialContext(ctx context.Context, network, address string) (net.Co
 // *net.UDPConn, which is closed with the network at the latest.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	n := d.host.network
-	to, err := n.address(network, address, "localhost")
+	to, err := d.host.address(network, address, "localhost")
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}

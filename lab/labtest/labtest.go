@@ -10,6 +10,7 @@ package labtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -79,13 +80,13 @@ type Network struct {
 func New(t TB, o Options) *Network {
 	t.Helper()
 	if err := lab.Preflight(); err != nil {
-		lack(t, err)
+		lack(t, fmt.Errorf("no network: %w", err))
 		return nil
 	}
 	n := &Network{t: t, options: o, programs: map[string]*lab.Program{}}
 	if err := n.open(); err != nil {
 		if _, cannot := lab.Explain(err); cannot {
-			lack(t, err)
+			lack(t, fmt.Errorf("no network: %w", err))
 			return nil
 		}
 		t.Fatalf("make a network: %v", err)

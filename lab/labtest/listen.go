@@ -41,7 +41,7 @@ func (h *Host) ListenPacket(network, address string) (net.PacketConn, error) {
 
 // listen runs f on the host.
 func (h *Host) listen(network, address string, f func(c net.ListenConfig, to string) error) error {
-	to, err := h.network.address(network, address, anyone)
+	to, err := h.address(network, address, anyone)
 	if err != nil {
 		return &net.OpError{Op: "listen", Net: network, Err: err}
 	}

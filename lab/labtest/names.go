@@ -1,16 +1,17 @@
 package labtest
 
 import (
-	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
-// address puts an address in the place of a name, for the process's resolver
-// is the machine's and knows nothing of the network's. "" and localhost are
-// those of the network's family, as the host itself has it.
-func (n *Network) address(network, address, nobody string) (string, error) {
+// address puts an address in the place of a name: what a command finds in the
+// host's /etc/hosts, for this process's resolver is the machine's. nobody is
+// what "" stands for.
+func (h *Host) address(network, address, nobody string) (string, error) {
 	if !strings.HasPrefix(network, "tcp") && !strings.HasPrefix(network, "udp") {
 		return "", net.UnknownNetworkError(network)
 	}
@@ -24,30 +25,28 @@ func (n *Network) address(network, address, nobody string) (string, error) {
 	if _, err := netip.ParseAddr(name); err == nil {
 		return net.JoinHostPort(name, port), nil
 	}
+	n := h.network
 	loopback, every := "127.0.0.1", "0.0.0.0"
 	if n.Client.Addr().Is6() {
 		loopback, every = "::1", "::"
 	}
-	known := map[string]string{
-		n.Client.Name(): n.Client.Addr().String(), n.Server.Name(): n.Server.Addr().String(),
-		"localhost": loopback, anyone: every,
+	known := map[string]string{"localhost": loopback, anyone: every}
+	for _, other := range []*Host{n.Client, n.Server, n.Standby} {
+		if other != nil {
+			known[other.Name()] = other.Addr().String()
+		}
 	}
-	if n.Standby != nil {
-		known[n.Standby.Name()] = n.Standby.Addr().String()
+	if gateway := h.host.NIC.Gateway; gateway.IsValid() {
+		known["router"] = gateway.String()
 	}
 	found, ok := known[strings.TrimSuffix(name, ".")]
 	if !ok {
-		return "", &net.DNSError{Err: fmt.Sprintf("the network has client, server%s and localhost", n.standbyToo()), Name: name, IsNotFound: true}
+		delete(known, anyone)
+		names := strings.Join(slices.Sorted(maps.Keys(known)), ", ")
+		return "", &net.DNSError{Err: "the network has only " + names, Name: name, IsNotFound: true}
 	}
 	return net.JoinHostPort(found, port), nil
 }
 
 // anyone is the name that stands for any address; no resolver takes it.
 const anyone = "*"
-
-func (n *Network) standbyToo() string {
-	if n.Standby != nil {
-		return ", standby"
-	}
-	return ""
-}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-6fefc909/tcplab/internal/testenv"
 	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
@@ -92,7 +93,7 @@ func TestLack(t *testing.T) {
 			lack(&f, reason)
 			said := f.skipped
 			if require == "1" || require == "true" {
-				if said = f.failed; !strings.HasPrefix(said, "must not be skipped ("+RequireEnv+"="+require+"): no network: ") {
+				if said = f.failed; !strings.HasPrefix(said, "must not be skipped ("+RequireEnv+"="+require+"): ") {
 					t.Errorf("%s=%q: failed with %q", RequireEnv, require, said)
 				}
 			}
@@ -100,6 +101,11 @@ func TestLack(t *testing.T) {
 				t.Errorf("%s=%q: skipped %q, failed %q, want %q", RequireEnv, require, f.skipped, f.failed, want)
 			}
 		}
+	}
+	n := &Network{t: &lackT{}}
+	n.fail("expect x", &lab.UnmetError{Expectation: record.Expectation{What: "expect x", Actual: "not observed: ebpf"}, Unseen: true})
+	if f := n.t.(*lackT); f.failed != "must not be skipped (LAB_REQUIRE=true): expect x: not observed: ebpf" && f.skipped != "expect x: not observed: ebpf" {
+		t.Errorf("what cannot be seen: skipped %q, failed %q", f.skipped, f.failed)
 	}
 	if RequireEnv != testenv.RequireEnv {
 		t.Errorf("%s here, %s in this module's own tests", RequireEnv, testenv.RequireEnv)

@@ -17,9 +17,9 @@ func required() bool {
 	return v != "" && v != "0"
 }
 
-// lack ends a test that cannot have what it needs, for a reason that lies in
-// this machine or in these privileges: it is skipped, or fails where that must
-// not be.
+// lack ends a test that cannot have what it needs, or know what it asks, for a
+// reason that lies in this machine or in these privileges: it is skipped, or
+// fails where that must not be.
 func lack(t TB, reason error) {
 	t.Helper()
 	hint, _ := lab.Explain(reason)
@@ -30,8 +30,8 @@ func lack(t TB, reason error) {
 		hint = "\nhint: " + hint
 	}
 	if required() {
-		t.Fatalf("must not be skipped (%s=%s): no network: %v%s", RequireEnv, os.Getenv(RequireEnv), reason, hint)
+		t.Fatalf("must not be skipped (%s=%s): %v%s", RequireEnv, os.Getenv(RequireEnv), reason, hint)
 		return
 	}
-	t.Skipf("no network: %v%s", reason, hint)
+	t.Skipf("%v%s", reason, hint)
 }

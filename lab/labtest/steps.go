@@ -1,7 +1,6 @@
 package labtest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -69,11 +68,7 @@ func (n *Network) Do(line string) Seen {
 func (n *Network) do(text string) Seen {
 	n.t.Helper()
 	_, file, line, _ := runtime.Caller(2)
-	ctx := n.ctx
-	if t, ok := n.t.(interface{ Context() context.Context }); ok {
-		ctx = t.Context()
-	}
-	event, err := n.session.Do(ctx, filepath.Base(file), line, text)
+	event, err := n.session.Do(n.ctx, filepath.Base(file), line, text)
 	n.sockets.bury(func(one socket) bool { return n.session.Alive(one.host.host, one.boot) })
 	if err != nil {
 		n.fail(text, err)

@@ -1,7 +1,7 @@
 package labtest
 
-// TB is what is needed of a *testing.T, *testing.B or *testing.F. Where it has
-// ArtifactDir and Context, as those have, they are used, too.
+// TB is what is needed of a *testing.T, *testing.B or *testing.F. ArtifactDir is
+// used, too, where it has that as they have.
 type TB interface {
 	Helper()
 	Name() string

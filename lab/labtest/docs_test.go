@@ -1,0 +1,40 @@
+package labtest_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The code of the pages is that of the examples, which are run.
+func TestPages(t *testing.T) {
+	var examples string
+	files, err := filepath.Glob("example_*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		examples += strings.Replace(string(text), "package labtest_test\n", "package mine\n", 1)
+	}
+	for page, least := range map[string]int{"../../docs/testing.md": 5, "../../README.md": 1} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := strings.Split(string(text), "```go\n")[1:]
+		if len(blocks) < least {
+			t.Errorf("%s: %d blocks of code", page, len(blocks))
+		}
+		for _, b := range blocks {
+			code, _, _ := strings.Cut(b, "```")
+			if !strings.Contains(examples, code) {
+				t.Errorf("%s: in no example:\n%s", page, code)
+			}
+		}
+	}
+}
