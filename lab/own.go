@@ -207,10 +207,14 @@ func (e *Experiment) fate(name string) string {
 	if p == nil {
 		return name + " was not started"
 	}
+	select { // it may be about to
+	case <-p.process.Done():
+	case <-time.After(drainTimeout):
+	}
 	d := p.describe()
 	switch {
 	case d.Running:
-		return "it runs"
+		return p.argv[0] + " runs on"
 	case d.Signal != "":
 		return p.argv[0] + " was killed by " + d.Signal
 	}
@@ -282,10 +286,14 @@ func (e *Experiment) trigger(ctx context.Context, s scenarios.Trigger) error {
 		return &OwnError{fmt.Sprintf("it has not come within %v: %s", triggerTimeout+s.When.Time, t.far())}
 	case err != nil:
 		return err
-	case s.When.Kind != scenarios.WhenConnected && s.When.Kind != "":
+	}
+	if s.When.Kind != scenarios.WhenConnected && s.When.Kind != "" {
 		e.met(s, t.far())
 	}
-	return nil
+	if rows, err := e.connections(e.net.Client); err != nil || len(rows) > 0 {
+		return err
+	}
+	return &OwnError{"the client was connected, and is no more before the fault could come; " + e.fate("client") + e.lastWords("client")}
 }
 
 // A moment is watched for.

@@ -31,8 +31,9 @@ func destroySockets() error {
 			errs = append(errs, err)
 		}
 		for _, id := range ids {
-			// ENOENT: it went by itself meanwhile.
-			if err := destroySocket(family, id); err != nil && !errors.Is(err, unix.ENOENT) {
+			// ENOENT: it went by itself meanwhile. EINVAL: it is a listener
+			// of Multipath TCP, which only its process can close.
+			if err := destroySocket(family, id); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
 				errs = append(errs, err)
 			}
 		}
