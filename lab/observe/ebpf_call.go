@@ -81,9 +81,9 @@ func (d *bpfDecoder) fillCall(out *record.Call, c *bpfSyscall, returned bool) {
 	}
 	switch {
 	case c.call == callSplice:
-		out.Arg = "to"
+		out.Arg = record.SpliceTo
 		if c.flags&bpfCallInput != 0 {
-			out.Arg = "from"
+			out.Arg = record.SpliceFrom
 		}
 	case c.call < callSplice:
 		out.Data = d.texts.text(c.data)
