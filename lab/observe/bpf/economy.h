@@ -108,6 +108,8 @@ static __always_inline bool slot_claim(struct slot *s, __u32 tid, __u32 host)
 	__u32 g = now_generation();
 
 	if (s->tid == tid && s->host == host) {
+		if (s->generation != g)
+			s->until = 0;
 		s->generation = g;
 		return true;
 	}
