@@ -27,6 +27,7 @@ const volatile __u32 args_sched_process_exit = 1;
 #include "sockets.h"
 #include "economy.h"
 #include "epoll.h"
+#include "args.h"
 #include "calls.h"
 
 // sock_start fills in what every event of a socket has, and is false for a
