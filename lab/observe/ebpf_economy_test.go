@@ -13,7 +13,7 @@ import (
 )
 
 // burst is BUDGET_BURST of bpf/economy.h, and BURST of bpf/wire.bpf.c.
-const burst = 4096
+const burst = 2048
 
 // allowed is how many calls or segments a budget lets through.
 func allowed(took time.Duration) int { return burst + int(took.Seconds()*256) + 64 }

@@ -11,7 +11,7 @@
 // call's beginning its slot keeps what cannot be found out when it returns. If
 // it then has something to tell it is reported all the same.
 
-#define BUDGET_BURST 4096ULL
+#define BUDGET_BURST 2048ULL
 #define BUDGET_RATE 256ULL /* calls a second */
 #define BUDGET_PRICE (1000000000ULL / BUDGET_RATE)
 

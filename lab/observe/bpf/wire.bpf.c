@@ -11,7 +11,7 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-#define BURST 4096ULL
+#define BURST 2048ULL
 #define RATE 256ULL /* segments a second */
 #define PRICE (1000000000ULL / RATE)
 
