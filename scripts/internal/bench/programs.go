@@ -25,8 +25,8 @@ import (
 const programCount = 7
 
 const (
-	redisPort = 6379
-	nginxPort = 8080
+	redisAt = 6379
+	nginxAt = 8080
 	// startTimeout bounds the wait until a server listens.
 	startTimeout = 5 * time.Second
 )
@@ -88,16 +88,16 @@ func realPrograms() (_ []row, err error) {
 	}
 	defer os.RemoveAll(dir)
 	config := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, nginxPort), 0o644); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, nginxAt), 0o644); err != nil {
 		return nil, err
 	}
 	address := n.Server.NIC.Address.Addr()
 	for port, argv := range map[uint16][]string{
-		redisPort: {
-			"redis-server", "--port", fmt.Sprint(redisPort), "--protected-mode", "no",
+		redisAt: {
+			"redis-server", "--port", fmt.Sprint(redisAt), "--protected-mode", "no",
 			"--save", "", "--appendonly", "no", "--dir", dir,
 		},
-		nginxPort: {"nginx", "-e", "stderr", "-c", config, "-p", dir},
+		nginxAt: {"nginx", "-e", "stderr", "-c", config, "-p", dir},
 	} {
 		if err := serveProgram(n, netip.AddrPortFrom(address, port), argv); err != nil {
 			return nil, err
@@ -105,7 +105,7 @@ func realPrograms() (_ []row, err error) {
 	}
 	redis := func(pipeline, requests int) []string {
 		return []string{
-			"redis-benchmark", "-h", address.String(), "-p", fmt.Sprint(redisPort),
+			"redis-benchmark", "-h", address.String(), "-p", fmt.Sprint(redisAt),
 			"-t", "get", "-n", fmt.Sprint(requests), "-P", fmt.Sprint(pipeline), "--csv",
 		}
 	}
@@ -116,7 +116,7 @@ func realPrograms() (_ []row, err error) {
 		{"redis GET, pipeline 16, observed", redis(16, 3_000_000), csv, 0.90},
 		{
 			"nginx, wrk, observed",
-			[]string{"wrk", "-t", "1", "-c", "50", "-d", "2s", "http://" + netip.AddrPortFrom(address, nginxPort).String() + "/"},
+			[]string{"wrk", "-t", "1", "-c", "50", "-d", "2s", "http://" + netip.AddrPortFrom(address, nginxAt).String() + "/"},
 			regexp.MustCompile(`Requests/sec: *([0-9.]+)`), 0.95,
 		},
 	} {
