@@ -28,7 +28,7 @@ func sameCall(name, meant string) bool {
 // isWait tells the calls that are on no descriptor, or on several.
 func isWait(call string) bool {
 	switch call {
-	case "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2", "wait4", "waitid", "kill":
+	case "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2", "epoll_ctl", "wait4", "waitid", "kill":
 		return true
 	}
 	return false
@@ -44,7 +44,7 @@ func resultOf(c *record.Call) string {
 		if errno, found := strings.CutPrefix(c.Arg, "SO_ERROR E"); found {
 			return "E" + errno
 		}
-	case c.Ret == 0 && isRead(c.Name) && !c.Empty:
+	case c.EndOfFile():
 		return "EOF"
 	}
 	return "ok"
@@ -52,7 +52,7 @@ func resultOf(c *record.Call) string {
 
 func isRead(call string) bool {
 	switch call {
-	case "read", "readv", "recvfrom", "recvmsg":
+	case "read", "readv", "preadv2", "recvfrom", "recvmsg", "recvmmsg":
 		return true
 	}
 	return false

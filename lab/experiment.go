@@ -141,7 +141,7 @@ func (e *Experiment) start() error {
 	if e.clock, err = observe.NewClock(); err != nil {
 		return err
 	}
-	e.watch = newWatch(e.clock, e.options, e.timeline.add)
+	e.watch = newWatch(e.clock, e.options, e.timeline.observe)
 	tracing := make(chan struct{})
 	go func() {
 		defer close(tracing)
@@ -212,6 +212,8 @@ func (e *Experiment) finish(failure error) *record.Record {
 	}
 	r.Duration = e.clock.Now()
 	dropped, underWay := e.watch.flush()
+	dropped += e.timeline.dropped()
+	r.Spared = e.watch.spared
 	if e.net != nil {
 		r.Neighbours = e.neighbours()
 		r.Delay.By = e.net.DelayedBy
@@ -384,6 +386,7 @@ func (e *Experiment) tidy(events []record.Event) []record.Event {
 		}
 	}
 	nameProcesses(kept)
+	observe.NameReady(kept)
 	if e.net != nil {
 		var ends []observe.End
 		for _, h := range e.net.Hosts() {
@@ -391,7 +394,7 @@ func (e *Experiment) tidy(events []record.Event) []record.Event {
 			if h == e.net.Standby { // it takes the server's
 				addr = e.net.Server.NIC.Address.Addr()
 			}
-			ends = append(ends, observe.End{Host: h.Name, Addrs: []netip.Addr{addr}})
+			ends = append(ends, observe.End{Host: h.Name, Addrs: []netip.Addr{addr}, Gaps: e.watch.gaps[h.Name]})
 		}
 		observe.MatchEnds(kept, ends...)
 	}

@@ -57,8 +57,9 @@ func network(what string, change func(*topology.Network) error) deed {
 	}
 }
 
-// inject makes the fault happen. Just before, it takes down what the client's
-// TCP knows, which the prediction is computed from.
+// inject makes the fault happen. Just before, it lets the observers report
+// everything, and takes down what the client's TCP knows, which the prediction
+// is computed from.
 func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 	var h *topology.Host
 	if f.Host != "" {
@@ -68,6 +69,9 @@ func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 		}
 	}
 	e.injected = scenarios.Fault{} // by hand the same line may come again
+	if err := e.watch.everything(); err != nil {
+		return err
+	}
 	e.noteConnections()
 	e.measureOptions()
 	conn := e.conn()

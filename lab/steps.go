@@ -47,8 +47,7 @@ func (e *Experiment) do(ctx context.Context, step scenarios.Step) (held bool, er
 	case scenarios.Sockets:
 		return true, e.snapshot()
 	case scenarios.Zero:
-		e.zero(s)
-		return true, nil
+		return true, e.zero(s)
 	case scenarios.Heal:
 		return true, e.heal(s)
 	case scenarios.Fault:
@@ -124,11 +123,15 @@ func (e *Experiment) freeze(s scenarios.Freeze) error {
 }
 
 // zero is the time zero of a run without a fault.
-func (e *Experiment) zero(s scenarios.Zero) {
+func (e *Experiment) zero(s scenarios.Zero) error {
+	if err := e.watch.everything(); err != nil {
+		return err
+	}
 	e.prediction = e.predict(e.conn())
 	e.act(e.clock.Now())
 	e.fault = record.FaultInfo{Kind: "zero", Time: e.acted}
 	e.timeline.add(record.Event{Time: e.acted, Source: record.Fault, Kind: "zero", Text: s.What})
+	return nil
 }
 
 // snapshot puts the socket tables of the hosts into the record; of those that

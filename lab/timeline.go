@@ -16,10 +16,37 @@ const chunkSize = 4096
 type timeline struct {
 	mu     sync.Mutex
 	chunks [][]record.Event
+	seen   int           // events that observers told of
+	lost   uint64        // those that there was no room for
 	grown  chan struct{} // closed at the next event; nil if nobody waits
 }
 
-// add is the observers' sink.
+// maxEvents bounds what is kept of the observers' events: some 300 MB. A run
+// that has more is no evidence.
+const maxEvents = 1 << 19
+
+// observe is the observers' sink.
+func (t *timeline) observe(e record.Event) {
+	t.mu.Lock()
+	full := t.seen >= maxEvents
+	if full {
+		t.lost++
+	} else {
+		t.seen++
+	}
+	t.mu.Unlock()
+	if !full {
+		t.add(e)
+	}
+}
+
+// dropped is how many events there was no room for.
+func (t *timeline) dropped() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lost
+}
+
 func (t *timeline) add(e record.Event) {
 	t.mu.Lock()
 	last := len(t.chunks) - 1

@@ -32,6 +32,11 @@ type watch struct {
 	missing []record.Missing
 	dropped uint64
 	missed  uint64
+	// all: the observers report everything, no longer only a part of what
+	// goes on and on.
+	all    bool
+	spared record.Spared
+	gaps   map[string][]observe.Gap // by host name
 }
 
 // A hostWatch is what observes one boot of a host.
@@ -44,7 +49,7 @@ type hostWatch struct {
 }
 
 func newWatch(clock observe.Clock, o Options, sink observe.Sink) *watch {
-	w := &watch{clock: clock, options: o, sink: sink, hosts: map[string]*hostWatch{}, missing: []record.Missing{}}
+	w := &watch{clock: clock, options: o, sink: sink, hosts: map[string]*hostWatch{}, gaps: map[string][]observe.Gap{}, missing: []record.Missing{}}
 	if o.Frames {
 		w.frames = observe.NewFrames(maxFrames)
 	}
@@ -112,6 +117,11 @@ func (w *watch) add(h *topology.Host) error {
 		if hw.tap, err = observe.OpenWire(w.clock, hw.host, w.sink); err != nil {
 			return err
 		}
+		if w.all {
+			if err := hw.tap.Everything(); err != nil {
+				return err
+			}
+		}
 		if hw.carrier, err = observe.WatchCarrier(w.clock, hw.host, w.sink); err != nil {
 			return err
 		}
@@ -131,6 +141,29 @@ func (w *watch) add(h *topology.Host) error {
 		hw.poll(w)
 	}
 	return nil
+}
+
+// everything makes the observers report all that goes on.
+func (w *watch) everything() error {
+	w.all = true
+	var errs []error
+	if w.tracing != nil {
+		errs = append(errs, w.tracing.Everything())
+	}
+	for _, hw := range w.hosts {
+		if hw.tap != nil {
+			errs = append(errs, hw.tap.Everything())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// spare adds what a tap counted and did not record.
+func (w *watch) spare(hw *hostWatch) error {
+	n, gap, err := hw.tap.Spared()
+	w.spared.Segments += n
+	w.gaps[hw.host.Name] = append(w.gaps[hw.host.Name], gap)
+	return err
 }
 
 // poll watches the socket table from the outside. That it ends with an error
@@ -163,7 +196,7 @@ func (w *watch) remove(name string) error {
 	if hw.tap != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 		defer cancel()
-		errs = append(errs, hw.tap.Flush(ctx))
+		errs = append(errs, hw.tap.Flush(ctx), w.spare(hw))
 		dropped, err := hw.tap.Close()
 		w.dropped += dropped
 		errs = append(errs, err)
@@ -216,6 +249,9 @@ func (w *watch) flush() (dropped uint64, underWay []record.Event) {
 		if w.missed, err = w.tracing.Missed(); err != nil {
 			w.miss(ObserveEBPF, err.Error(), "how many events were missed is not known")
 		}
+		if w.spared.Calls, err = w.tracing.Spared(); err != nil {
+			w.miss(ObserveEBPF, err.Error(), "how many system calls were not recorded is not known")
+		}
 		if underWay, err = w.tracing.InFlight(); err != nil {
 			w.miss(ObserveEBPF, err.Error(), "which calls never returned is not known")
 		}
@@ -231,6 +267,9 @@ func (w *watch) flush() (dropped uint64, underWay []record.Event) {
 			w.miss(ObserveWire, err.Error(), "the last packets are missing")
 		}
 		w.count(ObserveWire, hw.tap.Dropped)
+		if err := w.spare(hw); err != nil {
+			w.miss(ObserveWire, err.Error(), "how many segments were not recorded is not known")
+		}
 	}
 	if left := w.frames.Left(); left > 0 {
 		w.miss("frames", fmt.Sprintf("no room for %d after %d MiB", left, maxFrames>>20), "the captures lack them; their events were seen")

@@ -30,7 +30,11 @@ const readEvery = 3 * time.Millisecond
 //     those of the host's init (its process 1), and reads and writes of files
 //     other than TCP sockets and descriptors 0 to 2. InFlight tells those
 //     that have not returned;
-//   - fork, exec, exit and signals.
+//   - fork, exec, exit and signals, and that a process makes calls that are
+//     not seen.
+//
+// Of the calls of a steady exchange it reports some thousands, then some
+// hundreds a second, and counts the others: see Tracing.Everything.
 //
 // A socket belongs to the host whose network namespace it is in, a process to
 // the one whose PID namespace it is in. Nothing that was going on when the
@@ -51,11 +55,13 @@ type Tracer struct {
 	use    sync.RWMutex // held for reading while the maps and programs are used
 	closed bool         // they are gone; guarded by use
 
-	mu       sync.Mutex // guards what follows, changes of hosts, and the maps nets and pids
-	nhosts   uint32
-	marks    map[uint32]marker
-	nmarks   uint32
-	tracings map[*Tracing]struct{}
+	mu     sync.Mutex // guards what follows, changes of hosts, and the maps nets and pids
+	nhosts uint32
+	// generation is counted up with what the programs remember of hosts.
+	generation uint32
+	marks      map[uint32]marker
+	nmarks     uint32
+	tracings   map[*Tracing]struct{}
 }
 
 // A tracedHost is a host of a tracing.
@@ -144,6 +150,14 @@ func (t *Tracer) add(r *Tracing, h Host) (*tracedHost, error) {
 		if err := t.object.maps["pids"].Put(h.PIDNS, id); err != nil {
 			return nil, fmt.Errorf("trace processes of host %s: %w", h.Name, err)
 		}
+		if !r.all {
+			if err := t.object.economize(id); err != nil {
+				return nil, fmt.Errorf("give host %s a budget: %w", h.Name, err)
+			}
+		}
+		if err := t.changed(); err != nil {
+			return nil, fmt.Errorf("trace processes of host %s: %w", h.Name, err)
+		}
 	}
 	return th, nil
 }
@@ -192,7 +206,14 @@ func (t *Tracer) forget(r *Tracing) {
 	defer t.mu.Unlock()
 	delete(t.tracings, r)
 	hosts := maps.Clone(*t.hosts.Load())
-	maps.DeleteFunc(hosts, func(_ uint32, h *tracedHost) bool { return h.tracing == r })
+	maps.DeleteFunc(hosts, func(id uint32, h *tracedHost) bool {
+		if h.tracing != r {
+			return false
+		}
+		_ = t.object.report(id) // there may be none
+		_ = t.object.maps["spared"].Delete(id)
+		return true
+	})
 	t.hosts.Store(&hosts)
 }
 

@@ -6,3 +6,9 @@ import _ "embed"
 //
 //go:embed bpf/trace_amd64.o
 var traceObject []byte
+
+// struct epoll_event, which is packed.
+const (
+	epollEventSize = 12
+	epollDataAt    = 4
+)

@@ -6,3 +6,9 @@ import _ "embed"
 //
 //go:embed bpf/trace_arm64.o
 var traceObject []byte
+
+// struct epoll_event.
+const (
+	epollEventSize = 16
+	epollDataAt    = 8
+)

@@ -18,10 +18,16 @@ const (
 	callWrite
 	callReadv
 	callWritev
+	callPreadv2
+	callPwritev2
 	callSendto
 	callRecvfrom
 	callSendmsg
 	callRecvmsg
+	callSendmmsg
+	callRecvmmsg
+	callSendfile
+	callSplice
 	callConnect
 	callAccept
 	callAccept4
@@ -37,6 +43,7 @@ const (
 	callEpollWait
 	callEpollPwait
 	callEpollPwait2
+	callEpollCtl
 	callWait4
 	callWaitid
 	callKill
@@ -44,6 +51,8 @@ const (
 
 var callNames = [...]string{
 	callRead: "read", callWrite: "write", callReadv: "readv", callWritev: "writev",
+	callPreadv2: "preadv2", callPwritev2: "pwritev2", callSendmmsg: "sendmmsg", callRecvmmsg: "recvmmsg",
+	callSendfile: "sendfile", callSplice: "splice", callEpollCtl: "epoll_ctl",
 	callSendto: "sendto", callRecvfrom: "recvfrom", callSendmsg: "sendmsg", callRecvmsg: "recvmsg",
 	callConnect: "connect", callAccept: "accept", callAccept4: "accept4", callListen: "listen",
 	callBind: "bind", callShutdown: "shutdown", callClose: "close", callGetsockopt: "getsockopt",
@@ -65,15 +74,24 @@ func (d *bpfDecoder) fillCall(out *record.Call, c *bpfSyscall, returned bool) {
 	out.Name = callName(c.call)
 	out.FD = int(c.fd)
 	out.Socket = c.sk != 0
+	out.Empty = c.flags&bpfCallEmpty != 0
 	if returned {
 		out.Ret = c.ret
 		out.Error = bpfErrnoName(c.ret)
 	}
-	switch c.call {
-	case callRead, callWrite, callReadv, callWritev, callSendto, callRecvfrom, callSendmsg, callRecvmsg:
+	switch {
+	case c.call == callSplice:
+		out.Arg = record.SpliceTo
+		if c.flags&bpfCallInput != 0 {
+			out.Arg = record.SpliceFrom
+		}
+	case c.call < callSplice:
 		out.Data = d.texts.text(c.data)
 	default:
 		out.Arg = callArg(c, returned)
+	}
+	if returned && c.ret > 0 {
+		out.Ready = d.ready(c)
 	}
 }
 
@@ -111,11 +129,13 @@ func callArg(c *bpfSyscall, returned bool) string {
 		return strings.TrimPrefix(pollWanted(c.data)+", ", ", ") + timeoutArg(c.arg[1])
 	case callSelect, callPselect6:
 		if ok && c.ret > 0 {
-			return selectSets(c.data, c.arg[0])
+			return readyText(selectSets(c.data, c.arg[0]))
 		}
-		return strings.TrimPrefix(selectSets(c.data, c.arg[0])+", ", ", ") + timeoutArg(c.arg[1])
+		return strings.TrimPrefix(readyText(selectSets(c.data, c.arg[0]))+", ", ", ") + timeoutArg(c.arg[1])
 	case callEpollWait, callEpollPwait, callEpollPwait2:
 		return timeoutArg(c.arg[1])
+	case callEpollCtl:
+		return epollCtlArg(c)
 	case callWait4:
 		if !ok {
 			return fmt.Sprintf("pid %d", int32(c.arg[0]))
@@ -163,43 +183,6 @@ func timeoutArg(ns uint64) string {
 		return "no timeout"
 	}
 	return "timeout " + time.Duration(ns).String()
-}
-
-// pollWanted and pollReady read struct pollfd, of which the first eight are
-// there.
-func pollWanted(b []byte) string { return pollfds(b, 4, true) }
-func pollReady(b []byte) string  { return pollfds(b, 6, false) }
-
-func pollfds(b []byte, at int, idle bool) string {
-	var fds []string
-	for ; len(b) >= 8; b = b[8:] {
-		bits := binary.NativeEndian.Uint16(b[at:])
-		if fd := int32(binary.NativeEndian.Uint32(b)); fd >= 0 && (bits != 0 || idle) {
-			fds = append(fds, fmt.Sprintf("%d:%s", fd, pollBits(bits)))
-		}
-	}
-	return strings.Join(fds, " ")
-}
-
-// selectSets tells which of the first n descriptors, and of the first 64, are
-// in the sets.
-func selectSets(b []byte, n uint64) string {
-	if len(b) < 16 {
-		return ""
-	}
-	var out []string
-	for i, what := range []string{"read", "write"} {
-		set := binary.NativeEndian.Uint64(b[8*i:])
-		if n < 64 {
-			set &= 1<<n - 1
-		}
-		for fd := range 64 {
-			if set&(1<<fd) != 0 {
-				out = append(out, fmt.Sprintf("%d:%s", fd, what))
-			}
-		}
-	}
-	return strings.Join(out, " ")
 }
 
 // waited tells what wait4 returned.

@@ -22,7 +22,12 @@ type bpfDecoder struct {
 	nsocks uint64
 	// ended are the processes whose exit was told: before Linux 6.16 it may
 	// come twice (sched_process_exit in trace.bpf.c).
-	ended map[uint64]struct{}
+	ended map[processID]struct{}
+	// told are the processes that do what is not seen, and what was said of them.
+	told map[processID]map[int32]bool
+	// process is that of the event that is decoded.
+	process processID
+	epolls  epolls
 
 	texts interner
 	addrs addrCache
@@ -32,7 +37,8 @@ type bpfDecoder struct {
 func newBPFDecoder(clock Clock, tick time.Duration) *bpfDecoder {
 	return &bpfDecoder{
 		clock: clock, tick: tick,
-		socks: map[uint64]uint64{}, ended: map[uint64]struct{}{},
+		socks: map[uint64]uint64{}, ended: map[processID]struct{}{},
+		told: map[processID]map[int32]bool{}, epolls: epolls{},
 	}
 }
 
@@ -46,13 +52,14 @@ func (d *bpfDecoder) decode(head bpfHead, raw []byte) (record.Event, bool) {
 	if head.tid != head.pid {
 		e.TID = int(head.tid)
 	}
+	d.process = processID{head.host, head.pid}
 	ok := false
 	switch head.kind {
 	case bpfState, bpfError, bpfRetransmit, bpfRSTReceived, bpfRSTSent, bpfDrop:
 		ok = d.sock(&e, head.kind, raw)
 	case bpfEnter, bpfCall:
 		ok = d.call(&e, head, raw)
-	case bpfFork, bpfExit, bpfSignal, bpfExec:
+	case bpfFork, bpfExit, bpfSignal, bpfUnseen, bpfExec:
 		ok = d.task(&e, head, raw)
 	}
 	return e, ok
@@ -174,6 +181,9 @@ func (d *bpfDecoder) call(e *record.Event, head bpfHead, raw []byte) bool {
 	if returned {
 		e.Kind = record.KindCall
 		e.Syscall.Duration = head.time - c.start
+		if c.call == callEpollCtl {
+			d.epolls.control(d.process, &c)
+		}
 		if c.ret <= -512 && c.ret >= -516 {
 			e.Text = "interrupted"
 		}
@@ -184,7 +194,7 @@ func (d *bpfDecoder) call(e *record.Event, head bpfHead, raw []byte) bool {
 func (d *bpfDecoder) task(e *record.Event, head bpfHead, raw []byte) bool {
 	e.Source = record.Process
 	e.Process = &record.ProcEvent{}
-	id := uint64(head.host)<<32 | uint64(head.pid)
+	id := d.process
 	if head.kind == bpfExec {
 		argv, ok := decodeExec(raw)
 		e.Kind, e.Process.Argv = record.KindExec, argv
@@ -197,12 +207,15 @@ func (d *bpfDecoder) task(e *record.Event, head bpfHead, raw []byte) bool {
 	switch head.kind {
 	case bpfFork:
 		delete(d.ended, id)
+		delete(d.told, id)
+		d.epolls.fork(processID{head.host, peer}, id)
 		e.Kind, e.Process.Parent = record.KindFork, int(peer)
 	case bpfExit:
 		if _, twice := d.ended[id]; twice {
 			return false
 		}
 		d.ended[id] = struct{}{}
+		delete(d.epolls, id)
 		e.Kind = record.KindExit
 		e.TID = 0 // of whichever thread was the last
 		if sig := number & 0x7f; sig != 0 {
@@ -213,6 +226,28 @@ func (d *bpfDecoder) task(e *record.Event, head bpfHead, raw []byte) bool {
 	case bpfSignal:
 		e.Kind = record.KindSignal
 		e.Process.Signal, e.Process.Sender = signalName(int(number)), int(peer)
+	case bpfUnseen:
+		if d.told[id][number] {
+			return false
+		}
+		if d.told[id] == nil {
+			d.told[id] = map[int32]bool{}
+		}
+		d.told[id][number] = true
+		e.Kind, e.Text, e.TID = record.KindUnseen, unseenText(number), 0
 	}
 	return true
+}
+
+// unseenText says what a process does that is not seen: enum unseen of
+// bpf/event.h.
+func unseenText(what int32) string {
+	const ioURing, compat = 1, 2
+	switch what {
+	case ioURing:
+		return "io_uring: what it reads and writes through its ring is not seen"
+	case compat:
+		return "32-bit system calls: they are not decoded"
+	}
+	return fmt.Sprintf("unseen %d", what)
 }

@@ -82,3 +82,25 @@ func pollBits(bits uint16) string {
 	}
 	return strings.Join(names, "|")
 }
+
+// epollBits names epoll's bits, of which most are poll's (eventpoll.h).
+func epollBits(bits uint32) string {
+	var names []string
+	for _, n := range pollNames {
+		if bits&uint32(n.bit) != 0 {
+			names = append(names, "E"+n.name)
+		}
+	}
+	for _, n := range []struct {
+		bit  uint32
+		name string
+	}{{unix.EPOLLEXCLUSIVE, "EPOLLEXCLUSIVE"}, {unix.EPOLLONESHOT, "EPOLLONESHOT"}, {unix.EPOLLET, "EPOLLET"}} {
+		if bits&n.bit != 0 {
+			names = append(names, n.name)
+		}
+	}
+	if names == nil {
+		return "0"
+	}
+	return strings.Join(names, "|")
+}

@@ -112,6 +112,13 @@ func playTracedHost() {
 			tracedConnect(strings.Fields(addrs))
 			os.Exit(0)
 		}
+		if act := tracedActs()[os.Getenv(tracedActEnv)]; act != nil {
+			if err := act(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			os.Exit(0)
+		}
 		if os.Getenv(tracedBlockedEnv) != "" {
 			fmt.Fprintln(os.Stderr, tracedBlocked())
 			os.Exit(1)

@@ -32,6 +32,8 @@ type Tracing struct {
 
 	before struct{ dropped, missed uint64 } // the tracer's counters at the beginning
 
+	all bool // Everything was called; guarded by tracer.mu
+
 	mu       sync.Mutex // guards what follows
 	hosts    []*tracedHost
 	waiting  []record.Event // for the sink
@@ -138,6 +140,11 @@ func (r *Tracing) InFlight() ([]record.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list system calls in progress: %w", err)
 	}
+	more, err := r.lightCalls(ours, hosts)
+	if err != nil {
+		return nil, fmt.Errorf("list system calls in progress: %w", err)
+	}
+	events = append(events, more...)
 	record.Sort(events)
 	return events, nil
 }

@@ -21,6 +21,7 @@ const (
 	bpfFork
 	bpfExit
 	bpfSignal
+	bpfUnseen
 	bpfExec
 )
 
@@ -31,8 +32,8 @@ const (
 	bpfAddrsSize  = bpfEndsSize - 2 // without the state
 	bpfSockSize   = bpfHeadSize + 8 + bpfEndsSize + 24
 	bpfCallSize   = bpfHeadSize + 8 + bpfEndsSize + 32  // and the data, and mostly the arguments
-	bpfThreadSize = bpfCallSize + bpfDataSize + 24 + 32 // struct thread of bpf/maps.h
-	bpfDataSize   = 64
+	bpfThreadSize = bpfCallSize + bpfDataSize + 24 + 40 // struct thread of bpf/maps.h
+	bpfDataSize   = 96
 	bpfProcSize   = bpfHeadSize + 8
 	bpfExecSize   = bpfHeadSize + 8 // and the strings
 )
@@ -70,9 +71,16 @@ type bpfSyscall struct {
 	ret   int64
 	arg   [3]uint64
 	call  uint32
+	flags uint16
 	fd    int32
 	data  []byte
 }
+
+// The flags of a struct call_event.
+const (
+	bpfCallEmpty = 1 << iota
+	bpfCallInput
+)
 
 // The decoders take a whole record and are false where it is too short. What
 // they return refers to the record's bytes.
@@ -152,12 +160,13 @@ func decodeSyscall(b []byte) (c bpfSyscall, ok bool) {
 	c.ends = decodeEnds(b[8:48])
 	c.start = int64(ne.Uint64(b[48:]))
 	c.ret = int64(ne.Uint64(b[56:]))
-	c.call = ne.Uint32(b[64:])
+	c.call = uint32(ne.Uint16(b[64:]))
+	c.flags = ne.Uint16(b[66:])
 	c.fd = int32(ne.Uint32(b[68:]))
 	n := int(ne.Uint32(b[72:]))
 	b = b[80:]
 	c.data = b[:min(n, len(b), bpfDataSize)]
-	if c.call <= callRecvmsg {
+	if c.call <= callSplice {
 		return c, true // it ends here
 	}
 	if len(b) < bpfDataSize+8*len(c.arg) {

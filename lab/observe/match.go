@@ -12,6 +12,8 @@ import (
 type End struct {
 	Host  string
 	Addrs []netip.Addr
+	// Gaps are when its taps did not record every segment.
+	Gaps []Gap
 }
 
 // maxTransit is how long a frame may be under way. Frames with the same bytes
@@ -27,6 +29,10 @@ const maxTransit = int64(5 * time.Second)
 // A packet to an address of an end is expected there and is lost if it did not
 // arrive. One to any other address (a router, a group) is looked for at all
 // ends, and if none received it nothing is said of it.
+//
+// Of a segment that may have arrived in a gap of the end that it was for
+// nothing is said either, unless it opens, closes or breaks the connection,
+// which is recorded in gaps too.
 //
 // Each "in" confirms one "out" of a sender. Retransmissions differ in the IPv4
 // identification or TCP's time stamp, but ARP requests, resets and repeated
@@ -93,11 +99,27 @@ func MatchEnds(events []record.Event, ends ...End) {
 		for _, i := range list {
 			p := events[i].Packet
 			to := hostsOf[destination(p)]
-			if p.Fate == "" && len(to) > 0 && !slices.Contains(to, events[i].Host) {
+			if p.Fate == "" && len(to) > 0 && !slices.Contains(to, events[i].Host) && !inGap(&events[i], to, ends) {
 				p.Fate = record.FateLost
 			}
 		}
 	}
+}
+
+// inGap tells whether a segment could be spared where it was to arrive.
+func inGap(out *record.Event, to []string, ends []End) bool {
+	p := out.Packet
+	if p.Proto != "tcp" || p.Flags&(record.FlagSYN|record.FlagFIN|record.FlagRST) != 0 {
+		return false
+	}
+	for _, e := range ends {
+		for _, g := range e.Gaps {
+			if slices.Contains(to, e.Host) && g != (Gap{}) && out.Time >= g.From-maxTransit && out.Time <= g.To {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // arrive notes that out was received as in, unless out was for another end or

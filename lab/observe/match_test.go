@@ -25,9 +25,9 @@ func TestMatchEnds(t *testing.T) {
 	in := func(time int64, host string, id uint64, dst string) packet {
 		return packet{time, host, record.KindIn, id, dst}
 	}
-	client := End{"client", []netip.Addr{client4}}
-	server := End{"server", []netip.Addr{server4}}
-	router := End{"router", []netip.Addr{netip.MustParseAddr("10.0.0.254")}}
+	client := End{Host: "client", Addrs: []netip.Addr{client4}}
+	server := End{Host: "server", Addrs: []netip.Addr{server4}}
+	router := End{Host: "router", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.254")}}
 	const toClient, toServer = "10.0.0.1:4242", "10.0.1.2:9998"
 
 	tests := []struct {
@@ -162,7 +162,7 @@ func TestMatchNeighbourSolicitation(t *testing.T) {
 		ask(10, "client", record.KindOut, 1), ask(17, "server", record.KindIn, 1),
 		ask(20, "client", record.KindOut, 2), ask(24, "router", record.KindIn, 2),
 	}
-	MatchEnds(events, End{"client", []netip.Addr{client6}}, End{"server", []netip.Addr{server6}}, End{Host: "router"})
+	MatchEnds(events, End{Host: "client", Addrs: []netip.Addr{client6}}, End{Host: "server", Addrs: []netip.Addr{server6}}, End{Host: "router"})
 	if p := events[0].Packet; p.Fate != record.FateArrived || p.Transit != 7 {
 		t.Errorf("the answered one: %q +%d, want arrived +7", p.Fate, p.Transit)
 	}

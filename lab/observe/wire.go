@@ -39,9 +39,10 @@ type WireTap struct {
 	host  Host
 	sink  Sink
 
-	fd   int    // AF_PACKET socket
-	wake int    // eventfd that ends the reader's sleep
-	ring []byte // the kernel's blocks, mapped
+	fd     int         // AF_PACKET socket
+	filter *wireFilter // nil where the kernel refused it: then everything is recorded
+	wake   int         // eventfd that ends the reader's sleep
+	ring   []byte      // the kernel's blocks, mapped
 
 	// The reader's own.
 	frames frameDecoder
@@ -57,8 +58,15 @@ type WireTap struct {
 
 	close    sync.Once
 	dropped  uint64
+	spared   uint64
+	gap      Gap
+	ended    int64 // when Everything was called; 0: not yet
 	closeErr error
 }
+
+// A Gap is a span of time in which an end did not record every segment, in
+// nanoseconds since the run began. The zero value is none.
+type Gap struct{ From, To int64 }
 
 // A flush waits until the reader's count is at least until.
 type flush struct {
@@ -127,20 +135,7 @@ func interfaceIndex(fd int, name string) (int, error) {
 }
 
 func (w *WireTap) makeRing() error {
-	const half, octet = unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, unix.BPF_LD | unix.BPF_B | unix.BPF_ABS
-	const unless = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
-	filter := []unix.SockFilter{
-		{Code: half, K: 12},
-		{Code: unless, K: unix.ETH_P_IP, Jf: 5},
-		{Code: octet, K: etherLen}, // version and header length
-		{Code: unless, K: 0x45, Jf: 3},
-		{Code: octet, K: etherLen + 9},
-		{Code: unless, K: unix.IPPROTO_TCP, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: w.snapTCP()},
-		{Code: unix.BPF_RET | unix.BPF_K, K: snapLen},
-	}
-	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	if err := unix.SetsockoptSockFprog(w.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
+	if err := w.attachFilter(); err != nil {
 		return fmt.Errorf("limit packet capture to %d bytes: %w", snapLen, err)
 	}
 	if err := unix.SetsockoptInt(w.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
@@ -207,7 +202,8 @@ func (w *WireTap) Close() (dropped uint64, err error) {
 		w.mu.Unlock()
 		<-w.done
 		_, err := w.Dropped()
-		w.closeErr = errors.Join(w.readErr, err)
+		_, _, err2 := w.Spared()
+		w.closeErr = errors.Join(w.readErr, err, err2)
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.release()
@@ -228,6 +224,47 @@ func (w *WireTap) Dropped() (uint64, error) {
 	return w.dropped, nil
 }
 
+// Everything ends the economy: from now on every packet is recorded. Until
+// then, of the segments of a steady exchange some thousands are, and then some
+// hundreds a second; the others are counted. Those that open, close or break a
+// connection, repeat or probe always are, and all that is no TCP.
+func (w *WireTap) Everything() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.filter == nil || w.fd < 0 || w.ended != 0 {
+		return nil
+	}
+	if err := w.filter.everything(); err != nil {
+		return fmt.Errorf("record every packet of %s: %w", w.host.Name, err)
+	}
+	w.ended = w.clock.Now()
+	return nil
+}
+
+// Spared is how many segments were counted and not recorded, and when that was.
+func (w *WireTap) Spared() (segments uint64, gap Gap, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.filter == nil || w.fd < 0 {
+		return w.spared, w.gap, nil
+	}
+	n, err := w.filter.spared()
+	if err != nil {
+		return 0, Gap{}, fmt.Errorf("read count of packets of %s: %w", w.host.Name, err)
+	}
+	state, err := w.filter.state()
+	if err != nil {
+		return 0, Gap{}, fmt.Errorf("read count of packets of %s: %w", w.host.Name, err)
+	}
+	if w.spared = n; n > 0 {
+		w.gap = Gap{w.clock.Monotonic(int64(state.First)), w.clock.Monotonic(int64(state.Last)) + maxJiffy}
+		if w.ended != 0 {
+			w.gap.To = min(w.gap.To, w.ended)
+		}
+	}
+	return w.spared, w.gap, nil
+}
+
 // release gives up the descriptors at once. The ring's mapping keeps the
 // socket alive until it goes, so that the wait for the kernel is there.
 func (w *WireTap) release() {
@@ -235,6 +272,10 @@ func (w *WireTap) release() {
 		if fd >= 0 {
 			unix.Close(fd)
 		}
+	}
+	w.fd, w.wake = -1, -1
+	if w.filter != nil {
+		w.filter.close()
 	}
 	if w.ring != nil {
 		go unix.MunmapPtr(unsafe.Pointer(&w.ring[0]), uintptr(len(w.ring)))

@@ -141,6 +141,11 @@ func TestManySmallPackets(t *testing.T) {
 	const trips = 25_000
 	events := eventLog{events: make([]record.Event, 0, 5*trips)}
 	c, s := testTap(t, clock, client, events.add), testTap(t, clock, server, events.add)
+	for _, w := range []*WireTap{c, s} {
+		if err := w.Everything(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	testEcho(t, client.Net, server.Net, "10.77.0.2:9998", trips, 8)
 	testFlush(t, c, s)
 	for _, w := range []*WireTap{c, s} {
@@ -151,8 +156,8 @@ func TestManySmallPackets(t *testing.T) {
 	}
 	all := events.sorted()
 	MatchEnds(all,
-		End{"client", []netip.Addr{netip.MustParseAddr("10.77.0.1")}},
-		End{"server", []netip.Addr{netip.MustParseAddr("10.77.0.2")}})
+		End{Host: "client", Addrs: []netip.Addr{netip.MustParseAddr("10.77.0.1")}},
+		End{Host: "server", Addrs: []netip.Addr{netip.MustParseAddr("10.77.0.2")}})
 	data := map[string]int{} // by host and direction
 	for _, e := range all {
 		if e.Packet.Len == 8 {
@@ -233,8 +238,8 @@ func TestMatchThroughRouter(t *testing.T) {
 	testFlush(t, c, s)
 	all := events.sorted()
 	MatchEnds(all,
-		End{"client", []netip.Addr{netip.MustParseAddr("10.77.0.1")}},
-		End{"server", []netip.Addr{netip.MustParseAddr("10.77.1.2")}})
+		End{Host: "client", Addrs: []netip.Addr{netip.MustParseAddr("10.77.0.1")}},
+		End{Host: "server", Addrs: []netip.Addr{netip.MustParseAddr("10.77.1.2")}})
 	segments := 0
 	for _, e := range all {
 		if e.Kind != record.KindOut {

@@ -221,11 +221,12 @@ type Call struct {
 	Local  string `json:"local,omitempty"`
 	Remote string `json:"remote,omitempty"`
 	// Arg is the argument that matters, as text: the address of connect,
-	// the backlog of listen, the signal of kill.
+	// the backlog of listen, the signal of kill, SpliceFrom or SpliceTo.
 	Arg string `json:"arg,omitempty"`
 	// Data is the beginning of what was read or written.
 	Data string `json:"data,omitempty"`
-	Ret  int64  `json:"ret"`
+	// Ret is what it returned; of recvmmsg the octets of the first message.
+	Ret int64 `json:"ret"`
 	// Error is the errno's name ("ETIMEDOUT"), empty on success.
 	Error string `json:"error,omitempty"`
 	// Duration is nanoseconds from entry to return.
@@ -237,6 +238,12 @@ type Call struct {
 	// Ready are the TCP sockets that a poll, select or epoll_wait told of.
 	Ready []Ready `json:"ready,omitempty"`
 }
+
+// What splice does with FD, in Arg.
+const (
+	SpliceFrom = "from"
+	SpliceTo   = "to"
+)
 
 // Ready is a TCP socket that a call which waits for several told of, and what
 // it told: "POLLIN|POLLHUP", "EPOLLIN|EPOLLRDHUP", of select "read".

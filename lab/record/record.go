@@ -85,6 +85,9 @@ type Record struct {
 	// may have been missed: the kernel leaves an observing program out when
 	// it interrupts that very program. What a verdict rests on was seen.
 	Missed uint64 `json:"missed,omitempty"`
+	// Spared is what was counted and not recorded of the steady exchange
+	// before the fault.
+	Spared Spared `json:"spared,omitzero"`
 	// Neighbours are what the client, and a router in between, know of the
 	// server's hardware address at the end.
 	Neighbours []Neighbour `json:"neighbours"`
@@ -93,6 +96,13 @@ type Record struct {
 	// Next names scenarios to run after this one.
 	Next   []string `json:"next"`
 	Events []Event  `json:"events"`
+}
+
+// Spared counts what was not recorded: calls that succeeded, and segments that
+// went on with their stream, at each end.
+type Spared struct {
+	Calls    uint64 `json:"calls"`
+	Segments uint64 `json:"segments"`
 }
 
 // Kernel is what ran the network.

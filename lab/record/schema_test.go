@@ -104,7 +104,8 @@ func example() *record.Record {
 			{Node: "client", Address: "10.0.0.2", MAC: "02:00:00:00:00:02", State: "REACHABLE"},
 			{Node: "router", Address: "10.0.1.2", State: "FAILED"},
 		},
-		Why: []string{"w"}, Next: []string{"n"},
+		Spared: record.Spared{Calls: 7, Segments: 8},
+		Why:    []string{"w"}, Next: []string{"n"},
 		Events: []record.Event{
 			packet, arp, carrier, state, table, empty, tcp, call, process,
 			unseen, event(record.Fault, "crash"), event(record.Step, "type"), event(record.Output, record.KindStdout), neighbour, standby, heal,

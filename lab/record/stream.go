@@ -22,8 +22,9 @@ type stream struct {
 	boot                 int
 }
 
-// Classify tells what a packet is. It is to be given all of a host's packets,
-// in their order.
+// Classify tells what a packet is. It is to be given all of a host's packets
+// that were recorded, in their order. Where some were not, what comes next is
+// ahead of what is known: octets are then taken for fresh ones.
 func (s *Streams) Classify(ev *Event) StreamPart {
 	p := ev.Packet
 	if ev.Source != Wire || p == nil || p.Proto != "tcp" || p.Flags&FlagRST != 0 {
@@ -48,6 +49,9 @@ func (s *Streams) Classify(ev *Event) StreamPart {
 	switch {
 	case int32(end-last) > 0:
 		s.ends[key] = end
+		if end == p.Seq {
+			return NotOfStream
+		}
 		return Fresh
 	case end != p.Seq:
 		return SentAgain

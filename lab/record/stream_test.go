@@ -22,6 +22,11 @@ func TestStreams(t *testing.T) {
 		{segment(5, 0, FlagACK|FlagFIN), Fresh},
 		{segment(5, 0, FlagACK|FlagFIN), SentAgain},
 		{segment(1, 0, FlagRST), NotOfStream},
+		{segment(1000, 0, FlagACK), NotOfStream}, // some were not recorded
+		{segment(1000, 6, FlagACK), Fresh},
+		{segment(2000, 6, FlagACK), Fresh}, // some more
+		{segment(2000, 6, FlagACK), SentAgain},
+		{segment(2005, 0, FlagACK), Probe},
 		{Event{Source: TCP, Kind: KindRetransmit}, NotOfStream},
 	} {
 		if got := s.Classify(&c.event); got != c.want {

@@ -37,6 +37,19 @@ func (c *Call) Result() string {
 	return strconv.FormatInt(c.Ret, 10)
 }
 
+// EndOfFile tells the end of what can be read, which is that of a connection
+// if Socket is set.
+func (c *Call) EndOfFile() bool {
+	if c.Error != "" || c.Ret != 0 || c.Empty {
+		return false
+	}
+	switch c.Name {
+	case "read", "readv", "preadv2", "recvfrom", "recvmsg", "recvmmsg":
+		return true
+	}
+	return c.Name == "splice" && c.Arg == SpliceFrom
+}
+
 // Span gives a time with three significant digits, for a reader.
 func Span(ns int64) string {
 	d := time.Duration(ns)
@@ -71,7 +84,7 @@ func (e *Event) String() string {
 			return e.Syscall.String() + " blocked"
 		}
 		s := e.Syscall.String() + " = " + e.Syscall.Result()
-		if e.Syscall.Error == "" && e.Syscall.Ret == 0 && e.Syscall.Socket && e.Syscall.Name == "read" {
+		if e.Syscall.Socket && e.Syscall.EndOfFile() {
 			s += " (end of file)"
 		}
 		return s
@@ -119,6 +132,8 @@ func (e *Event) process() string {
 			return who + " ended by " + p.Signal
 		}
 		return fmt.Sprintf("%s exit %d", who, p.Status)
+	case KindUnseen:
+		return who + " is not seen whole: " + e.Text
 	}
 	return who
 }

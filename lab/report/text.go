@@ -5,6 +5,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -190,6 +191,10 @@ func verdict(p *printer, r *record.Record) {
 	if r.Missed > 0 {
 		p.wrapped("missed    ", fmt.Sprintf("up to %d events of the whole machine, seldom of this run", r.Missed))
 	}
+	if s := r.Spared; s.Calls+s.Segments > 0 {
+		p.wrapped("counted   ", fmt.Sprintf("not recorded: %s calls and %s segments of the steady exchange before the fault",
+			thousands(s.Calls), thousands(s.Segments)))
+	}
 	for _, m := range r.Missing {
 		p.wrapped("missing   ", m.Observer+": "+clean(m.Why)+"; "+m.Cost)
 	}
@@ -214,6 +219,15 @@ func verdict(p *printer, r *record.Record) {
 		}
 		p.line("next      %s", strings.Join(next, "      "))
 	}
+}
+
+// thousands writes a number as 1,203,442.
+func thousands(n uint64) string {
+	s := strconv.FormatUint(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
 
 // answer says in a sentence what the client saw, or what the run ended at.

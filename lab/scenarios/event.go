@@ -41,9 +41,10 @@ var timers = []string{"retransmit", "keepalive", "probe", "timewait", "none"}
 
 // Calls are the system calls that are observed.
 var Calls = []string{
-	"read", "write", "readv", "writev", "recvfrom", "sendto", "recvmsg", "sendmsg", "connect", "accept", "accept4",
+	"read", "write", "readv", "writev", "preadv2", "pwritev2", "recvfrom", "sendto", "recvmsg", "sendmsg",
+	"recvmmsg", "sendmmsg", "sendfile", "splice", "connect", "accept", "accept4",
 	"listen", "bind", "shutdown", "close", "getsockopt", "poll", "ppoll", "select", "pselect6",
-	"epoll_wait", "epoll_pwait", "epoll_pwait2", "wait4", "waitid", "kill",
+	"epoll_wait", "epoll_pwait", "epoll_pwait2", "epoll_ctl", "wait4", "waitid", "kill",
 }
 
 var callForm = regexp.MustCompile(`^([a-z0-9_]+)\((stdin)?\)$`)

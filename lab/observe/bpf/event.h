@@ -19,7 +19,8 @@ enum event_type {
 	EVENT_CALL,     /* struct call_event */
 	EVENT_FORK,     /* struct proc_event from here ... */
 	EVENT_EXIT,
-	EVENT_SIGNAL,   /* ... to here */
+	EVENT_SIGNAL,
+	EVENT_UNSEEN,   /* ... to here */
 	EVENT_EXEC,     /* struct exec_event */
 };
 
@@ -29,10 +30,16 @@ enum call {
 	CALL_WRITE,
 	CALL_READV,
 	CALL_WRITEV,
+	CALL_PREADV2,
+	CALL_PWRITEV2,
 	CALL_SENDTO,
 	CALL_RECVFROM,
 	CALL_SENDMSG,
 	CALL_RECVMSG,
+	CALL_SENDMMSG,
+	CALL_RECVMMSG,
+	CALL_SENDFILE,
+	CALL_SPLICE,
 	CALL_CONNECT,
 	CALL_ACCEPT,
 	CALL_ACCEPT4,
@@ -48,9 +55,12 @@ enum call {
 	CALL_EPOLL_WAIT,
 	CALL_EPOLL_PWAIT,
 	CALL_EPOLL_PWAIT2,
+	CALL_EPOLL_CTL,
 	CALL_WAIT4,
 	CALL_WAITID,
 	CALL_KILL,
+	CALL_IO_URING_SETUP, /* this and what follows: never reported as a call */
+	CALL_COMPAT,         /* any 32-bit system call */
 };
 
 struct head {
@@ -86,7 +96,7 @@ struct sock_event {
 	__u8 ca;      /* icsk_ca_state */
 };
 
-#define DATA_MAX 64  /* of what is passed in memory, such as poll's descriptors */
+#define DATA_MAX 96  /* of what is passed in memory, such as poll's descriptors */
 #define BYTES_MAX 32 /* of what is read and written */
 
 struct call_event {
@@ -95,7 +105,8 @@ struct call_event {
 	struct ends ends;
 	__u64 start;    /* time of entry */
 	__s64 ret;
-	__u32 call;     /* enum call */
+	__u16 call;     /* enum call */
+	__u16 flags;    /* CALL_EMPTY, CALL_INPUT */
 	__s32 fd;
 	__u32 len;      /* how much of data is filled */
 	__u32 want;     /* how much there may be at thread.buf */
@@ -103,14 +114,34 @@ struct call_event {
 	__u64 arg[3];   /* by call, see sys_enter() */
 };
 
+#define CALL_EMPTY 1 /* got nothing, which is no end of file: it asked for nothing */
+#define CALL_INPUT 2 /* splice: fd is where it read */
+
 /* A call that only reads or writes ends with its data: such are most, and
  * what they cost is the memory that they fill. */
-#define CALL_IS_SHORT(call) ((call) <= CALL_RECVMSG)
+#define CALL_IS_SHORT(call) ((call) <= CALL_SPLICE)
+
+/* A call of a steady exchange, if it succeeds: see economy.h. */
+#define CALL_IS_PLAIN(call) (CALL_IS_SHORT(call) || ((call) >= CALL_POLL && (call) <= CALL_EPOLL_CTL))
+
+/* struct epoll_event is packed on one architecture only. */
+#if defined(__TARGET_ARCH_x86)
+#define EPOLL_EVENT_SIZE 12
+#define EPOLL_DATA_AT 4
+#else
+#define EPOLL_EVENT_SIZE 16
+#define EPOLL_DATA_AT 8
+#endif
 
 struct proc_event {
 	struct head head;
 	__u32 peer;   /* fork: the parent; signal: the sender */
-	__s32 number; /* exit: the wait status; signal: its number */
+	__s32 number; /* exit: the wait status; signal: its number; unseen: enum unseen */
+};
+
+enum unseen {
+	UNSEEN_IO_URING = 1,
+	UNSEEN_COMPAT,
 };
 
 #define ARGV_MAX 512

@@ -38,6 +38,7 @@ struct thread {
 	struct file *file;
 	struct socket *socket;
 	struct sock *sock;
+	__u64 unseen; // enum unseen, as bits: what was told
 };
 
 // The threads that made a system call, by the machine's thread id. An entry

@@ -2,6 +2,7 @@
 #ifndef SOCKETS_H
 #define SOCKETS_H
 
+#define EAGAIN 11
 #define AF_INET 2
 #define AF_INET6 10
 #define SOCK_STREAM 1

@@ -16,6 +16,7 @@
 	X(19, CALL_READV)      \
 	X(20, CALL_WRITEV)     \
 	X(23, CALL_SELECT)     \
+	X(40, CALL_SENDFILE)   \
 	X(42, CALL_CONNECT)    \
 	X(43, CALL_ACCEPT)     \
 	X(44, CALL_SENDTO)     \
@@ -29,34 +30,50 @@
 	X(61, CALL_WAIT4)      \
 	X(62, CALL_KILL)       \
 	X(232, CALL_EPOLL_WAIT) \
+	X(233, CALL_EPOLL_CTL) \
 	X(247, CALL_WAITID)    \
 	X(270, CALL_PSELECT6)  \
 	X(271, CALL_PPOLL)     \
+	X(275, CALL_SPLICE)    \
 	X(281, CALL_EPOLL_PWAIT) \
 	X(288, CALL_ACCEPT4)   \
+	X(299, CALL_RECVMMSG)  \
+	X(307, CALL_SENDMMSG)  \
+	X(327, CALL_PREADV2)   \
+	X(328, CALL_PWRITEV2)  \
+	X(425, CALL_IO_URING_SETUP) \
 	X(441, CALL_EPOLL_PWAIT2)
 
-/* The number of the call, when it returns. */
+/* The number of the call, when it returns. Its arguments are there too, but
+ * the first may have made room for the result. */
 #define NUMBER(r) ((r)->orig_ax)
 #define ARG0(r) ((r)->di)
 #define ARG1(r) ((r)->si)
 #define ARG2(r) ((r)->dx)
 #define ARG3(r) ((r)->r10)
 #define ARG4(r) ((r)->r8)
+/* The arguments when the call returns, where that is not the hot path. */
+#define LATE1(r) BPF_CORE_READ(r, si)
+#define LATE2(r) BPF_CORE_READ(r, dx)
+#define LATE3(r) BPF_CORE_READ(r, r10)
+#define LATE4(r) BPF_CORE_READ(r, r8)
 /* TS_COMPAT: a 32-bit call, with numbers of its own. */
 #define IS_COMPAT(task) ((task)->thread_info.status & 2)
 
 #elif defined(__TARGET_ARCH_arm64)
 
 #define SYSCALLS(X)            \
+	X(21, CALL_EPOLL_CTL)  \
 	X(22, CALL_EPOLL_PWAIT) \
 	X(57, CALL_CLOSE)      \
 	X(63, CALL_READ)       \
 	X(64, CALL_WRITE)      \
 	X(65, CALL_READV)      \
 	X(66, CALL_WRITEV)     \
+	X(71, CALL_SENDFILE)   \
 	X(72, CALL_PSELECT6)   \
 	X(73, CALL_PPOLL)      \
+	X(76, CALL_SPLICE)     \
 	X(95, CALL_WAITID)     \
 	X(129, CALL_KILL)      \
 	X(200, CALL_BIND)      \
@@ -70,7 +87,12 @@
 	X(211, CALL_SENDMSG)   \
 	X(212, CALL_RECVMSG)   \
 	X(242, CALL_ACCEPT4)   \
+	X(243, CALL_RECVMMSG)  \
 	X(260, CALL_WAIT4)     \
+	X(269, CALL_SENDMMSG)  \
+	X(286, CALL_PREADV2)   \
+	X(287, CALL_PWRITEV2)  \
+	X(425, CALL_IO_URING_SETUP) \
 	X(441, CALL_EPOLL_PWAIT2)
 
 #define NUMBER(r) ((__u64)(__u32)(r)->syscallno)
@@ -79,6 +101,10 @@
 #define ARG2(r) ((r)->regs[2])
 #define ARG3(r) ((r)->regs[3])
 #define ARG4(r) ((r)->regs[4])
+#define LATE1(r) BPF_CORE_READ(r, regs[1])
+#define LATE2(r) BPF_CORE_READ(r, regs[2])
+#define LATE3(r) BPF_CORE_READ(r, regs[3])
+#define LATE4(r) BPF_CORE_READ(r, regs[4])
 /* TIF_32BIT: a 32-bit task, with numbers of its own. */
 #define IS_COMPAT(task) ((task)->thread_info.flags & (1UL << 22))
 

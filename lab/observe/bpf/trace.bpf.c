@@ -25,6 +25,9 @@ const volatile __u32 args_sched_process_exit = 1;
 #include "maps.h"
 #include "hosts.h"
 #include "sockets.h"
+#include "economy.h"
+#include "epoll.h"
+#include "args.h"
 #include "calls.h"
 
 // sock_start fills in what every event of a socket has, and is false for a
@@ -245,6 +248,9 @@ int sched_process_exit(__u64 *ctx)
 	// First, for a thread of a host that is watched no more has an entry too.
 	__u32 key = (__u32)bpf_get_current_pid_tgid();
 	bpf_map_delete_elem(&calls, &key);
+	struct slot *slot = slot_at(key);
+	if (slot && slot->tid == key)
+		slot_free(slot);
 	if (!identify(task, &who))
 		return 0;
 	// The process ends with its last thread. Before Linux 6.16 the kernel

@@ -2,7 +2,7 @@
 // baseline in the same run, as often and in turn with it, and prints the
 // medians, how far the runs spread, the ratio and the budget. It ends with
 // status 1 if a budget is missed. It needs root; scripts/bench runs it. Its
-// arguments choose what to measure: runs, listening, networks, observers, memory, poll, all.
+// arguments choose what to measure: runs, listening, networks, observers, programs, memory, poll, all.
 package main
 
 import (
@@ -98,6 +98,7 @@ func bench() error {
 		{"listening", "one's own server's start", listening},
 		{"networks", "networks up and down", networks},
 		{"observers", "traffic with observers and without", observers},
+		{"programs", "programs with observers and without", realPrograms},
 		{"memory", "memory", memory},
 		{"poll", "the client that is told at once", told},
 		{"all", "all scenarios beside each other", everything},
