@@ -268,13 +268,24 @@ func (e *Experiment) met(s scenarios.Step, what string) {
 // what it takes itself.
 const triggerTimeout = 5 * time.Minute
 
+// restEvery is how often is looked whether the programs exchange so much that
+// they are better not watched until then.
+const restEvery = 50 * time.Millisecond
+
 // trigger waits for the moment at which the fault is to come.
 func (e *Experiment) trigger(ctx context.Context, s scenarios.Trigger) error {
 	t := moment{e: e, when: s.When, from: e.clock.Now()}
 	t.last = t.from
+	looked := time.Now()
 	err := e.until(ctx, triggerTimeout+s.When.Time, func(events []record.Event) (bool, error) {
 		if come, err := t.come(events); come || err != nil {
 			return come, err
+		}
+		if time.Since(looked) >= restEvery {
+			looked = time.Now()
+			if err := e.watch.rest(); err != nil {
+				return false, err
+			}
 		}
 		if e.deserted(e.net.Client) {
 			return false, &OwnError{e.fate("client") + " before the fault could come" + e.lastWords("client")}

@@ -36,7 +36,11 @@ type watch struct {
 	// goes on and on.
 	all    bool
 	spared record.Spared
-	gaps   map[string][]observe.Gap // by host name
+	// resting: rest found the programs too busy; counted is what it had counted.
+	resting   bool
+	restSince int64
+	counted   uint64
+	gaps      map[string][]observe.Gap // by host name
 }
 
 // A hostWatch is what observes one boot of a host.
@@ -146,6 +150,7 @@ func (w *watch) add(h *topology.Host) error {
 // everything makes the observers report all that goes on.
 func (w *watch) everything() error {
 	w.all = true
+	w.rested()
 	var errs []error
 	if w.tracing != nil {
 		errs = append(errs, w.tracing.Everything())
@@ -156,6 +161,55 @@ func (w *watch) everything() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// restAt is how many segments that were counted and not recorded, since the
+// last look, tell that programs exchange more than can be watched without
+// slowing them down.
+const restAt = 1000
+
+// rest lets the observers rest if the programs keep them too busy, until
+// everything. It is to be called every so often before the first fault.
+func (w *watch) rest() error {
+	if w.all {
+		return nil
+	}
+	segments := uint64(0)
+	for _, hw := range w.hosts {
+		if hw.tap == nil {
+			continue
+		}
+		n, _, err := hw.tap.Spared()
+		if err != nil {
+			return err
+		}
+		segments += n
+	}
+	busy := w.resting || segments-w.counted > restAt
+	w.counted = segments
+	if !busy {
+		return nil
+	}
+	if !w.resting {
+		w.resting, w.restSince = true, w.clock.Now()
+	}
+	var errs []error
+	for _, hw := range w.hosts {
+		if hw.tap != nil {
+			errs = append(errs, hw.tap.Rest())
+		}
+	}
+	if w.tracing != nil {
+		errs = append(errs, w.tracing.Rest())
+	}
+	return errors.Join(errs...)
+}
+
+// rested notes how long the rest was, if there was one and it is over.
+func (w *watch) rested() {
+	if w.resting {
+		w.spared.Rest, w.resting = w.clock.Now()-w.restSince, false
+	}
 }
 
 // spare adds what a tap counted and did not record.
@@ -238,6 +292,7 @@ func (w *watch) catchUp() error {
 // flush waits for every event up to now and returns how many were lost since
 // the beginning, and the system calls that are under way.
 func (w *watch) flush() (dropped uint64, underWay []record.Event) {
+	w.rested()
 	if w.tracing != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 		defer cancel()

@@ -90,8 +90,8 @@ func (r *Tracing) Everything() error {
 	t := r.tracer
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r.all = true
-	var errs []error
+	r.all, r.resting = true, false
+	errs := []error{t.object.wake()}
 	for id, h := range *t.hosts.Load() {
 		if h.tracing == r {
 			errs = append(errs, t.object.report(id))

@@ -38,7 +38,8 @@ var programCosts = map[string]string{
 type bpfObject struct {
 	maps                    map[string]*ebpf.Map
 	programs                []*ebpf.Program
-	links                   []link.Link
+	links                   map[string]link.Link     // by the program's name
+	calls                   map[string]*ebpf.Program // sys_enter and sys_exit
 	mark                    *ebpf.Program
 	rstReasons, dropReasons map[uint32]string
 }
@@ -67,6 +68,8 @@ func loadBPF() (_ *bpfObject, _ []record.Missing, err error) {
 
 	o := &bpfObject{
 		maps:        map[string]*ebpf.Map{},
+		links:       map[string]link.Link{},
+		calls:       map[string]*ebpf.Program{},
 		rstReasons:  enumNames(kernel, "sk_rst_reason", "SK_RST_REASON_"),
 		dropReasons: enumNames(kernel, "skb_drop_reason", "SKB_DROP_REASON_"),
 	}
@@ -115,7 +118,10 @@ func (o *bpfObject) loadPrograms(spec *ebpf.CollectionSpec, cache *btf.Cache) ([
 			if name == markProgram {
 				o.mark = prog
 			} else {
-				o.links = append(o.links, l)
+				o.links[name] = l
+				if name == enterProgram || name == exitProgram {
+					o.calls[name] = prog
+				}
 			}
 		})
 	}
@@ -138,12 +144,20 @@ func loadProgram(spec *ebpf.CollectionSpec, cache *btf.Cache, maps map[string]*e
 	if name == markProgram {
 		return prog, nil, nil
 	}
-	l, err := link.AttachTracing(link.TracingOptions{Program: prog})
+	l, err := attach(prog)
 	if err != nil {
 		prog.Close()
-		return nil, nil, fmt.Errorf("attach: %w", err)
+		return nil, nil, err
 	}
 	return prog, l, nil
+}
+
+func attach(prog *ebpf.Program) (link.Link, error) {
+	l, err := link.AttachTracing(link.TracingOptions{Program: prog})
+	if err != nil {
+		return nil, fmt.Errorf("attach: %w", err)
+	}
+	return l, nil
 }
 
 // fitToKernel takes out the programs whose tracepoint the kernel has not, and

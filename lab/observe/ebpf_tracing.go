@@ -32,7 +32,8 @@ type Tracing struct {
 
 	before struct{ dropped, missed uint64 } // the tracer's counters at the beginning
 
-	all bool // Everything was called; guarded by tracer.mu
+	all     bool // Everything was called; guarded by tracer.mu
+	resting bool // Rest was called, and not Everything since; likewise
 
 	mu       sync.Mutex // guards what follows
 	hosts    []*tracedHost
@@ -71,8 +72,13 @@ func (t *Tracer) Watch(clock Clock, sink Sink) (*Tracing, error) {
 	}
 	t.mu.Lock()
 	t.tracings[r] = struct{}{}
+	err = t.object.wake() // others may have been at rest
 	t.mu.Unlock()
 	go r.deliver()
+	if err != nil {
+		_, closed := r.Close()
+		return nil, errors.Join(fmt.Errorf("trace a run: %w", err), closed)
+	}
 	return r, nil
 }
 

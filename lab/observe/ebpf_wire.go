@@ -32,7 +32,7 @@ const (
 	bpfAddrsSize  = bpfEndsSize - 2 // without the state
 	bpfSockSize   = bpfHeadSize + 8 + bpfEndsSize + 24
 	bpfCallSize   = bpfHeadSize + 8 + bpfEndsSize + 32  // and the data, and mostly the arguments
-	bpfThreadSize = bpfCallSize + bpfDataSize + 24 + 40 // struct thread of bpf/maps.h
+	bpfThreadSize = bpfCallSize + bpfDataSize + 24 + 48 // struct thread of bpf/maps.h
 	bpfDataSize   = 96
 	bpfProcSize   = bpfHeadSize + 8
 	bpfExecSize   = bpfHeadSize + 8 // and the strings

@@ -61,6 +61,8 @@ type WireTap struct {
 	spared   uint64
 	gap      Gap
 	ended    int64 // when Everything was called; 0: not yet
+	rested   int64 // since when it hears nothing; 0: it hears, or did until Everything
+	ifindex  int
 	closeErr error
 }
 
@@ -113,13 +115,42 @@ func OpenWire(clock Clock, h Host, sink Sink) (_ *WireTap, err error) {
 	if err != nil {
 		return nil, err
 	}
-	all := binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, unix.ETH_P_ALL))
-	if err := unix.Bind(w.fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: ifindex}); err != nil {
-		return nil, fmt.Errorf("bind packet socket: %w", err)
+	w.ifindex = ifindex
+	if err := w.hear(unix.ETH_P_ALL); err != nil {
+		return nil, err
 	}
 	h.Frames.open(h)
 	go w.read()
 	return w, nil
+}
+
+// hear binds the socket to the frames of an EtherType, or to all.
+func (w *WireTap) hear(etherType uint16) error {
+	protocol := binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, etherType))
+	if err := unix.Bind(w.fd, &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: w.ifindex}); err != nil {
+		return fmt.Errorf("bind packet socket: %w", err)
+	}
+	return nil
+}
+
+// etherNobody is an EtherType that nobody sends: that for experiments of a
+// site's own (IEEE 802). A socket that is bound to it costs the interface's
+// other frames nothing.
+const etherNobody = 0x88b5
+
+// Rest makes the tap deaf until Everything: so much passes that only a part of
+// it would be recorded, and to look at it slows it down.
+func (w *WireTap) Rest() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.filter == nil || w.fd < 0 || w.ended != 0 || w.rested != 0 {
+		return nil
+	}
+	if err := w.hear(etherNobody); err != nil {
+		return fmt.Errorf("rest from packets of %s: %w", w.host.Name, err)
+	}
+	w.rested = w.clock.Now()
+	return nil
 }
 
 // interfaceIndex finds an interface of the namespace of the socket fd.
@@ -234,7 +265,11 @@ func (w *WireTap) Everything() error {
 	if w.filter == nil || w.fd < 0 || w.ended != 0 {
 		return nil
 	}
-	if err := w.filter.everything(); err != nil {
+	err := w.filter.everything()
+	if w.rested != 0 {
+		err = errors.Join(err, w.hear(unix.ETH_P_ALL))
+	}
+	if err != nil {
 		return fmt.Errorf("record every packet of %s: %w", w.host.Name, err)
 	}
 	w.ended = w.clock.Now()
@@ -258,6 +293,9 @@ func (w *WireTap) Spared() (segments uint64, gap Gap, err error) {
 	}
 	if w.spared = n; n > 0 {
 		w.gap = Gap{w.clock.Monotonic(int64(state.First)), w.clock.Monotonic(int64(state.Last)) + maxJiffy}
+		if w.rested != 0 {
+			w.gap.To = w.clock.Now()
+		}
 		if w.ended != 0 {
 			w.gap.To = min(w.gap.To, w.ended)
 		}

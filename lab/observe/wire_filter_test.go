@@ -164,3 +164,31 @@ func TestTapCountsAnExchange(t *testing.T) {
 		t.Errorf("%d segments were not recorded after Everything, %v", after-before, err)
 	}
 }
+
+// At rest a tap hears nothing, and afterwards everything.
+func TestWireRest(t *testing.T) {
+	client, server := testPair(t)
+	var log eventLog
+	tap := testTap(t, testClock(t), client, log.add)
+	if err := tap.Rest(); err != nil {
+		t.Fatal(err)
+	}
+	talk := func() int {
+		before := log.count(func(e record.Event) bool { return e.Packet != nil && e.Packet.Proto == "tcp" })
+		testEcho(t, client.Net, server.Net, "10.77.0.2:7000", 3, 10)
+		testFlush(t, tap)
+		return log.count(func(e record.Event) bool { return e.Packet != nil && e.Packet.Proto == "tcp" }) - before
+	}
+	if n := talk(); n != 0 {
+		t.Errorf("%d segments were recorded at rest", n)
+	}
+	if err := tap.Everything(); err != nil {
+		t.Fatal(err)
+	}
+	if n := talk(); n < 6 {
+		t.Errorf("%d segments were recorded after the rest", n)
+	}
+	if _, gap, err := tap.Spared(); err != nil {
+		t.Error(gap, err)
+	}
+}

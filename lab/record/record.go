@@ -103,6 +103,9 @@ type Record struct {
 type Spared struct {
 	Calls    uint64 `json:"calls"`
 	Segments uint64 `json:"segments"`
+	// Rest is how long not even that was counted, in nanoseconds: the
+	// programs exchanged too much to be watched without slowing them down.
+	Rest int64 `json:"rest_ns,omitempty"`
 }
 
 // Kernel is what ran the network.

@@ -104,7 +104,7 @@ func example() *record.Record {
 			{Node: "client", Address: "10.0.0.2", MAC: "02:00:00:00:00:02", State: "REACHABLE"},
 			{Node: "router", Address: "10.0.1.2", State: "FAILED"},
 		},
-		Spared: record.Spared{Calls: 7, Segments: 8},
+		Spared: record.Spared{Calls: 7, Segments: 8, Rest: 9},
 		Why:    []string{"w"}, Next: []string{"n"},
 		Events: []record.Event{
 			packet, arp, carrier, state, table, empty, tcp, call, process,

@@ -192,8 +192,11 @@ func verdict(p *printer, r *record.Record) {
 		p.wrapped("missed    ", fmt.Sprintf("up to %d events of the whole machine, seldom of this run", r.Missed))
 	}
 	if s := r.Spared; s.Calls+s.Segments > 0 {
-		p.wrapped("counted   ", fmt.Sprintf("not recorded: %s calls and %s segments of the steady exchange before the fault",
-			thousands(s.Calls), thousands(s.Segments)))
+		text := fmt.Sprintf("not recorded: %s calls and %s segments of the steady exchange before the fault", thousands(s.Calls), thousands(s.Segments))
+		if s.Rest > 0 {
+			text += "; the last " + record.Span(s.Rest) + " of it were not even counted"
+		}
+		p.wrapped("counted   ", text)
 	}
 	for _, m := range r.Missing {
 		p.wrapped("missing   ", m.Observer+": "+clean(m.Why)+"; "+m.Cost)

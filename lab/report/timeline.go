@@ -140,8 +140,8 @@ func (t *telling) steady() map[int]*exchange {
 		switch {
 		case isBulk(e), isExchange(e):
 			run = append(run, i)
-		case e.Source == record.TCP && e.Kind == record.KindDrop:
-			// says nothing of the exchange
+		case e.Source == record.TCP && e.Kind == record.KindDrop, e.Kind != record.KindSnapshot && t.place(e) == nil:
+			// says nothing of the exchange, or nothing at all
 		case e.Time < t.r.Fault.Time && (e.Kind == record.KindRetransmit || e.Kind == record.KindTLP):
 			run = append(run, i) // a busy exchange has its own
 		default:

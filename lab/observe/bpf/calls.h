@@ -114,6 +114,7 @@ int sys_enter(__u64 *ctx)
 	}
 	struct call_event *c = &t->call;
 	bool mine = slot_claim(s, tid, c->head.host);
+	t->since = attached_since();
 	c->head.type = EVENT_CALL; // until it is known to be of interest
 	if (call == CALL_COMPAT) {
 		unseen(t, UNSEEN_COMPAT);
@@ -176,8 +177,9 @@ static __always_inline bool dull(struct slot *s, __s64 ret, struct pt_regs *regs
 	return ret > 0 || (ret == -EAGAIN && bpf_ktime_get_ns() - s->start < AT_ONCE);
 }
 
-// catch_up notes of a lightly begun call, now that it has returned, what is
-// otherwise noted when it begins.
+// catch_up notes of a call that began lightly, or while the programs were at
+// rest, now that it has returned, what is otherwise noted when it begins. It
+// is 0 for a call that is of no interest.
 __noinline int catch_up(struct thread *t, struct slot *s, __u64 where)
 {
 	struct pt_regs *regs = (void *)where;
@@ -186,13 +188,36 @@ __noinline int catch_up(struct thread *t, struct slot *s, __u64 where)
 		return 0;
 	struct args a = {s->arg0, LATE1(regs), LATE2(regs), LATE3(regs), LATE4(regs)};
 	int result = begin(t, &a, s->call);
-	if (CALL_IS_SHORT(s->call))
-		ours(t, a.a2);
+	if (result & BEGIN_SKIP || (s->call <= CALL_GETSOCKOPT && !ours(t, a.a2) && s->state == SLOT_DONE))
+		return 0;
 	if (result & BEGIN_DATA)
 		copy(t, t->call.want);
 	bpf_get_current_comm(t->call.head.comm, sizeof(t->call.head.comm));
 	t->call.start = s->start;
-	return 0;
+	return 1;
+}
+
+// missed_begin tells whether the call that returns began while the programs
+// were at rest, and if so makes a slot of it: its beginning is then that of
+// their work.
+static __always_inline bool missed_begin(struct task_struct *task, struct slot *s, __u32 call, __u32 tid, struct pt_regs *regs)
+{
+	__u64 since = attached_since();
+
+	if (!since || !s)
+		return false;
+	struct thread *t = thread_of(task);
+	if (!t || t->since == since)
+		return false;
+	t->since = since;
+	t->call.head.type = EVENT_CALL;
+	if (call == CALL_COMPAT || !slot_claim(s, tid, t->call.head.host))
+		return false;
+	s->call = call;
+	s->arg0 = LATE0(regs);
+	s->start = since;
+	s->state = SLOT_DONE;
+	return true;
 }
 
 SEC("tp_btf/sys_exit")
@@ -202,12 +227,13 @@ int sys_exit(__u64 *ctx)
 	struct pt_regs *regs = (void *)ctx[0];
 	__s64 ret = (__s64)ctx[1];
 
-	if (!wanted(task, NUMBER(regs)))
+	__u32 call = wanted(task, NUMBER(regs));
+	if (!call)
 		return 0;
 	__u32 key = (__u32)bpf_get_current_pid_tgid();
 	struct slot *s = slot_at(key);
-	bool lightly = false;
-	if (s && s->tid == key) {
+	bool lightly = false, late = missed_begin(task, s, call, key, regs);
+	if (!late && s && s->tid == key) {
 		__u32 state = s->state;
 		bool same = s->generation == now_generation();
 		s->state = SLOT_IDLE;
@@ -224,10 +250,13 @@ int sys_exit(__u64 *ctx)
 		return 0;
 	struct call_event *c = &t->call;
 	__u64 where; // regs, as a number: functions take no pointers to the kernel's
-	if (lightly && !bpf_probe_read_kernel(&where, sizeof(where), ctx))
-		catch_up(t, s, where);
-	else if (c->head.type != EVENT_ENTER)
+	if (lightly || late) {
+		if (bpf_probe_read_kernel(&where, sizeof(where), ctx) || !catch_up(t, s, where))
+			return 0;
+		s->state = SLOT_IDLE;
+	} else if (c->head.type != EVENT_ENTER) {
 		return 0;
+	}
 	c->head.time = bpf_ktime_get_ns();
 	c->head.type = EVENT_CALL;
 	c->ret = ret;

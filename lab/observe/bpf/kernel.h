@@ -72,7 +72,7 @@ struct sk_buff {
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs { unsigned long di, si, dx, r10, r8, r9, orig_ax; };
 #elif defined(__TARGET_ARCH_arm64)
-struct pt_regs { __u64 regs[31]; int syscallno; };
+struct pt_regs { __u64 regs[31], orig_x0; int syscallno; };
 #endif
 
 #pragma clang attribute pop

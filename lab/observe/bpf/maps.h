@@ -39,7 +39,24 @@ struct thread {
 	struct socket *socket;
 	struct sock *sock;
 	__u64 unseen; // enum unseen, as bits: what was told
+	__u64 since;  // attached when a call of the thread was last seen
 };
+
+// attached is since when sys_enter and sys_exit run, if they were at rest
+// before: no beginning of an earlier call counts. 0: they never were.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} attached SEC(".maps");
+
+static __always_inline __u64 attached_since(void)
+{
+	__u32 zero = 0;
+	__u64 *since = bpf_map_lookup_elem(&attached, &zero);
+	return since ? *since : 0;
+}
 
 // The threads that made a system call, by the machine's thread id. An entry
 // lives as long as the thread: who a thread is does not change, and is

@@ -53,6 +53,7 @@
 #define ARG3(r) ((r)->r10)
 #define ARG4(r) ((r)->r8)
 /* The arguments when the call returns, where that is not the hot path. */
+#define LATE0(r) BPF_CORE_READ(r, di)
 #define LATE1(r) BPF_CORE_READ(r, si)
 #define LATE2(r) BPF_CORE_READ(r, dx)
 #define LATE3(r) BPF_CORE_READ(r, r10)
@@ -101,6 +102,7 @@
 #define ARG2(r) ((r)->regs[2])
 #define ARG3(r) ((r)->regs[3])
 #define ARG4(r) ((r)->regs[4])
+#define LATE0(r) BPF_CORE_READ(r, orig_x0) /* the result takes its place */
 #define LATE1(r) BPF_CORE_READ(r, regs[1])
 #define LATE2(r) BPF_CORE_READ(r, regs[2])
 #define LATE3(r) BPF_CORE_READ(r, regs[3])
