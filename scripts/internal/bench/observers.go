@@ -48,20 +48,10 @@ func (w *watched) add(e record.Event) {
 	}
 }
 
-// count is how many events there are.
-func (w *watched) count() (n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, events := range w.events {
-		n += len(events)
-	}
-	return n
-}
-
 // watch does f under the observers that a run has: a tap at each end, and the
 // tracer with both hosts. They tell everything, as after a fault, or are as
 // economical as before.
-func watch(n *topology.Network, everything bool, f func() error) (w *watched, err error) {
+func watch(n *topology.Network, f func() error) (w *watched, err error) {
 	w = &watched{}
 	clock, err := observe.NewClock()
 	if err != nil {
@@ -103,10 +93,8 @@ func watch(n *topology.Network, everything bool, f func() error) (w *watched, er
 		if err := tracing.Add(host); err != nil {
 			return nil, err
 		}
-		if everything {
-			if err := errors.Join(tap.Everything(), tracing.Everything()); err != nil {
-				return nil, err
-			}
+		if err := errors.Join(tap.Everything(), tracing.Everything()); err != nil {
+			return nil, err
 		}
 	}
 	return w, f()
@@ -141,7 +129,7 @@ func observers() ([]row, error) {
 					*kind.off = append(*kind.off, value)
 					continue
 				}
-				w, err := watch(n, true, one)
+				w, err := watch(n, one)
 				if err != nil {
 					return nil, err
 				}
@@ -152,7 +140,7 @@ func observers() ([]row, error) {
 		}
 	}
 
-	w, err := watch(n, true, func() error {
+	w, err := watch(n, func() error {
 		_, err := traffic(n, "echo", fmt.Sprint(packetsWant/2))
 		return err
 	})
