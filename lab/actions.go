@@ -1,9 +1,11 @@
 package lab
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
@@ -43,7 +45,7 @@ func (v *view) actions(told record.Detection) []record.Action {
 		case e.Source == record.Process && e.Kind == record.KindExit && (e.PID == main || e.PID == pid) && !done(record.ActExit):
 			add(e, record.ActExit, e.Time, ending(e.Process))
 		case e.Source != record.Syscall || e.Kind != record.KindCall:
-		case e.Syscall.Name == "close" && v.ofServer(e.Syscall.Remote) && !done(record.ActClose):
+		case e.Syscall.Name == "close" && e.Syscall.Socket && v.noted(e.Syscall.Local, e.Syscall.Remote) && !done(record.ActClose):
 			add(e, record.ActClose, e.Time, "close()")
 		case e.Syscall.Name == "connect" && v.ofServer(e.Syscall.Arg) && e.Time-e.Syscall.Duration > since && e.Time != told.Time && !done(record.ActReconnect):
 			if connects++; connects == 1 && told.Error == "" {
@@ -58,8 +60,39 @@ func (v *view) actions(told record.Detection) []record.Action {
 			add(&record.Event{PID: p.PID}, record.ActExit, p.Ended, ending(&record.ProcEvent{Signal: p.Signal, Status: max(0, p.Exit)}))
 		}
 	}
-	slices.SortStableFunc(list, func(a, b record.Action) int { return int(a.Time - b.Time) })
+	if told.Error == "" { // what it says all the time is no reaction
+		list = v.onlyBesideDeeds(list)
+	}
+	slices.SortStableFunc(list, func(a, b record.Action) int { return cmp.Compare(a.Time, b.Time) })
 	return list
+}
+
+// besideDeed is how near a line of output must be to what a client does that
+// was told nothing, to be a part of it.
+const besideDeed = int64(time.Second)
+
+// onlyBesideDeeds leaves the message out, or takes in its place the last line
+// that came with the first thing that the client did.
+func (v *view) onlyBesideDeeds(list []record.Action) []record.Action {
+	list = slices.DeleteFunc(list, func(a record.Action) bool { return a.Kind == record.ActMessage })
+	if len(list) == 0 {
+		return list
+	}
+	first := slices.MinFunc(list, func(a, b record.Action) int { return cmp.Compare(a.Time, b.Time) })
+	var said *record.Event
+	for i := range v.r.Events {
+		e := &v.r.Events[i]
+		if e.Host == "client" && e.Source == record.Output && e.Time >= v.r.Fault.Time && strings.TrimSpace(e.Text) != "" &&
+			e.Time > first.Time-besideDeed && e.Time < first.Time+besideDeed {
+			said = e
+		}
+	}
+	if said == nil {
+		return list
+	}
+	return append(list, record.Action{
+		Kind: record.ActMessage, PID: said.PID, Time: said.Time, AfterFault: said.Time - v.r.Fault.Time, AfterTold: -1, What: said.Text,
+	})
 }
 
 // ending says how a process ended.

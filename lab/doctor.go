@@ -2,6 +2,10 @@ package lab
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/observe"
@@ -131,9 +135,14 @@ func Machine() string {
 }
 
 // leftovers looks for inits of hosts whose lab is gone. There are none, unless
-// this program has a fault: an init ends with its lab.
+// this program has a fault: an init ends with its lab. And it looks for the
+// directories of runs, {dir}, which a lab that is killed leaves.
 func leftovers() Finding {
 	f := Finding{Name: "nothing left behind", Seen: "no host without its lab", Get: "kill -9 the processes named"}
+	if left := abandonedDirs(); len(left) > 0 {
+		f.Seen, f.Lost, f.Get = "directories of runs whose lab is gone: "+strings.Join(left, ", "), "their room", "rm -r them"
+		return f
+	}
 	orphans, err := topology.Orphans()
 	if f.OK = err == nil && len(orphans) == 0; !f.OK {
 		f.Seen = fmt.Sprintf("hosts whose lab is gone: processes %v", orphans)
@@ -142,4 +151,17 @@ func leftovers() Finding {
 		}
 	}
 	return f
+}
+
+// abandonedDirs are those of runs whose lab is gone.
+func abandonedDirs() []string {
+	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), scratchPrefix+"*-*"))
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(dirs, func(dir string) bool {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), scratchPrefix), "-")
+		_, err := os.Stat("/proc/" + pid)
+		return err == nil
+	})
 }

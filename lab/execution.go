@@ -83,7 +83,7 @@ func (x Execution) lookPath(name string) (string, error) {
 		return path, executable(name, path)
 	}
 	found := fmt.Errorf("program %q: not found in PATH: %w", name, os.ErrNotExist)
-	for _, dir := range filepath.SplitList(x.variable("PATH")) {
+	for _, dir := range filepath.SplitList(x.Variable("PATH")) {
 		if dir == "" || !filepath.IsAbs(dir) {
 			dir = filepath.Join(x.dir(), dir)
 		}
@@ -132,8 +132,8 @@ func (x Execution) allowed(path string) bool {
 	}
 }
 
-// variable is one of the environment's.
-func (x Execution) variable(name string) string {
+// Variable is one of the environment's, "" if it has none of the name.
+func (x Execution) Variable(name string) string {
 	for _, v := range x.environment() {
 		if value, found := strings.CutPrefix(v, name+"="); found {
 			return value

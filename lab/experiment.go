@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,7 +51,9 @@ type Experiment struct {
 	found        *record.Event // what the last expectation saw, nil if nothing
 	rerun        string        // the command line that makes such a run; "": that of lab run
 	serverAddr   netip.AddrPort
-	scratchDir   string // "": none was made
+	scratchDir   string      // "": none was made
+	faulted      atomic.Bool // the first fault is about to come
+	clientStart  int64       // when the client was started last
 
 	mu     sync.Mutex // guards status, which others read during the run
 	status Status

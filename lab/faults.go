@@ -72,6 +72,7 @@ func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 	if err := e.watch.everything(); err != nil {
 		return err
 	}
+	e.faulted.Store(true)
 	e.noteConnections()
 	e.measureOptions()
 	conn := e.conn()

@@ -113,7 +113,8 @@ func addresses(list []netip.AddrPort) string {
 
 // reachable tells whether the client can reach what listens on an address.
 func (e *Experiment) reachable(a netip.Addr) bool {
-	return a.IsUnspecified() || a.Unmap() == e.serverAddr.Addr()
+	server := e.serverAddr.Addr()
+	return a.IsUnspecified() && (a.Is6() || server.Is4()) || a.Unmap() == server
 }
 
 // listeners are what a host's programs listen on.
@@ -333,7 +334,7 @@ func (m *moment) come(events []record.Event) (bool, error) {
 		return now-m.from >= int64(m.when.Time), nil
 	case scenarios.WhenOutput:
 		for i := range events {
-			if ev := &events[i]; ev.Source == record.Output && m.when.Output.MatchString(ev.Text) {
+			if ev := &events[i]; ev.Source == record.Output && ev.Time >= m.e.clientStart && m.when.Output.MatchString(ev.Text) {
 				m.line = ev.Text
 				return true, nil
 			}

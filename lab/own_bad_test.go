@@ -191,6 +191,40 @@ def connect():
 			func(t *testing.T, r *record.Record) { acted(t, r, record.ActMessage, "told .*reset") },
 		},
 		{
+			"it chatters, and is told nothing", "crash",
+			python("s = connect()\nprint('ready', flush=True)\nwhile True: print('tick', flush=True); time.sleep(0.1)"), nil, "output:ready", nil,
+		},
+		{
+			"it is told, and ignores it", "kill",
+			python("s = connect()\nprint('ready', flush=True)\ns.recv(1)\ntime.sleep(1000)"), nil, "output:ready", toldOf("EOF", "recvfrom"),
+		},
+		{
+			"another connection of its own ends well", "reboot", python(`s = connect()
+print('ready', flush=True)
+while True:
+    time.sleep(0.5)
+    try:
+        c = connect(); c.shutdown(socket.SHUT_WR); c.recv(1); c.close()
+    except OSError: pass`), nil, "output:ready", nil,
+		},
+		{
+			"it waits for many descriptors at once", "kill", python(`import select
+p = select.poll()
+pipes = [os.pipe() for _ in range(20)]
+for r, _ in pipes: p.register(r, select.POLLIN)
+s = connect()
+p.register(s, select.POLLIN | select.POLLRDHUP)
+print('ready', flush=True)
+p.poll()
+time.sleep(1000)`), nil, "output:ready", nil,
+		},
+		{
+			"its child exits with another status", "kill",
+			[]string{"sh", "-c", `python3 -c "$1" "$2"; exit 9`, "sh", preamble + "s = connect()\nprint('ready', flush=True)\ns.recv(1)\nsys.exit(3)", "{server}"},
+			nil, "output:ready",
+			toldOf("EOF", "recvfrom"),
+		},
+		{
 			"the server becomes a daemon", "kill", nil,
 			[]string{"python3", "-c", preamble + "s = socket.create_server(('', 9998))\nif os.fork(): os._exit(0)\nos.setsid()\nc, _ = s.accept()\nwhile True: c.sendall(c.recv(100))"},
 			"connected",
@@ -201,11 +235,24 @@ def connect():
 			t.Parallel()
 			own := ownCase{scenario: c.scenario, client: c.client, server: c.server, when: c.when, within: 10 * time.Second}
 			own.options.Tracer, own.options.Grace = tracer, time.Second
+			want, told, reason := record.AsExpected, true, ""
+			switch c.name {
+			case "it chatters, and is told nothing", "another connection of its own ends well":
+				own.within, want, told, reason = 2*time.Second, record.NotAsExpected, false, "nothing, in the "
+			case "it is told, and ignores it":
+				own.within, want, reason = 2*time.Second, record.NotAsExpected, "told EOF by recvfrom(), and did nothing about it"
+			case "it waits for many descriptors at once":
+				own.within, want, told, reason = 2*time.Second, record.Inconclusive, false, "told of more sockets than are looked at"
+			case "its child exits with another status":
+				own.expect = "exit=9"
+			}
 			r := runOwn(t, own)
-			if r.Outcome != record.AsExpected || r.Detection.Error == "" {
+			if r.Outcome != want || (r.Detection.Error != "") != told || !strings.Contains(strings.Join(r.Reasons, "\n"), reason) {
 				t.Errorf("%s, because %q; told %q", r.Outcome, r.Reasons, r.Detection.Error)
 			}
-			c.want(t, r)
+			if c.want != nil {
+				c.want(t, r)
+			}
 			if t.Failed() {
 				t.Logf("actions %+v\n%s", r.Actions, describe(r)[:min(len(describe(r)), 20_000)])
 			}

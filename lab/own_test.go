@@ -49,6 +49,9 @@ func runOwn(t *testing.T, c ownCase) *record.Record {
 	o.Own = &scenarios.Own{Server: c.server, Client: c.client, When: when, Demand: demand}
 	if c.user != "" {
 		o.Execution.User, o.Execution.Credential = c.user, credential(t, c.user)
+		if o.Execution.Dir == "" { // the tests' own may be closed to others
+			o.Execution.Dir = everyonesDir(t)
+		}
 	}
 	e, err := lab.New(source, o)
 	if err != nil {
@@ -202,7 +205,7 @@ func TestOwnPrograms(t *testing.T) {
 	download := []string{"curl", "-sS", "--limit-rate", "1M", "-o", "/dev/null", "http://server/big"}
 	cases := []ownCase{
 		{
-			name: "curl is cut off by nginx's end", scenario: "kill", server: nginx, client: download, when: "after-bytes:500000", within: 10 * time.Second,
+			name: "curl is cut off by nginx's end", scenario: "kill", server: nginx, client: download, when: "at:1s", within: 10 * time.Second,
 			want: func(t *testing.T, r *record.Record) {
 				toldOf("EOF", "recvfrom", "read", "poll")(t, r)
 				acted(t, r, record.ActExit, "^exit 18$")
@@ -210,7 +213,7 @@ func TestOwnPrograms(t *testing.T) {
 			},
 		},
 		{
-			name: "over IPv6", scenario: "kill", server: nginxAt("[::]"), client: download, when: "after-bytes:500000", within: 10 * time.Second,
+			name: "over IPv6", scenario: "kill", server: nginxAt("[::]"), client: download, when: "after-bytes:8000000", within: 10 * time.Second,
 			options: lab.Options{Family: topology.IPv6},
 			want:    toldOf("EOF", "recvfrom", "read", "poll"),
 		},

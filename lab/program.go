@@ -25,6 +25,9 @@ import (
 // maxOutput bounds what is recorded of a program's stream, in octets.
 const maxOutput = 1 << 20
 
+// maxLines bounds it, in lines.
+const maxLines = 10_000
+
 // maxLine bounds a line of output in the record; what is longer is cut into several.
 const maxLine = 4096
 
@@ -82,6 +85,7 @@ func (e *Experiment) launch(s scenarios.Start, l launch) (*program, error) {
 		p.close()
 		return nil, err
 	}
+	started := e.clock.Now()
 	p.process, err = h.Start(c)
 	if err != nil {
 		p.close()
@@ -94,6 +98,9 @@ func (e *Experiment) launch(s scenarios.Start, l launch) (*program, error) {
 		p.outputs.Go(func() { e.listen(p, o.kind, o.r) })
 	}
 	e.programs = append(e.programs, p)
+	if p.name == "client" {
+		e.clientStart = started
+	}
 	go func() {
 		<-p.process.Done() // at the latest when the network is taken down
 		now := time.Now()
@@ -133,12 +140,15 @@ func (e *Experiment) typesTo(name string) bool {
 	})
 }
 
+// scratchPrefix begins the names of runs' directories; lab's process id follows.
+const scratchPrefix = "lab-run-"
+
 // scratch makes the host's directory of this run, for whoever runs the
 // programs; Close removes it.
 func (e *Experiment) scratch(h *topology.Host) (string, error) {
 	made := e.scratchDir
 	if made == "" {
-		dir, err := os.MkdirTemp("", "lab-")
+		dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", scratchPrefix, os.Getpid()))
 		if err != nil {
 			return "", fmt.Errorf("make {dir}: %w", err)
 		}
@@ -159,27 +169,34 @@ func (e *Experiment) scratch(h *topology.Host) (string, error) {
 	return dir, nil
 }
 
-// listen turns a stream of a program into events, a line each.
+// listen turns a stream of a program into events, a line each, within a bound:
+// what comes from the fault on has one of its own.
 func (e *Experiment) listen(p *program, kind string, r io.Reader) {
 	in := bufio.NewReaderSize(r, maxLine)
-	for octets := 0; ; {
+	octets, lines, faulted, said := 0, 0, false, false
+	for {
 		line, err := in.ReadSlice('\n')
-		if octets <= maxOutput && octets+len(line) > maxOutput {
-			e.timeline.add(record.Event{
-				Time: e.clock.Now(), Host: p.process.Host.Name, Boot: p.boot, Source: record.Output, Kind: kind,
-				PID: p.process.PID, Comm: p.name, Text: fmt.Sprintf("(more than %d octets: the rest is not recorded)", maxOutput),
-			})
+		if now := e.faulted.Load(); now != faulted {
+			octets, lines, faulted, said = 0, 0, now, false
 		}
-		octets += len(line)
+		octets, lines = octets+len(line), lines+1
 		if p.tee != nil && len(line) > 0 {
 			p.tee(kind, line)
 		}
-		if len(line) > 0 && octets <= maxOutput {
-			e.timeline.add(record.Event{
-				Time: e.clock.Now(), Host: p.process.Host.Name, Boot: p.boot, Source: record.Output, Kind: kind,
-				PID: p.process.PID, Comm: p.name,
-				Text: strings.ToValidUTF8(strings.TrimRight(string(line), "\r\n"), "\uFFFD"),
-			})
+		room := octets <= maxOutput && lines <= maxLines
+		ev := record.Event{
+			Time: e.clock.Now(), Host: p.process.Host.Name, Boot: p.boot, Source: record.Output, Kind: kind,
+			PID: p.process.PID, Comm: p.name,
+		}
+		switch {
+		case room && len(line) > 0:
+			ev.Text = strings.ToValidUTF8(strings.TrimRight(string(line), "\r\n"), "\uFFFD")
+			e.timeline.add(ev)
+		case !room && !said:
+			said = true
+			ev.Source, ev.Kind = record.Step, "output"
+			ev.Text = fmt.Sprintf("%s writes more than %d lines or %d octets: the rest is not recorded", p.name, maxLines, maxOutput)
+			e.timeline.add(ev)
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return // end of file, or closed by close

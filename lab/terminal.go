@@ -37,7 +37,8 @@ func openTerminal(user *os.File) (*terminal, error) {
 	if err := t.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("make terminal: %w", err), t.Close())
 	}
-	t.keys.Go(t.pass)
+	master := t.master
+	t.keys.Go(func() { t.pass(master) })
 	return t, nil
 }
 
@@ -83,7 +84,7 @@ func (t *terminal) open() error {
 }
 
 // pass copies the user's keys until Close.
-func (t *terminal) pass() {
+func (t *terminal) pass(master *os.File) {
 	buf := make([]byte, 256)
 	for {
 		fds := []unix.PollFd{{Fd: int32(t.user.Fd()), Events: unix.POLLIN}, {Fd: int32(t.stop), Events: unix.POLLIN}}
@@ -96,7 +97,7 @@ func (t *terminal) pass() {
 		if err != nil || n == 0 {
 			return
 		}
-		if _, err := t.master.Write(buf[:n]); err != nil {
+		if _, err := master.Write(buf[:n]); err != nil {
 			return // the program's end is closed
 		}
 	}
@@ -117,6 +118,10 @@ func (t *terminal) Close() error {
 		if t.stop >= 0 {
 			_, err := unix.Write(t.stop, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 			errs = append(errs, err)
+			if t.master != nil { // what the program does not read would hold the keys up
+				errs = append(errs, t.master.Close())
+				t.master = nil
+			}
 			t.keys.Wait()
 			errs = append(errs, unix.Close(t.stop))
 			errs = append(errs, unix.IoctlSetTermios(int(t.user.Fd()), unix.TCSETS, &t.before))

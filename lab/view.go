@@ -3,6 +3,7 @@ package lab
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -127,8 +128,18 @@ func (v *view) parted(events []*record.Event, part record.StreamPart) []*record.
 func (v *view) calls() []*record.Event {
 	return v.events(func(e *record.Event) bool {
 		return e.Source == record.Syscall && e.Kind == record.KindCall && e.Host == "client" && v.after(e) &&
-			(v.ofServer(e.Syscall.Remote) && e.Syscall.Socket || e.Syscall.Name == "connect" && v.ofServer(e.Syscall.Arg) || len(v.ready(e.Syscall)) > 0)
+			(v.noted(e.Syscall.Local, e.Syscall.Remote) && e.Syscall.Socket ||
+				len(v.r.Connections) == 0 && e.Syscall.Name == "connect" && v.ofServer(e.Syscall.Arg) || len(v.ready(e.Syscall)) > 0)
 	})
+}
+
+// noted tells whether a connection is one that the client had at the fault; if
+// it had none, whether it is with the server.
+func (v *view) noted(local, remote string) bool {
+	if len(v.r.Connections) == 0 {
+		return v.ofServer(remote)
+	}
+	return slices.ContainsFunc(v.r.Connections, func(c record.Connection) bool { return c.Local == local && c.Remote == remote })
 }
 
 // ofServer tells whether an address and port is one of the server's: which
@@ -138,11 +149,11 @@ func (v *view) ofServer(endpoint string) bool {
 }
 
 // ready is what a call that waits for several sockets told of those that are
-// connections to the server.
+// such connections.
 func (v *view) ready(c *record.Call) []record.Ready {
 	var list []record.Ready
 	for _, r := range c.Ready {
-		if v.ofServer(r.Remote) {
+		if v.noted(r.Local, r.Remote) {
 			list = append(list, r)
 		}
 	}

@@ -30,7 +30,7 @@ type watch struct {
 	hosts   map[string]*hostWatch // by host name: that of the current boot
 	frames  *observe.Frames       // nil if none are kept
 	missing []record.Missing
-	dropped uint64
+	gone    struct{ dropped, segments uint64 } // of taps that were closed
 	missed  uint64
 	// all: the observers report everything, no longer only a part of what
 	// goes on and on.
@@ -50,6 +50,7 @@ type hostWatch struct {
 	carrier *observe.CarrierWatch
 	polling context.CancelFunc
 	polled  sync.WaitGroup
+	gapped  bool // its gap is the last of the host's
 }
 
 func newWatch(clock observe.Clock, o Options, sink observe.Sink) *watch {
@@ -213,11 +214,15 @@ func (w *watch) rested() {
 }
 
 // spare adds what a tap counted and did not record.
-func (w *watch) spare(hw *hostWatch) error {
-	n, gap, err := hw.tap.Spared()
-	w.spared.Segments += n
-	w.gaps[hw.host.Name] = append(w.gaps[hw.host.Name], gap)
-	return err
+func (w *watch) spare(hw *hostWatch) (segments uint64, err error) {
+	segments, gap, err := hw.tap.Spared()
+	gaps := w.gaps[hw.host.Name]
+	if n := len(gaps); n > 0 && hw.gapped {
+		gaps = gaps[:n-1] // what it was the last time
+	}
+	hw.gapped = true
+	w.gaps[hw.host.Name] = append(gaps, gap)
+	return segments, err
 }
 
 // poll watches the socket table from the outside. That it ends with an error
@@ -250,9 +255,12 @@ func (w *watch) remove(name string) error {
 	if hw.tap != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 		defer cancel()
-		errs = append(errs, hw.tap.Flush(ctx), w.spare(hw))
+		errs = append(errs, hw.tap.Flush(ctx))
+		segments, err := w.spare(hw)
+		w.gone.segments += segments
+		errs = append(errs, err)
 		dropped, err := hw.tap.Close()
-		w.dropped += dropped
+		w.gone.dropped += dropped
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -293,13 +301,14 @@ func (w *watch) catchUp() error {
 // the beginning, and the system calls that are under way.
 func (w *watch) flush() (dropped uint64, underWay []record.Event) {
 	w.rested()
+	dropped, w.spared.Segments = w.gone.dropped, w.gone.segments
 	if w.tracing != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
 		defer cancel()
 		if err := w.tracing.Flush(ctx); err != nil {
 			w.miss(ObserveEBPF, err.Error(), "the last events are missing")
 		}
-		w.count(ObserveEBPF, w.tracing.Dropped)
+		dropped += w.count(ObserveEBPF, w.tracing.Dropped)
 		var err error
 		if w.missed, err = w.tracing.Missed(); err != nil {
 			w.miss(ObserveEBPF, err.Error(), "how many events were missed is not known")
@@ -321,24 +330,26 @@ func (w *watch) flush() (dropped uint64, underWay []record.Event) {
 		if err := hw.tap.Flush(ctx); err != nil {
 			w.miss(ObserveWire, err.Error(), "the last packets are missing")
 		}
-		w.count(ObserveWire, hw.tap.Dropped)
-		if err := w.spare(hw); err != nil {
+		dropped += w.count(ObserveWire, hw.tap.Dropped)
+		segments, err := w.spare(hw)
+		if err != nil {
 			w.miss(ObserveWire, err.Error(), "how many segments were not recorded is not known")
 		}
+		w.spared.Segments += segments
 	}
 	if left := w.frames.Left(); left > 0 {
 		w.miss("frames", fmt.Sprintf("no room for %d after %d MiB", left, maxFrames>>20), "the captures lack them; their events were seen")
 	}
-	return w.dropped, underWay
+	return dropped, underWay
 }
 
-// count adds what an observer lost.
-func (w *watch) count(observer string, dropped func() (uint64, error)) {
+// count is what an observer lost so far.
+func (w *watch) count(observer string, dropped func() (uint64, error)) uint64 {
 	n, err := dropped()
 	if err != nil {
 		w.miss(observer, err.Error(), "how many events were lost is not known")
 	}
-	w.dropped += n
+	return n
 }
 
 // close ends all observers.

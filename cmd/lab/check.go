@@ -74,6 +74,9 @@ func runCheck(ctx context.Context, s streams, f runFlags, file string) error {
 	if o.Execution, err = f.own.execution(s); err != nil {
 		return err
 	}
+	if o.Execution.Terminal != nil {
+		return usageError(fmt.Errorf("%s: input -: several runs cannot read the same", file), "name a file")
+	}
 	o.Tracer = lab.NewTracer()
 	var experiments []*lab.Experiment
 	var wrong []error

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -55,11 +56,14 @@ func (f *ownFlags) options(o *lab.Options, s streams) error {
 		}
 		return nil
 	}
+	if f.client == "" && f.input != "" {
+		return usageError(errors.New("--input is for a client of one's own"), "add --client")
+	}
 	own := &scenarios.Own{}
-	if own.Server, err = words(f.server); err != nil {
+	if own.Server, err = words(f.server, o.Execution); err != nil {
 		return usageError(fmt.Errorf("--server: %w", err), "")
 	}
-	if own.Client, err = words(f.client); err != nil {
+	if own.Client, err = words(f.client, o.Execution); err != nil {
 		return usageError(fmt.Errorf("--client: %w", err), "")
 	}
 	if own.When, err = scenarios.ParseWhen(f.when); err != nil {
@@ -73,11 +77,11 @@ func (f *ownFlags) options(o *lab.Options, s streams) error {
 }
 
 // words takes a command line apart as a shell does; nil for none.
-func words(command string) ([]string, error) {
+func words(command string, x lab.Execution) ([]string, error) {
 	if command == "" {
 		return nil, nil
 	}
-	argv, err := shell.Fields(command, os.Getenv)
+	argv, err := shell.Fields(command, x.Variable)
 	if err == nil && len(argv) == 0 {
 		err = errors.New("no program")
 	}
@@ -109,8 +113,8 @@ func (f *ownFlags) execution(s streams) (lab.Execution, error) {
 			return x, usageError(fmt.Errorf("--user %s: there is no such user", f.user), "")
 		}
 	case uid != "" && uid != "0" && os.Geteuid() == 0:
-		if who, err = user.LookupId(uid); err != nil {
-			return x, nil // a user of another machine: as lab itself
+		if who, err = user.LookupId(uid); err != nil { // one whom only a directory service knows
+			who = &user.User{Uid: uid, Gid: cmp.Or(os.Getenv("SUDO_GID"), uid), Username: cmp.Or(os.Getenv("SUDO_USER"), uid), HomeDir: "/"}
 		}
 	default:
 		return x, nil
@@ -126,7 +130,7 @@ func (f *ownFlags) execution(s streams) (lab.Execution, error) {
 func credential(who *user.User) (*topology.Credential, error) {
 	groups, err := who.GroupIds()
 	if err != nil {
-		return nil, err
+		groups = nil // they are not known here
 	}
 	c := &topology.Credential{}
 	for i, id := range slices.Concat([]string{who.Uid, who.Gid}, groups) {

@@ -143,7 +143,7 @@ func (i interruption) Error() string { return "interrupted by " + unix.SignalNam
 // Is makes an interruption a cancellation.
 func (i interruption) Is(target error) bool { return target == context.Canceled }
 
-// interruptible gives a context that the first SIGINT, SIGTERM or SIGHUP ends;
+// interruptible gives a context that the first SIGINT, SIGTERM, SIGHUP or SIGQUIT ends;
 // a second one ends the program at once (the hosts' inits then clean up).
 func interruptible() (context.Context, func()) {
 	// A reader that goes away is a lost result, and not the end: runs are
@@ -152,7 +152,7 @@ func interruptible() (context.Context, func()) {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
 	go func() {
 		if s, ok := <-signals; ok {
 			signal.Stop(signals)

@@ -163,6 +163,9 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 			todo = append(todo, sc)
 		}
 	}
+	if o.Execution.Terminal != nil && len(todo) > 1 {
+		return usageError(errors.New("--input -: several runs cannot read the same"), "run one, or give --input a file")
+	}
 	o.Tracer = lab.NewTracer()
 	b := &batch{streams: s, flags: f, several: len(todo) > 1, own: o.Own != nil, live: terminal(s.err) && min(parallel, len(todo)) == 1 && o.Execution.Tee == nil}
 	experiments, leftOut, err := prepare(todo, o)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # nginx with a file of 50 MB to download: server.sh DIR [ADDRESS]. It runs as root.
 set -e
-mkdir "$1/tmp" "$1/www"
+mkdir -p "$1/tmp" "$1/www"
 head -c 50000000 /dev/zero >"$1/www/big"
 cat >"$1/nginx.conf" <<CONF
 daemon off;

@@ -186,7 +186,7 @@ func (c *Cmd) Signal(s os.Signal) error {
 func (c *Cmd) PID() int { return c.program.PID() }
 
 // Stdout is what it has written to its standard output until now, but for a
-// line that has not ended; after Wait it is all.
+// line that has not ended; after Wait it is all, but no more than 16 MiB.
 func (c *Cmd) Stdout() string { return c.out.String() }
 
 // Stderr is the same of its standard error.
@@ -198,10 +198,15 @@ type output struct {
 	text strings.Builder
 }
 
+// maxOutput bounds what is kept of a stream, in octets.
+const maxOutput = 16 << 20
+
 func (o *output) write(line []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.text.Write(line)
+	if o.text.Len()+len(line) <= maxOutput {
+		o.text.Write(line)
+	}
 }
 
 func (o *output) String() string {

@@ -91,7 +91,7 @@ func (d *bpfDecoder) fillCall(out *record.Call, c *bpfSyscall, returned bool) {
 		out.Arg = callArg(c, returned)
 	}
 	if returned && c.ret > 0 {
-		out.Ready = d.ready(c)
+		out.Ready, out.Partial = d.ready(c), c.partial()
 	}
 }
 

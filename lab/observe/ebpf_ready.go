@@ -97,6 +97,23 @@ func (d *bpfDecoder) ready(c *bpfSyscall) []record.Ready {
 	return nil
 }
 
+// partial tells whether such a call told of more than was copied: of what is
+// beyond nothing is known.
+func (c *bpfSyscall) partial() bool {
+	if c.ret <= 0 {
+		return false
+	}
+	switch c.call {
+	case callPoll, callPpoll:
+		return c.arg[0] > uint64(len(c.data)/8)
+	case callSelect, callPselect6:
+		return c.arg[0] > 64
+	case callEpollWait, callEpollPwait, callEpollPwait2:
+		return c.ret > int64(len(c.data)/epollEventSize)
+	}
+	return false
+}
+
 // A processID tells processes apart: the host's number, and the process id in
 // the host.
 type processID struct{ host, pid uint32 }

@@ -46,7 +46,7 @@ func TestDeclared(t *testing.T) {
 		"echo-client":                        "no ADDRESS:PORT",
 		"echo-client -persist":               "no ADDRESS:PORT",
 		"echo-client 192.0.2.1":              "not an ip:port",
-		"echo-client {server:port}":          "not an ip:port",
+		"echo-client {server}":               "not an ip:port",
 		"echo-client 192.0.2.1:9 again":      `"again" is too many`,
 		"echo-server nonsense":               "not an ip:port",
 		"stubborn mule":                      `"mule" is too many`,

@@ -237,6 +237,9 @@ type Call struct {
 	Empty bool `json:"empty,omitempty"`
 	// Ready are the TCP sockets that a poll, select or epoll_wait told of.
 	Ready []Ready `json:"ready,omitempty"`
+	// Partial: it told of more than Ready can hold, which may be some that
+	// are not in it.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // What splice does with FD, in Arg.

@@ -62,7 +62,7 @@ func example() *record.Record {
 	call := event(record.Syscall, record.KindCall)
 	call.Syscall = &record.Call{
 		Name: "read", FD: -1, Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", Arg: "a", Data: "d", Ret: -104, Error: "ECONNRESET", Duration: 1, Socket: true,
-		Empty: true, Ready: []record.Ready{{FD: 3, Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", Events: "POLLIN|POLLHUP"}},
+		Empty: true, Partial: true, Ready: []record.Ready{{FD: 3, Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", Events: "POLLIN|POLLHUP"}},
 	}
 	process := event(record.Process, record.KindSignal)
 	process.Process = &record.ProcEvent{Parent: 8, Argv: []string{"x"}, Signal: "SIGTERM", Sender: 1, Status: 1}

@@ -68,6 +68,9 @@ func noticed(p *printer, r *record.Record) {
 func ownAnswer(r *record.Record) string {
 	d := r.Detection
 	s := "never told in the " + record.Span(r.Duration-r.Fault.Time) + " after the fault"
+	if !r.Observed("the client's system calls") {
+		s = "what told it is not known"
+	}
 	if d.Error != "" {
 		s = fmt.Sprintf("told %s after %s", d.Error, record.Span(d.AfterFault))
 	}
@@ -86,6 +89,8 @@ func told(r *record.Record) string {
 	switch {
 	case r.Fault.Kind == "":
 		return "the run did not come to its fault"
+	case d.Error == "" && !r.Observed("the client's system calls"):
+		return "not known: see what is missing"
 	case d.Error == "":
 		return "never, in the " + record.Span(r.Duration-r.Fault.Time) + " after the fault"
 	}
@@ -153,6 +158,8 @@ func toldShort(r *record.Record) string {
 	switch {
 	case r.Fault.Kind == "":
 		return "-"
+	case d.Error == "" && !r.Observed("the client's system calls"):
+		return "not known"
 	case d.Error == "":
 		return "never in " + record.Span(r.Duration-r.Fault.Time)
 	}

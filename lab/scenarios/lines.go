@@ -58,6 +58,3 @@ func (l *Lines) Program(name, host string) error {
 	delete(l.c.ended, name)
 	return nil
 }
-
-// Programs are the names of those that were started, with their hosts.
-func (l *Lines) Programs() map[string]string { return l.c.programs }

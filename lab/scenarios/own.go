@@ -186,7 +186,7 @@ type When struct {
 // The kinds of moments.
 const (
 	WhenConnected = "connected"
-	WhenIdle      = "idle"        // no segment has passed for Time
+	WhenIdle      = "idle"        // no data has passed for Time
 	WhenOctets    = "after-bytes" // so many octets have passed, of both ends
 	WhenOutput    = "output"      // a program printed a line that matches
 	WhenAt        = "at"          // so long after the client connected
