@@ -33,10 +33,26 @@ func (v *view) actions(told record.Detection) []record.Action {
 		return slices.ContainsFunc(list, func(a record.Action) bool { return a.Kind == kind })
 	}
 	main := v.clientPID()
+	type descriptor struct{ pid, fd int }
+	pending := map[descriptor]bool{} // of which connect() has said that it is under way
 	connects := len(v.r.Connections) // to connect again there must have been a first time
 	for i := range v.r.Events {
 		e := &v.r.Events[i]
-		if e.Host != "client" || e.Time < since {
+		if e.Host != "client" || e.Time < v.r.Fault.Time {
+			continue
+		}
+		again := false
+		if c := e.Syscall; c != nil && e.Kind == record.KindCall {
+			at := descriptor{e.PID, c.FD}
+			switch {
+			case c.Name == "connect" && v.ofServer(c.Arg):
+				again = pending[at] // it asks what became of it
+				pending[at] = c.Error == "EINPROGRESS" || c.Error == "EALREADY"
+			case c.Name == "close":
+				delete(pending, at)
+			}
+		}
+		if e.Time < since || again {
 			continue
 		}
 		switch {

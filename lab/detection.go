@@ -77,7 +77,7 @@ func (v *view) errnoOf(r record.Ready, until int64) string {
 			last = e.TCP.Error
 		}
 		if e.Time > until && last == "" && e.Source == record.Syscall && e.Kind == record.KindCall && e.Syscall.FD == r.FD && len(e.Syscall.Ready) == 0 {
-			if result := resultOf(e.Syscall); strings.HasPrefix(result, "E") && result != "EAGAIN" && result != "EOF" {
+			if result := resultOf(e.Syscall); strings.HasPrefix(result, "E") && !slices.Contains([]string{"EAGAIN", "EOF", "EALREADY", "EINPROGRESS", "EISCONN"}, result) {
 				return result
 			}
 		}

@@ -109,6 +109,7 @@ func kill(signal unix.Signal) deed {
 		if err != nil {
 			return err
 		}
+		e.held.PID = p.PID
 		at, err := h.Signal(p.PID, signal)
 		if err == nil {
 			e.inForceAt(f, e.clock.Monotonic(at),
@@ -136,6 +137,7 @@ func (e *Experiment) hang(_ context.Context, f scenarios.Fault, h *topology.Host
 	if err != nil {
 		return err
 	}
+	e.held.PID = p.PID
 	if err := h.Freeze(p.PID); err != nil {
 		return err
 	}

@@ -180,7 +180,7 @@ func (m *matcher) gone() bool {
 	if !ok {
 		return false
 	}
-	if _, err := m.e.connection(h); !errors.Is(err, errNoConnection) {
+	if _, err := m.e.connection(h); !errors.Is(err, errNoConnection) || !m.e.connectedOnce(h.Name) {
 		return false
 	}
 	return m.read(h, record.Event{Source: record.Step, Kind: "seen", Text: "the connection is in no socket table any more"})
@@ -232,6 +232,17 @@ func (m *matcher) zombies() bool {
 		text = fmt.Sprintf("%s: %s", count(len(ids), "zombie"), strings.Join(ids, ", "))
 	}
 	return m.read(h, record.Event{Source: record.Step, Kind: "seen", Text: text})
+}
+
+// connectedOnce tells whether the host ever had a connection: what never was
+// is not gone.
+func (e *Experiment) connectedOnce(host string) bool {
+	for _, ev := range e.timeline.all() {
+		if ev.Kind == record.KindState && ev.Host == host && ev.State.Remote != "" || ev.Host == host && ev.Packet != nil && ev.Packet.Proto == "tcp" {
+			return true
+		}
+	}
+	return false
 }
 
 // lastState is the last state of the host's connection that was reported.

@@ -58,11 +58,12 @@ func (e *Experiment) noteConnections() {
 // notice waits until the client's programs were told and have acted, or their
 // time is up.
 func (e *Experiment) notice(ctx context.Context, s scenarios.Notice) error {
+	e.setStatus(Status{Step: "waiting for what the client is told, and does"})
 	within := s.Demand.Within
 	wait := within + min(within, overtime) - time.Duration(e.clock.Now()-e.fault.Time)
-	w := noticing{e: e, v: newView(&record.Record{Fault: e.fault, Connections: e.noted}, e.serverAddr)}
+	w := noticing{e: e, exit: s.Demand.Exit, v: newView(&record.Record{Fault: e.fault, Connections: e.noted}, e.serverAddr)}
 	err := e.until(ctx, max(0, wait), func(events []record.Event) (bool, error) { return w.enough(events), nil })
-	if errors.Is(err, errNotSeen) && w.acted != 0 { // what it does about it has its time
+	if errors.Is(err, errNotSeen) && w.acted != 0 && !s.Demand.Exit { // what it does about it has its time
 		left := reactionTime - time.Duration(e.clock.Now()-w.acted)
 		err = e.until(ctx, max(0, left), func(events []record.Event) (bool, error) { return w.enough(events), nil })
 	}
@@ -77,6 +78,7 @@ func (e *Experiment) notice(ctx context.Context, s scenarios.Notice) error {
 type noticing struct {
 	e     *Experiment
 	v     *view
+	exit  bool  // it must end: nothing less will do
 	acted int64 // when it was first told, or did something, 0 if not yet
 }
 
@@ -104,7 +106,7 @@ func (w *noticing) enough(events []record.Event) bool {
 			return w.e.deserted(w.e.net.Client) || time.Since(at) > reactionTime
 		}
 	}
-	return w.acted != 0 && w.e.clock.Now()-w.acted > int64(reactionTime)
+	return !w.exit && w.acted != 0 && w.e.clock.Now()-w.acted > int64(reactionTime)
 }
 
 // demanded holds what the client was told and did against what it must.
@@ -120,6 +122,13 @@ func (e *Experiment) demanded(r *record.Record) {
 		}
 		x := record.Expectation{What: s.String(), Place: s.Place(), Within: int64(s.Demand.Within)}
 		judgeDemand(&x, r, s.Demand)
+		connects := slices.ContainsFunc(e.scenario.Steps, func(s scenarios.Step) bool { _, ok := s.(scenarios.Connected); return ok })
+		if connects && len(r.Connections) == 0 {
+			x.OK, x.Unknown, x.Actual = false, true, e.noMore()
+		}
+		if !newView(r, e.serverAddr).tried() {
+			x.OK, x.Unknown, x.Actual = false, true, "the client never tried to connect to the server"
+		}
 		if why := unseenCalls(r); why != "" && r.Detection.Error == "" {
 			r.Missing = append(r.Missing, record.Missing{
 				Observer: "the client's system calls", Why: why, Cost: "what told it, and whether anything did, is not known",
@@ -179,6 +188,10 @@ func judgeDemand(x *record.Expectation, r *record.Record, d scenarios.Demand) {
 			return
 		}
 	}
+	if what == "" && d.Exit {
+		x.Actual = "it runs on, " + record.Span(r.Duration-r.Fault.Time) + " after the fault"
+		return
+	}
 	if what == "" {
 		x.Actual = "nothing, in the " + record.Span(r.Duration-r.Fault.Time) + " after the fault"
 		return
@@ -189,6 +202,15 @@ func judgeDemand(x *record.Expectation, r *record.Record, d scenarios.Demand) {
 		right = false
 	}
 	x.OK = right
+}
+
+// tried tells whether the client had a connection with the server, or wanted
+// one.
+func (v *view) tried() bool {
+	return len(v.r.Connections) > 0 || len(v.events(func(e *record.Event) bool {
+		return e.Host == "client" && (e.Syscall != nil && e.Syscall.Name == "connect" && v.ofServer(e.Syscall.Arg) ||
+			e.Packet != nil && e.Kind == record.KindOut && v.ofServer(e.Packet.Dst) || e.State != nil && v.ofServer(e.State.Remote))
+	})) > 0
 }
 
 // unseenCalls says by which means the client may have been told that are not

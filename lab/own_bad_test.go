@@ -1,10 +1,12 @@
 package lab_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -103,7 +105,7 @@ func TestOwnProgramsThatFail(t *testing.T) {
 		},
 		{
 			"the client was connected, and is no more", nil, python("socket.create_connection((sys.argv[1], 9998)).close()", "{server}"),
-			`the client was connected, and is no more before the fault could come; python3 ended with exit 0`,
+			`the client was connected, and is no more before the fault could come; python3 (ended with exit 0|runs on)`,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -304,5 +306,69 @@ ready$`)
 	}
 	if err := unix.Access(input, unix.R_OK); err != nil {
 		t.Error(err)
+	}
+}
+
+// An interrupt, in whichever phase, leaves a record that says so, and no {dir}.
+func TestOwnRunIsInterrupted(t *testing.T) {
+	testenv.NeedRoot(t)
+	t.Parallel()
+	tracer := sharedTracer(t)
+	serve := []string{"sh", "-c", "touch $0/made; exec sleep 1000", "{dir}"}
+	wait := []string{"sh", "-c", "touch $0/made; exec sleep 1000", "{dir}"}
+	connect := []string{"bash", "-c", "touch $2/made; exec 3<>/dev/tcp/$0/$1; echo hello >&3; exec sleep 1000", "{server}", "{port}", "{dir}"}
+	for _, c := range []struct {
+		name           string
+		server, client []string
+		when           string
+	}{
+		{"while the server does not listen", serve, nil, ""},
+		{"while the client does not connect", nil, wait, ""},
+		{"while the fault is waited for", nil, connect, "at:1h"},
+		{"while the client is waited for", nil, connect, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			source, _ := scenarios.Find("hang")
+			when, err := scenarios.ParseWhen(c.when)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := lab.New(source, lab.Options{Tracer: tracer, Own: &scenarios.Own{
+				Server: c.server, Client: c.client, When: when, Demand: scenarios.Demand{Within: time.Hour},
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, context.Canceled)
+			defer cancel()
+			began := time.Now()
+			r, err := e.Run(ctx)
+			if !errors.Is(err, context.Canceled) || r.Outcome != record.Inconclusive || !slices.Contains(r.Reasons, "interrupted") {
+				t.Errorf("%v; %s, because %q", err, r.Outcome, r.Reasons)
+			}
+			dirs := map[string]bool{}
+			for _, p := range r.Programs {
+				for _, a := range p.Argv {
+					if strings.Contains(a, "/lab-run-") && !strings.Contains(a, " ") {
+						dirs[filepath.Dir(a)] = true
+					}
+				}
+			}
+			if err := e.Close(); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("it took %v to end", took)
+			}
+			for dir := range dirs {
+				if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+					t.Errorf("%s is still there: %v", dir, err)
+				}
+			}
+			if len(dirs) != 1 {
+				t.Errorf("directories: %v", dirs)
+			}
+		})
 	}
 }

@@ -38,6 +38,7 @@ type watch struct {
 	spared record.Spared
 	// resting: rest found the programs too busy; counted is what it had counted.
 	resting   bool
+	allSince  int64
 	restSince int64
 	counted   uint64
 	gaps      map[string][]observe.Gap // by host name
@@ -150,7 +151,9 @@ func (w *watch) add(h *topology.Host) error {
 
 // everything makes the observers report all that goes on.
 func (w *watch) everything() error {
-	w.all = true
+	if !w.all {
+		w.all, w.allSince = true, w.clock.Now()
+	}
 	w.rested()
 	var errs []error
 	if w.tracing != nil {
@@ -204,6 +207,30 @@ func (w *watch) rest() error {
 		errs = append(errs, w.tracing.Rest())
 	}
 	return errors.Join(errs...)
+}
+
+// sparing tells whether something was counted and not recorded, of what
+// happened since then.
+func (w *watch) sparing(since int64) bool {
+	if w.all && since >= w.allSince {
+		return false
+	}
+	if w.resting || w.spared.Rest > 0 {
+		return true
+	}
+	if w.tracing != nil {
+		if n, err := w.tracing.Spared(); err != nil || n > 0 {
+			return true
+		}
+	}
+	for _, hw := range w.hosts {
+		if hw.tap != nil {
+			if n, _, err := hw.tap.Spared(); err != nil || n > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // rested notes how long the rest was, if there was one and it is over.

@@ -93,7 +93,7 @@ func wrap(paragraph string, width int) string {
 // findScenario finds a scenario by its name, or reads it from a file: that is
 // what ends like one, or has a directory.
 func findScenario(name string) (*scenarios.Source, error) {
-	if strings.HasSuffix(name, scenarios.Extension) || strings.Contains(name, "/") {
+	if isFile(name) {
 		sc, err := scenarios.Load(name)
 		if err != nil {
 			return nil, usageError(err, "lab help scenario tells how scenarios are written")
@@ -109,6 +109,11 @@ func findScenario(name string) (*scenarios.Source, error) {
 		hint = "did you mean " + nearest + "? " + hint
 	}
 	return nil, usageError(fmt.Errorf("unknown scenario %q", name), hint)
+}
+
+// isFile tells a file from a scenario's name.
+func isFile(name string) bool {
+	return strings.HasSuffix(name, scenarios.Extension) || strings.Contains(name, "/")
 }
 
 // completeScenario offers the names, and files.

@@ -28,6 +28,17 @@ type ownFlags struct {
 	when           string
 	expect         string
 	within         time.Duration
+	files          bool     // scenario files are run, which may start any program
+	empty          []string // those of --server and --client that were given nothing
+}
+
+// look notes what was given.
+func (f *ownFlags) look(c *cobra.Command) {
+	for _, name := range []string{"server", "client"} {
+		if flag := c.Flags().Lookup(name); flag.Changed && flag.Value.String() == "" {
+			f.empty = append(f.empty, name)
+		}
+	}
 }
 
 func (f *ownFlags) add(c *cobra.Command) {
@@ -47,12 +58,15 @@ func (f *ownFlags) used() bool { return f.server != "" || f.client != "" }
 // options understands them.
 func (f *ownFlags) options(o *lab.Options, s streams) error {
 	var err error
+	for _, name := range f.empty {
+		return usageError(fmt.Errorf("--%s: no program", name), "leave the option out for lab's own")
+	}
 	if o.Execution, err = f.execution(s); err != nil {
 		return err
 	}
 	if !f.used() {
-		if f.when != "" || f.expect != "" || f.within != 0 {
-			return usageError(errors.New("--when, --expect and --within are for programs of one's own"), "add --server or --client")
+		if f.when != "" || f.expect != "" || f.within != 0 || f.user != "" && !f.files || f.input != "" && !f.files {
+			return usageError(errors.New("--when, --expect, --within, --user and --input are for programs of one's own"), "add --server or --client")
 		}
 		return nil
 	}
@@ -60,11 +74,12 @@ func (f *ownFlags) options(o *lab.Options, s streams) error {
 		return usageError(errors.New("--input is for a client of one's own"), "add --client")
 	}
 	own := &scenarios.Own{}
+	const hint = "more than a program with its arguments is for a shell: sh -c '...'"
 	if own.Server, err = words(f.server, o.Execution); err != nil {
-		return usageError(fmt.Errorf("--server: %w", err), "")
+		return usageError(fmt.Errorf("--server: %w", err), hint)
 	}
 	if own.Client, err = words(f.client, o.Execution); err != nil {
-		return usageError(fmt.Errorf("--client: %w", err), "")
+		return usageError(fmt.Errorf("--client: %w", err), hint)
 	}
 	if own.When, err = scenarios.ParseWhen(f.when); err != nil {
 		return usageError(fmt.Errorf("--when %w", err), "")

@@ -63,6 +63,8 @@ func runCommand(s streams) *cobra.Command {
 		ValidArgsFunction: completeScenario,
 		RunE: func(c *cobra.Command, args []string) error {
 			f.delaySet = c.Flags().Changed("delay")
+			f.own.look(c)
+			f.own.files = slices.ContainsFunc(args, isFile)
 			return runScenarios(c.Context(), s, f, args)
 		},
 	}
@@ -79,7 +81,7 @@ func runCommand(s streams) *cobra.Command {
 	flags.StringSliceVar(&f.without, "without", nil, "leave `OBSERVER`s out: "+strings.Join(lab.ObserverNames, ", "))
 	flags.StringVar(&f.out, "out", "", "write record.json and a capture of each end into `DIR` (of several runs: DIR/NAME), and junit.xml of all")
 	flags.StringVar(&f.output, "output", outputText, "print `FORM`: text, json, jsonl (a line as each run ends)")
-	flags.IntVar(&f.parallel, "parallel", 0, "run `N` scenarios at a time (default: 1, for all: as many as there are)")
+	flags.IntVar(&f.parallel, "parallel", 0, "run `N` scenarios at a time (default: 1, for all of lab's own programs: as many as there are)")
 	f.own.add(c)
 	c.MarkFlagsMutuallyExclusive("real", "quick")
 	return c

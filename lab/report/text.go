@@ -201,7 +201,7 @@ func verdict(p *printer, r *record.Record) {
 	for _, m := range r.Missing {
 		p.wrapped("missing   ", m.Observer+": "+clean(m.Why)+"; "+m.Cost)
 	}
-	if r.Prediction.Why != "" && r.Fault.Kind != "" {
+	if r.Prediction.Why != "" && r.Fault.Kind != "" && (r.Demand == nil || r.Prediction.Max >= atOnce || r.Prediction.Error == "") {
 		p.wrapped("rule      ", r.Prediction.Why)
 	}
 	why := r.Why

@@ -142,6 +142,16 @@ type Pattern struct {
 	Number int    // Zombies: how many
 }
 
+// Economized tells whether events of the kind may be counted and not recorded
+// while the programs exchange very much.
+func (p Pattern) Economized() bool {
+	switch p.What {
+	case Call, Sends, Receives, Acknowledged:
+		return true
+	}
+	return false
+}
+
 // NoSocket stands for the state of a connection that is no more.
 const NoSocket = "gone"
 
