@@ -46,6 +46,14 @@ func (e *Experiment) connected(ctx context.Context, s scenarios.Connected) error
 		return err
 	}
 	if len(rows) == 0 {
+		if err := e.watch.catchUp(); err != nil { // it may have been told of late
+			return err
+		}
+		for _, ev := range e.timeline.all() {
+			if ev.Host == "client" && ev.State != nil && ev.State.To == "ESTABLISHED" && e.toServer(ev.State.Remote) {
+				seen = &ev
+			}
+		}
 		return &OwnError{e.notConnected(tried, seen, err != nil)}
 	}
 	what := fmt.Sprintf("the client is connected to %s, after %s", rows[0].Remote, record.Span(e.clock.Now()-began))

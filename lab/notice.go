@@ -123,7 +123,7 @@ func (e *Experiment) demanded(r *record.Record) {
 		x := record.Expectation{What: s.String(), Place: s.Place(), Within: int64(s.Demand.Within)}
 		judgeDemand(&x, r, s.Demand)
 		connects := slices.ContainsFunc(e.scenario.Steps, func(s scenarios.Step) bool { _, ok := s.(scenarios.Connected); return ok })
-		if connects && len(r.Connections) == 0 {
+		if connects && (len(r.Connections) == 0 || endedBefore(r)) {
 			x.OK, x.Unknown, x.Actual = false, true, e.noMore()
 		}
 		if !newView(r, e.serverAddr).tried() {
@@ -202,6 +202,13 @@ func judgeDemand(x *record.Expectation, r *record.Record, d scenarios.Demand) {
 		right = false
 	}
 	x.OK = right
+}
+
+// endedBefore tells whether the client had ended when the fault came: it is no
+// more, and did not end after it.
+func endedBefore(r *record.Record) bool {
+	ended := slices.ContainsFunc(r.Programs, func(p record.Program) bool { return p.Name == "client" && !p.Running })
+	return ended && r.Detection.Error == "" && len(r.Actions) == 0
 }
 
 // tried tells whether the client had a connection with the server, or wanted
