@@ -16,23 +16,9 @@ import (
 // connected waits for the client's connection.
 func (e *Experiment) connected(ctx context.Context, s scenarios.Connected) error {
 	began := e.clock.Now()
-	var tried *record.Call
-	var seen *record.Event
 	var rows []record.SocketRow
 	var first time.Time // when it was there
-	err := e.until(ctx, e.options.patience(), func(events []record.Event) (bool, error) {
-		for i := range events {
-			ev := &events[i]
-			if ev.Host != "client" {
-				continue
-			}
-			if ev.State != nil && ev.State.To == "ESTABLISHED" && e.toServer(ev.State.Remote) {
-				seen = ev
-			}
-			if ev.Syscall != nil && ev.Syscall.Name == "connect" && (ev.Syscall.Error != "" && ev.Syscall.Error != "EINPROGRESS" || tried == nil) {
-				tried = ev.Syscall
-			}
-		}
+	err := e.until(ctx, e.options.patience(), func([]record.Event) (bool, error) {
 		if now, err := e.connections(e.net.Client); err == nil && len(now) > 0 {
 			rows = now
 			if first.IsZero() {
@@ -46,15 +32,10 @@ func (e *Experiment) connected(ctx context.Context, s scenarios.Connected) error
 		return err
 	}
 	if len(rows) == 0 {
-		if err := e.watch.catchUp(); err != nil { // it may have been told of late
+		if err := e.watch.catchUp(); err != nil { // what became of its attempts
 			return err
 		}
-		for _, ev := range e.timeline.all() {
-			if ev.Host == "client" && ev.State != nil && ev.State.To == "ESTABLISHED" && e.toServer(ev.State.Remote) {
-				seen = &ev
-			}
-		}
-		return &OwnError{e.notConnected(tried, seen, err != nil)}
+		return &OwnError{e.notConnected(err != nil)}
 	}
 	what := fmt.Sprintf("the client is connected to %s, after %s", rows[0].Remote, record.Span(e.clock.Now()-began))
 	if len(rows) > 1 {
@@ -62,6 +43,24 @@ func (e *Experiment) connected(ctx context.Context, s scenarios.Connected) error
 	}
 	e.met(s, what)
 	return nil
+}
+
+// attempts are what the client's programs did to connect: that a connection
+// was there, and a call, one that failed if there is any.
+func (e *Experiment) attempts() (was bool, tried *record.Call) {
+	for _, ev := range e.timeline.all() {
+		if ev.Host != "client" {
+			continue
+		}
+		if ev.State != nil && ev.State.To == "ESTABLISHED" && e.toServer(ev.State.Remote) {
+			was = true
+		}
+		c := ev.Syscall
+		if c != nil && c.Name == "connect" && c.Arg != "" && (tried == nil || c.Error != "" && c.Error != "EINPROGRESS") {
+			tried = c
+		}
+	}
+	return was, tried
 }
 
 // acceptTime is how long the server's program is given to take over what its
@@ -75,15 +74,16 @@ func (e *Experiment) accepted() bool {
 }
 
 // notConnected says what is wrong with a client that is not.
-func (e *Experiment) notConnected(tried *record.Call, seen *record.Event, waited bool) string {
+func (e *Experiment) notConnected(waited bool) string {
 	why := "the client made no connection"
+	was, tried := e.attempts()
 	switch {
-	case seen != nil:
+	case was:
 		why = "the client was connected, and is no more before the fault could come"
 	case tried != nil:
 		why = fmt.Sprintf("the client tried to connect to %s (%s)", tried.Arg, resultOf(tried))
 	}
-	if all, err := e.listeners(e.net.Server); err == nil && seen == nil && len(all) > 0 {
+	if all, err := e.listeners(e.net.Server); err == nil && !was && len(all) > 0 {
 		why += "; the server listens on " + addresses(all)
 	}
 	if waited {
