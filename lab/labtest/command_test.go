@@ -141,10 +141,13 @@ func TestShutdown(t *testing.T) {
 	t.Parallel()
 	n := labtest.New(t, labtest.Options{Grace: 200 * time.Millisecond})
 	stubborn, polite := n.Client.Command("stubborn"), n.Client.Command("sleep", "600")
-	if err := errors.Join(stubborn.Start(), polite.Start()); err != nil {
+	if err := stubborn.Start(); err != nil {
 		t.Fatal(err)
 	}
-	n.Expect("client prints ready")
+	n.Expect("client prints ready") // it counts from the last start
+	if err := polite.Start(); err != nil {
+		t.Fatal(err)
+	}
 	n.Fault("shutdown", n.Client)
 	for c, signal := range map[*labtest.Cmd]string{polite: "SIGTERM", stubborn: "SIGKILL"} {
 		if ended, ok := errors.AsType[*labtest.ExitError](c.Wait()); !ok || ended.Signal != signal {
