@@ -241,7 +241,7 @@ func (e *Experiment) finish(failure error) *record.Record {
 	}
 	r.Actions = v.actions(r.Detection)
 	if failure == nil {
-		e.demanded(r)
+		e.demanded(r, v)
 	}
 	if r.Fault.Kind != "" {
 		r.Signature = v.signature(e.scenario)
@@ -375,102 +375,6 @@ func thisKernel() record.Kernel {
 	return record.Kernel{
 		Release: unix.ByteSliceToString(u.Release[:]), Machine: unix.ByteSliceToString(u.Machine[:]), HZ: observe.HZ(),
 	}
-}
-
-// tidy sorts the events, pairs the packets of both ends, and drops what the
-// kernel of a host went on to do after it was declared dead, which on real
-// hardware nobody would have done. What it put on the wire stays.
-func (e *Experiment) tidy(events []record.Event) []record.Event {
-	record.Sort(events)
-	kept := events[:0]
-	for _, ev := range events {
-		if !e.posthumous(&ev) {
-			kept = append(kept, ev)
-		}
-	}
-	nameProcesses(kept)
-	observe.NameReady(kept)
-	if e.net != nil {
-		var ends []observe.End
-		for _, h := range e.net.Hosts() {
-			addr := h.NIC.Address.Addr()
-			if h == e.net.Standby { // it takes the server's
-				addr = e.net.Server.NIC.Address.Addr()
-			}
-			ends = append(ends, observe.End{Host: h.Name, Addrs: []netip.Addr{addr}, Gaps: e.watch.gaps[h.Name]})
-		}
-		observe.MatchEnds(kept, ends...)
-	}
-	markAnswered(kept)
-	markProbes(kept)
-	return kept
-}
-
-// nameProcesses gives every event of a process the name that it was executed
-// under: the kernel's own (comm) is at first that of the file, and a thread's.
-func nameProcesses(events []record.Event) {
-	type process struct {
-		host      string
-		boot, pid int
-	}
-	names := map[process]string{}
-	for i := range events {
-		ev := &events[i]
-		key := process{ev.Host, ev.Boot, ev.PID}
-		if ev.Source == record.Process && ev.Kind == record.KindExec && len(ev.Process.Argv) > 0 {
-			names[key] = ev.Process.Argv[0]
-		}
-		if name := names[key]; name != "" && ev.Source != record.Output {
-			ev.Comm = name
-		}
-	}
-}
-
-// answerTime is how soon a switch answers an ARP request at the latest.
-const answerTime = int64(10 * time.Millisecond)
-
-// markAnswered finds the ARP requests that never reached the host they were
-// for, because the network answered them itself.
-func markAnswered(events []record.Event) {
-	for i := range events {
-		ask := &events[i]
-		if ask.Packet == nil || ask.Packet.Asks() == "" || ask.Packet.Fate == record.FateArrived {
-			continue
-		}
-		for _, reply := range events[i+1:] {
-			if reply.Time-ask.Time > answerTime {
-				break
-			}
-			if reply.Kind == record.KindIn && reply.Host == ask.Host && reply.Packet != nil &&
-				reply.Packet.Tells() == ask.Packet.Asks() {
-				ask.Packet.Fate = record.FateAnswered
-				break
-			}
-		}
-	}
-}
-
-// markProbes finds the segments that only ask whether somebody is there.
-func markProbes(events []record.Event) {
-	var s record.Streams
-	for i := range events {
-		if s.Classify(&events[i]) == record.Probe {
-			events[i].Packet.Probe = true
-		}
-	}
-}
-
-// posthumous tells what a kernel that is declared dead went on to do.
-func (e *Experiment) posthumous(ev *record.Event) bool {
-	if ev.Source != record.Syscall && ev.Source != record.Socket && ev.Source != record.TCP {
-		return false
-	}
-	for _, d := range e.dead {
-		if ev.Host == d.host && ev.Boot == d.boot && ev.Time > d.time {
-			return true
-		}
-	}
-	return false
 }
 
 // Close ends every program and takes the network down. An error says what

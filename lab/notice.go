@@ -110,7 +110,7 @@ func (w *noticing) enough(events []record.Event) bool {
 }
 
 // demanded holds what the client was told and did against what it must.
-func (e *Experiment) demanded(r *record.Record) {
+func (e *Experiment) demanded(r *record.Record, v *view) {
 	own := e.scenario.Own
 	if own == nil {
 		return
@@ -122,16 +122,15 @@ func (e *Experiment) demanded(r *record.Record) {
 		}
 		x := record.Expectation{What: s.String(), Place: s.Place(), Within: int64(s.Demand.Within)}
 		judgeDemand(&x, r, s.Demand)
-		connects := slices.ContainsFunc(e.scenario.Steps, func(s scenarios.Step) bool { _, ok := s.(scenarios.Connected); return ok })
-		if connects && (len(r.Connections) == 0 || endedBefore(r)) {
+		if e.scenario.Connects() && (len(r.Connections) == 0 || endedBefore(r)) {
 			x.OK, x.Unknown, x.Actual = false, true, e.noMore()
 		}
-		if !newView(r, e.serverAddr).tried() {
+		if !v.tried() {
 			x.OK, x.Unknown, x.Actual = false, true, "the client never tried to connect to the server"
 		}
 		if why := unseenCalls(r); why != "" && r.Detection.Error == "" {
 			r.Missing = append(r.Missing, record.Missing{
-				Observer: "the client's system calls", Why: why, Cost: "what told it, and whether anything did, is not known",
+				Observer: record.ClientCalls, Why: why, Cost: "what told it, and whether anything did, is not known",
 			})
 			if !x.OK && x.Time == 0 {
 				x.Unknown, x.Actual = true, "not observed: "+why

@@ -115,7 +115,7 @@ func (e *Experiment) command(s scenarios.Start, h *topology.Host, x Execution) (
 	at := places{server: e.serverAddr, client: e.net.Client.NIC.Address.Addr()}
 	if slices.ContainsFunc(s.Argv, func(a string) bool { return strings.Contains(a, "{dir}") }) {
 		var err error
-		if at.dir, err = e.scratch(h); err != nil {
+		if at.dir, err = e.scratch(h, x.Credential); err != nil {
 			return topology.Command{}, err
 		}
 	}
@@ -143,9 +143,9 @@ func (e *Experiment) typesTo(name string) bool {
 // scratchPrefix begins the names of runs' directories; lab's process id follows.
 const scratchPrefix = "lab-run-"
 
-// scratch makes the host's directory of this run, for whoever runs the
-// programs; Close removes it.
-func (e *Experiment) scratch(h *topology.Host) (string, error) {
+// scratch makes the host's directory of this run, for the owner of the
+// program, nil for lab itself; Close removes it.
+func (e *Experiment) scratch(h *topology.Host, owner *topology.Credential) (string, error) {
 	made := e.scratchDir
 	if made == "" {
 		dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", scratchPrefix, os.Getpid()))
@@ -161,8 +161,8 @@ func (e *Experiment) scratch(h *topology.Host) (string, error) {
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", fmt.Errorf("make {dir}: %w", err)
 	}
-	if c := e.options.Execution.Credential; c != nil {
-		if err := os.Chown(dir, int(c.UID), int(c.GID)); err != nil {
+	if owner != nil {
+		if err := os.Chown(dir, int(owner.UID), int(owner.GID)); err != nil {
 			return "", fmt.Errorf("make {dir}: %w", err)
 		}
 	}

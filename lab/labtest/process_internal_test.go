@@ -87,6 +87,7 @@ func TestLack(t *testing.T) {
 			"CAP_X\nhint: in a container:":                                    &lab.PrivilegeError{Lacks: []string{"CAP_X"}},
 			"this kernel seems to have no bridge\nhint: load the module":      &topology.MissingFeature{Feature: "bridge", Err: unix.EOPNOTSUPP},
 			"make links: operation not permitted\nhint: something forbids it": fmt.Errorf("make links: %w", unix.EPERM),
+
 			"what no hint is for": errors.New("what no hint is for"),
 		} {
 			var f lackT

@@ -317,6 +317,10 @@ type Program struct {
 	Running bool `json:"running,omitempty"`
 }
 
+// ClientCalls is the observer that is missing where the user's own client may
+// have been told by calls that are not seen.
+const ClientCalls = "the client's system calls"
+
 // Observed tells whether an observer was there all the time.
 func (r *Record) Observed(observer string) bool {
 	for _, m := range r.Missing {

@@ -68,7 +68,7 @@ func noticed(p *printer, r *record.Record) {
 func ownAnswer(r *record.Record) string {
 	d := r.Detection
 	s := "never told in the " + record.Span(r.Duration-r.Fault.Time) + " after the fault"
-	if !r.Observed("the client's system calls") {
+	if !r.Observed(record.ClientCalls) {
 		s = "what told it is not known"
 	}
 	if d.Error != "" {
@@ -89,7 +89,7 @@ func told(r *record.Record) string {
 	switch {
 	case r.Fault.Kind == "":
 		return "the run did not come to its fault"
-	case d.Error == "" && !r.Observed("the client's system calls"):
+	case d.Error == "" && !r.Observed(record.ClientCalls):
 		return "not known: see what is missing"
 	case d.Error == "":
 		return "never, in the " + record.Span(r.Duration-r.Fault.Time) + " after the fault"
@@ -158,7 +158,7 @@ func toldShort(r *record.Record) string {
 	switch {
 	case r.Fault.Kind == "":
 		return "-"
-	case d.Error == "" && !r.Observed("the client's system calls"):
+	case d.Error == "" && !r.Observed(record.ClientCalls):
 		return "not known"
 	case d.Error == "":
 		return "never in " + record.Span(r.Duration-r.Fault.Time)

@@ -72,7 +72,7 @@ func (s *Scenario) WithPrograms(o Own) (*Scenario, error) {
 			own.Steps = append(own.Steps, step)
 		}
 	}
-	if o.Client == nil && own.connects() {
+	if o.Client == nil && own.Connects() {
 		const text = "anyone there?"
 		own.Steps = append(own.Steps, Type{line: o.line("--client", "type client "+text), Program: "client", Text: text})
 	}
@@ -80,8 +80,8 @@ func (s *Scenario) WithPrograms(o Own) (*Scenario, error) {
 	return &own, nil
 }
 
-// connects tells whether the client is started before the first fault.
-func (s *Scenario) connects() bool {
+// Connects tells whether the client is started before the first fault.
+func (s *Scenario) Connects() bool {
 	for _, step := range s.Steps {
 		switch step := step.(type) {
 		case Start:
