@@ -37,7 +37,7 @@ func differences(p *printer, r *record.Record) {
 		}
 	}
 	if held := r.Prediction.Held; held != nil && !*held {
-		pair("prediction: "+predicted(&r.Prediction), answer(r))
+		pair("prediction: "+Predicted(&r.Prediction), Answer(r))
 	}
 }
 

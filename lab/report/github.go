@@ -91,7 +91,7 @@ func Markdown(w io.Writer, records []*record.Record) error {
 		mark, seen := "⚠️", firstReason(r)
 		switch r.Outcome {
 		case record.AsExpected:
-			mark, seen = "✅", answer(r)
+			mark, seen = "✅", Answer(r)
 		case record.NotAsExpected:
 			mark = "❌"
 		}

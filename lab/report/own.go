@@ -23,14 +23,14 @@ func demanded(p *printer, r *record.Record) {
 	side("server", d.Server)
 	side("client", d.Client)
 	p.line("  the fault comes when: %s", clean(d.When))
-	p.line("  asked: %s", asked(d))
+	p.line("  asked: %s", Asked(d))
 	if r.Fault.Kind == "" {
 		p.line("  prediction: to be made at the fault, of what the client's socket is set to")
 	}
 }
 
-// asked says a demand.
-func asked(d *record.Demand) string {
+// Asked says a demand in a sentence.
+func Asked(d *record.Demand) string {
 	what := "the client does something about it"
 	switch {
 	case strings.HasPrefix(d.Expect, "exit="):
@@ -50,17 +50,17 @@ func noticed(p *printer, r *record.Record) {
 		}
 		p.wrapped("socket    ", fmt.Sprintf("%s to %s: %s", c.Local, c.Remote, options))
 	}
-	p.wrapped("told      ", told(r))
+	p.wrapped("told      ", Told(r))
 	label := "acted     "
 	for _, a := range r.Actions {
-		p.wrapped(label, action(&a))
+		p.wrapped(label, Acted(&a))
 		label = "          "
 	}
 	if len(r.Actions) == 0 && r.Fault.Kind != "" {
-		p.wrapped(label, didNothing(r))
+		p.wrapped(label, DidNothing(r))
 	}
 	if q := r.Prediction; q.Model != "" && r.Fault.Kind != "" && q.Max >= atOnce {
-		p.wrapped("kernel    ", predicted(&q))
+		p.wrapped("kernel    ", Predicted(&q))
 	}
 }
 
@@ -83,8 +83,8 @@ func ownAnswer(r *record.Record) string {
 	return s + ", and did nothing"
 }
 
-// told says which call told the client, and when.
-func told(r *record.Record) string {
+// Told says which call told the client, and when.
+func Told(r *record.Record) string {
 	d := r.Detection
 	switch {
 	case r.Fault.Kind == "":
@@ -105,15 +105,16 @@ func told(r *record.Record) string {
 	return s
 }
 
-func didNothing(r *record.Record) string {
+// DidNothing says for how long a client that was told, or was not, did nothing.
+func DidNothing(r *record.Record) string {
 	if r.Detection.Error != "" {
 		return "nothing, in the " + record.Span(r.Duration-r.Detection.Time) + " after it was told"
 	}
 	return "nothing"
 }
 
-// action says one, and when.
-func action(a *record.Action) string {
+// Acted says an action of the client's, and when.
+func Acted(a *record.Action) string {
 	when := record.Span(a.AfterFault) + " after the fault"
 	if a.AfterTold >= 0 {
 		when = record.Span(a.AfterTold) + " after it was told"
@@ -192,7 +193,7 @@ func judged(r *record.Record) string {
 	case r.Outcome == record.AsExpected && r.Demand != nil:
 		return "ok"
 	case r.Outcome == record.NotAsExpected && r.Demand != nil && r.Signature.OK:
-		return "NOT OK: " + asked(r.Demand)
+		return "NOT OK: " + Asked(r.Demand)
 	case len(r.Reasons) > 0:
 		return strings.ToUpper(strings.ReplaceAll(string(r.Outcome), "-", " ")) + ": " + clean(r.Reasons[0])
 	}

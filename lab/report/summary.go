@@ -15,7 +15,7 @@ func Summary(w io.Writer, records []*record.Record) error {
 		width = max(width, len(r.Scenario))
 	}
 	for _, r := range records {
-		p.line("%-*s  %-15s  %s", width, r.Scenario, strings.ReplaceAll(string(r.Outcome), "-", " "), answer(r))
+		p.line("%-*s  %-15s  %s", width, r.Scenario, strings.ReplaceAll(string(r.Outcome), "-", " "), Answer(r))
 	}
 	return p.err
 }

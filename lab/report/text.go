@@ -41,7 +41,7 @@ func Header(w io.Writer, r *record.Record) error {
 		demanded(p, r)
 		return p.err
 	}
-	p.line("  prediction: %s", predicted(&r.Prediction))
+	p.line("  prediction: %s", Predicted(&r.Prediction))
 	return p.err
 }
 
@@ -80,8 +80,8 @@ func path(r *record.Record) string {
 // atOnce is what a prediction calls so: no timer is waited for.
 const atOnce = int64(100 * time.Millisecond)
 
-// predicted says a prediction in a sentence.
-func predicted(p *record.Prediction) string {
+// Predicted says a prediction in a sentence.
+func Predicted(p *record.Prediction) string {
 	switch {
 	case p.Model == "":
 		return "none: the scenario says what must be seen"
@@ -145,7 +145,7 @@ func Text(w io.Writer, r *record.Record) error {
 
 // verdict writes what it all comes to, and why.
 func verdict(p *printer, r *record.Record) {
-	sum := answer(r)
+	sum := Answer(r)
 	failed, unknown := 0, 0
 	for _, c := range r.Signature.Checks {
 		switch {
@@ -233,8 +233,8 @@ func thousands(n uint64) string {
 	return s
 }
 
-// answer says in a sentence what the client saw, or what the run ended at.
-func answer(r *record.Record) string {
+// Answer says in a sentence what the client saw, or what the run ended at.
+func Answer(r *record.Record) string {
 	d, p := r.Detection, r.Prediction
 	for _, x := range r.Expectations {
 		if !x.OK && !x.Unknown && !x.Optional && r.Demand == nil {
