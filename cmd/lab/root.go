@@ -80,7 +80,7 @@ Exit status: 0 as expected, 1 not as expected or inconclusive, 2 usage,
 	if f, ok := out.(*os.File); ok {
 		s.width, _, _ = term.GetSize(int(f.Fd()))
 	}
-	root.AddCommand(listCommand(s), explainCommand(s), showCommand(s), runCommand(s), checkCommand(s), claimsCommand(s), reportCommand(s), doctorCommand(s), schemaCommand(s), scenarioTopic())
+	root.AddCommand(listCommand(s), explainCommand(s), showCommand(s), runCommand(s), checkCommand(s), claimsCommand(s), reportCommand(s), diffCommand(s), doctorCommand(s), schemaCommand(s), scenarioTopic())
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(results)

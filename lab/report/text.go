@@ -309,8 +309,11 @@ const textWidth = 110
 
 // wrapped writes prose behind a label, broken into lines with an indent as
 // wide as the label.
-func (p *printer) wrapped(label, text string) {
-	room := textWidth - utf8.RuneCountInString(label)
+func (p *printer) wrapped(label, text string) { p.within(textWidth, label, text) }
+
+// within does the same in a width of its own.
+func (p *printer) within(width int, label, text string) {
+	room := width - utf8.RuneCountInString(label)
 	line, used := label, 0
 	for _, word := range strings.Fields(text) {
 		n := utf8.RuneCountInString(word)

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
+)
+
+func diffCommand(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "diff A B",
+		Short: "Lay two records side by side; needs no root",
+		Long: `Lay two records side by side: what differs in full, what is the same in a few
+words. A and B are records, or directories of --out with one record. Times that
+are within 10 ms or 5 % of each other are the same.
+
+Exit status: 0 if the outcome, what told the client, and the number of
+retransmissions agree, 1 if they do not or are not known, 2 if a record cannot
+be read.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var both [2]*record.Record
+			for i, name := range args {
+				records, err := readRecords([]string{name})
+				if err == nil && len(records) != 1 {
+					err = fmt.Errorf("%s holds %d records", name, len(records))
+				}
+				if err != nil {
+					return usageError(err, "it must be the record.json of a run, or its directory")
+				}
+				both[i] = records[0]
+			}
+			if err := report.Diff(s.out, both[0], both[1], s.width); err != nil {
+				return &exitError{exitInternal, err, ""}
+			}
+			if !report.Compare(both[0], both[1]).Agree() {
+				return &exitError{status: exitNotOK}
+			}
+			return nil
+		},
+	}
+}

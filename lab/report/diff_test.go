@@ -1,0 +1,182 @@
+package report_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
+)
+
+func diff(t *testing.T, a, b *record.Record, width int) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := report.Diff(&out, a, b, width); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// Two real records, looked at by a person once.
+func TestDiff(t *testing.T) {
+	for _, pair := range [][2]string{{"crash", "crash-lan"}, {"kill", "keepalive"}} {
+		t.Run(pair[0]+" "+pair[1], func(t *testing.T) {
+			golden := filepath.Join("testdata", "diff-"+pair[0]+"-"+pair[1]+".txt")
+			got := diff(t, load(t, pair[0]), load(t, pair[1]), 0)
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("text differs (-want +got); go test -update writes it anew:\n%s", diff)
+			}
+		})
+	}
+}
+
+// A comparison fits the terminal, whatever is compared.
+func TestDiffFits(t *testing.T) {
+	names := []string{"kill", "crash", "unreachable-host", "zero-window", "zombies", "connect-silent", "partition-to-client", "failover"}
+	for _, width := range []int{60, 80, 200} {
+		for _, a := range names {
+			for _, b := range names {
+				for line := range strings.Lines(diff(t, load(t, a), load(t, b), width)) {
+					line = strings.TrimSuffix(line, "\n")
+					if n := utf8.RuneCountInString(line); n > width || strings.HasSuffix(line, " ") {
+						t.Errorf("%s and %s in %d columns: %d in %q", a, b, width, n, line)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Of what is the same nothing is shown twice.
+func TestDiffOfOne(t *testing.T) {
+	got := diff(t, load(t, "crash"), load(t, "crash"), 0)
+	if !strings.Contains(got, "agree; 0 differences in all.\n") {
+		t.Errorf("text:\n%s", got)
+	}
+	for line := range strings.Lines(got) {
+		if strings.HasPrefix(line, "  ") && !strings.HasPrefix(line, "   ") && !strings.HasPrefix(line, "  the same: ") {
+			t.Errorf("a row of a difference: %q", line)
+		}
+	}
+}
+
+func TestDiffSays(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(r *record.Record)
+		want   string
+	}{
+		{"kernel", func(r *record.Record) { r.Kernel.Release = "6.1.0" }, "  kernel                  6.18.44-fc-v509             6.1.0\n"},
+		{"sysctl", func(r *record.Record) { r.Sysctls["client"]["net.ipv4.tcp_retries2"] = "3" }, "  client                  5                           3\n  net.ipv4.tcp_retries2\n"},
+		{"error", func(r *record.Record) { r.Detection.Error = "EOF" }, "  told                    ETIMEDOUT                   EOF\n"},
+		{"sooner", func(r *record.Record) { r.Detection.AfterWrite = 3e9 }, "  after the client's      13.4 s                      3.00 s, 10.4 s sooner\n"},
+		{"not told", func(r *record.Record) { r.Detection = record.Detection{} }, "  told                    ETIMEDOUT                   nothing\n"},
+		{"not known", func(r *record.Record) {
+			r.Detection = record.Detection{}
+			r.Missing = []record.Missing{{Observer: "ebpf"}}
+		}, "  told                    ETIMEDOUT                   not known\n"},
+		{"packets not seen", func(r *record.Record) { r.Missing = []record.Missing{{Observer: "wire"}} }, "  by the client           6                           not known\n"},
+		{"no check", func(r *record.Record) { r.Signature.Checks = r.Signature.Checks[1:] }, "not checked\n"},
+		{"action", func(r *record.Record) {
+			r.Actions = []record.Action{{Kind: record.ActExit, What: "exit 1", AfterFault: 2e9}}
+		}, "  ended                   no                          exit 1\n"},
+		{"option", func(r *record.Record) {
+			r.Connections = []record.Connection{{Options: []string{"TCP_USER_TIMEOUT=3s"}}}
+		}, "TCP_USER_TIMEOUT=3s\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := load(t, "crash")
+			c.change(b)
+			if got := diff(t, load(t, "crash"), b, 0); !strings.Contains(got, c.want) {
+				t.Errorf("want %q in\n%s", c.want, got)
+			}
+		})
+	}
+}
+
+func TestDiffIsHarmless(t *testing.T) {
+	r := load(t, "crash")
+	hostile := "\x1b[2J\u009b31m\r\n"
+	r.Command, r.Scenario, r.Started, r.Kernel.Release = hostile, hostile, hostile, hostile
+	r.Reasons = []string{hostile}
+	r.Detection.Error = hostile
+	r.Sysctls["client"][hostile] = hostile
+	r.Connections = []record.Connection{{Options: []string{hostile}}}
+	r.Signature.Checks[0] = record.Check{Name: hostile, Seen: hostile}
+	r.Demand = &record.Demand{Client: []string{hostile}, When: hostile, Expect: hostile}
+	for _, c := range diff(t, load(t, "crash"), r, 0) + diff(t, r, r, 0) {
+		if c != '\n' && c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 {
+			t.Fatalf("the text contains the control character %q", c)
+		}
+	}
+}
+
+func TestAgree(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(r *record.Record)
+		want   bool
+	}{
+		{"the same", func(*record.Record) {}, true},
+		{"another time", func(r *record.Record) { r.Detection.AfterFault *= 2 }, true},
+		{"another kernel", func(r *record.Record) { r.Kernel.Release = "6.1" }, true},
+		{"another outcome", func(r *record.Record) { r.Outcome = record.Inconclusive }, false},
+		{"another error", func(r *record.Record) { r.Detection.Error = "EOF" }, false},
+		{"a retransmission less", func(r *record.Record) {
+			var streams record.Streams
+			for i := range r.Events {
+				if streams.Classify(&r.Events[i]) == record.SentAgain {
+					r.Events = append(r.Events[:i], r.Events[i+1:]...)
+					return
+				}
+			}
+		}, false},
+		{"no packets seen", func(r *record.Record) { r.Missing = []record.Missing{{Observer: "wire"}} }, false},
+		{"no calls seen, and nothing told", func(r *record.Record) {
+			r.Detection, r.Missing = record.Detection{}, []record.Missing{{Observer: "ebpf"}}
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := load(t, "crash")
+			c.change(b)
+			if got := report.Compare(load(t, "crash"), b).Agree(); got != c.want {
+				t.Errorf("agree: %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// What is sent again counts from the first new segment after the fault.
+func TestRepeatsOf(t *testing.T) {
+	all, ok := report.RepeatsOf(load(t, "crash"))
+	if !ok || len(all) != 1 || all[0].Host != "client" || len(all[0].Times) != 6 || all[0].From != "the first segment after the fault" {
+		t.Fatalf("repeats: %+v, %v", all, ok)
+	}
+	if first := all[0].Times[0]; first < 200e6 || first > 210e6 { // the tail loss probe
+		t.Errorf("the first is sent after %s", record.Span(first))
+	}
+	all, ok = report.RepeatsOf(load(t, "keepalive"))
+	if !ok || len(all) != 1 || len(all[0].Times) != 3 || all[0].From != "the fault" {
+		t.Errorf("probes: %+v, %v", all, ok)
+	}
+	r := load(t, "crash")
+	r.Fault.Kind = ""
+	if all, ok = report.RepeatsOf(r); ok {
+		t.Errorf("without a fault: %+v", all)
+	}
+}
