@@ -33,7 +33,7 @@ be read.`,
 				}
 				both[i] = records[0]
 			}
-			if err := report.Diff(s.out, both[0], both[1], s.width); err != nil {
+			if err := report.Diff(s.out, both[0], both[1], s.screen); err != nil {
 				return &exitError{exitInternal, err, ""}
 			}
 			if !report.Compare(both[0], both[1]).Agree() {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,14 +24,14 @@ func explainCommand(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return explain(s.out, sc, lab.Options{Family: topology.Family(family)})
+			return explain(s, sc, lab.Options{Family: topology.Family(family)})
 		},
 	}
 	c.Flags().IntVar(&family, "family", family, "`FAMILY` of IP: 4 or 6")
 	return c
 }
 
-func explain(out io.Writer, sc *scenarios.Source, o lab.Options) error {
+func explain(s streams, sc *scenarios.Source, o lab.Options) error {
 	e, err := lab.New(sc, o)
 	if err != nil {
 		return usageError(err, "")
@@ -42,7 +41,7 @@ func explain(out io.Writer, sc *scenarios.Source, o lab.Options) error {
 			return cannot(err)
 		}
 	}
-	if err := report.Header(out, e.Preview()); err != nil {
+	if err := report.Header(s.out, e.Preview(), s.screen); err != nil {
 		return err
 	}
 	var b strings.Builder
@@ -69,7 +68,7 @@ func explain(out io.Writer, sc *scenarios.Source, o lab.Options) error {
 	if len(sc.Next) > 0 {
 		b.WriteString("Then: " + strings.Join(sc.Next, ", ") + "\n")
 	}
-	_, err = fmt.Fprint(out, b.String())
+	_, err = fmt.Fprint(s.out, b.String())
 	return err
 }
 

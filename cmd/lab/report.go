@@ -25,7 +25,7 @@ func reportCommand(s streams) *cobra.Command {
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			write, known := map[string]func(io.Writer, []*record.Record) error{
-				outputText: texts, outputJSON: jsons, outputJUnit: report.JUnit,
+				outputText: func(w io.Writer, records []*record.Record) error { return texts(w, records, s.screen) }, outputJSON: jsons, outputJUnit: report.JUnit,
 			}[output]
 			if !known {
 				return usageError(fmt.Errorf("output %q: there are text, json, junit", output), "")
@@ -87,12 +87,12 @@ func recordsIn(dir string) []string {
 }
 
 // texts writes the pages of runs, and of several a line each in the end.
-func texts(w io.Writer, records []*record.Record) error {
+func texts(w io.Writer, records []*record.Record, s report.Screen) error {
 	for _, r := range records {
-		if err := report.Header(w, r); err != nil {
+		if err := report.Header(w, r, s); err != nil {
 			return err
 		}
-		if err := report.Text(w, r); err != nil {
+		if err := report.Text(w, r, s); err != nil {
 			return err
 		}
 		if len(records) > 1 {
@@ -100,7 +100,7 @@ func texts(w io.Writer, records []*record.Record) error {
 		}
 	}
 	if len(records) > 1 {
-		return report.Summary(w, records)
+		return report.Summary(w, records, s)
 	}
 	return nil
 }

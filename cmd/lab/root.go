@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
 
 	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/report"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
@@ -46,10 +46,10 @@ func usageError(err error, hint string) error { return &exitError{exitUsage, err
 
 // streams are the program's standard streams.
 type streams struct {
-	in    *os.File
-	out   io.Writer
-	err   *os.File
-	width int // of the terminal that out is, 0 if it is none
+	in     *os.File
+	out    io.Writer
+	err    *os.File
+	screen report.Screen // that out is
 }
 
 // run executes a command line and returns the exit status.
@@ -76,9 +76,9 @@ Exit status: 0 as expected, 1 not as expected or inconclusive, 2 usage,
 		return usageError(err, "see "+c.CommandPath()+" --help")
 	})
 	results := &resultWriter{w: out}
-	s := streams{in, results, errs, 0}
+	s := streams{in, results, errs, report.Screen{}}
 	if f, ok := out.(*os.File); ok {
-		s.width, _, _ = term.GetSize(int(f.Fd()))
+		s.screen = screenOf(f)
 	}
 	root.AddCommand(listCommand(s), explainCommand(s), showCommand(s), runCommand(s), checkCommand(s), claimsCommand(s), reportCommand(s), diffCommand(s), doctorCommand(s), schemaCommand(s), scenarioTopic())
 	root.SetArgs(args)

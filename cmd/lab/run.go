@@ -288,7 +288,7 @@ func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, dir string, alone bool) {
 	alone = alone && !(b.own && b.several)
 	if alone && b.flags.output == outputText && !b.quiet {
-		b.print(func(w io.Writer) error { return report.Header(w, e.Preview()) })
+		b.print(func(w io.Writer) error { return report.Header(w, e.Preview(), b.streams.screen) })
 	}
 	stop := b.showStatus(e, alone)
 	r, err := e.Run(ctx)
@@ -313,11 +313,11 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, dir string, a
 		case b.flags.output == outputJSON:
 			return nil // all at the end
 		case !alone:
-			if err := report.Header(w, r); err != nil {
+			if err := report.Header(w, r, b.streams.screen); err != nil {
 				return err
 			}
 		}
-		if err := report.Text(w, r); err != nil {
+		if err := report.Text(w, r, b.streams.screen); err != nil {
 			return err
 		}
 		if b.several {
@@ -376,9 +376,9 @@ func (b *batch) finish(ctx context.Context) error {
 	case b.flags.output == outputJSON && len(b.records) > 0:
 		b.print(b.records[0].Write)
 	case b.flags.output == outputText && b.several && b.own:
-		b.print(func(w io.Writer) error { return report.Ways(w, b.records) })
+		b.print(func(w io.Writer) error { return report.Ways(w, b.records, b.streams.screen) })
 	case b.flags.output == outputText && b.several:
-		b.print(func(w io.Writer) error { return report.Summary(w, b.records) })
+		b.print(func(w io.Writer) error { return report.Summary(w, b.records, b.streams.screen) })
 	}
 	// For want of those that never began it would look better than it was.
 	all := slices.Concat(b.records, b.notBegun)

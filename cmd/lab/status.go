@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -16,12 +15,6 @@ const (
 	liveEvery      = 200 * time.Millisecond
 	heartbeatEvery = 10 * time.Second
 )
-
-// terminal tells whether a live line may be kept on f.
-func terminal(f *os.File) bool {
-	return term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" && os.Getenv("TERM") != "" &&
-		os.Getenv("CI") == "" && os.Getenv("NO_COLOR") == ""
-}
 
 // showStatus keeps a line about the run on the terminal, or writes one now and
 // again where there is none, until stop is called.

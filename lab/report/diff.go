@@ -11,38 +11,37 @@ import (
 // The columns of a comparison: its labels are broken beyond labelWidth, or a
 // fifth of a wide terminal.
 const (
-	narrowest  = 60
 	usualWidth = 80
 	widest     = 160
 	labelWidth = 22
 )
 
 // Diff writes two records side by side: what differs in full, what is the same
-// in a few words. The width is a terminal's; 0 stands for 80 columns.
-func Diff(w io.Writer, a, b *record.Record, width int) error {
-	if width == 0 {
-		width = usualWidth
+// in a few words. Without a screen's width it takes 80 columns.
+func Diff(w io.Writer, a, b *record.Record, s Screen) error {
+	if s.Width == 0 {
+		s.Width = usualWidth
 	}
-	width = min(max(width, narrowest), widest)
+	s.Width = min(max(s.Width, minWidth), widest)
 	c := Compare(a, b)
-	p := &printer{w: w}
+	p := &printer{w: w, screen: s}
 	for _, side := range []struct {
 		name string
 		r    *record.Record
 	}{{"A", a}, {"B", b}} {
-		p.within(width, side.name+"  ", clean(side.r.Scenario)+", Linux "+clean(side.r.Kernel.Release)+", "+clean(side.r.Started)+": "+clean(Answer(side.r)))
+		p.wrapped(side.name+"  ", clean(side.r.Scenario)+", Linux "+clean(side.r.Kernel.Release)+", "+clean(side.r.Started)+": "+clean(Answer(side.r)))
 	}
 	if a.Scenario != b.Scenario {
 		p.line("")
-		p.within(width, "", differentScenarios)
+		p.wrapped("", differentScenarios)
 	}
 	for _, g := range c.Groups {
 		p.line("")
 		p.line("%s", g.Title)
-		g.write(p, width)
+		g.write(p, s.Width)
 	}
 	p.line("")
-	p.within(width, "", c.Sum())
+	p.wrapped("", c.Sum())
 	return p.err
 }
 
@@ -75,7 +74,7 @@ func (g *ComparisonGroup) write(p *printer, width int) {
 			same = append(same, row.short())
 			continue
 		}
-		label, a, b := broken(row.Label, labels), broken(row.A, cell), broken(row.B, cell)
+		label, a, b := wrap(row.Label, labels), wrap(row.A, cell), wrap(row.B, cell)
 		for i := range max(len(label), len(a), len(b)) {
 			at := func(lines []string) string {
 				if i < len(lines) {
@@ -83,11 +82,11 @@ func (g *ComparisonGroup) write(p *printer, width int) {
 				}
 				return ""
 			}
-			p.line("  %s  %s  %s", filled(at(label), labels), filled(at(a), cell), at(b))
+			p.line("  %s  %s  %s", pad(at(label), labels), pad(at(a), cell), at(b))
 		}
 	}
 	if len(same) > 0 {
-		p.within(width, "  the same: ", strings.Join(same, "; "))
+		p.wrapped("  the same: ", strings.Join(same, "; "))
 	}
 }
 
@@ -102,30 +101,4 @@ func (r *ComparisonRow) short() string {
 		return r.Label + " about " + r.A
 	}
 	return r.Label + " " + r.A
-}
-
-// broken breaks a text into lines, between words where there is a space.
-func broken(text string, width int) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= width {
-			line += " " + word
-			continue
-		}
-		if line != "" {
-			lines = append(lines, line)
-		}
-		rest := []rune(word)
-		for ; len(rest) > width; rest = rest[width:] {
-			lines = append(lines, string(rest[:width]))
-		}
-		line = string(rest)
-	}
-	return append(lines, line)
-}
-
-// filled fills a cell up.
-func filled(s string, width int) string {
-	return s + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(s)))
 }

@@ -17,7 +17,7 @@ import (
 func diff(t *testing.T, a, b *record.Record, width int) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := report.Diff(&out, a, b, width); err != nil {
+	if err := report.Diff(&out, a, b, report.Screen{Width: width}); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()

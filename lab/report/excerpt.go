@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
 )
 
 // differences writes what was expected and was not so, or is not known, beside
@@ -79,7 +80,13 @@ func excerpt(p *printer, r *record.Record, times []int64) {
 		text string
 	}
 	var lines []line
-	tell(r, func(at int64, text string) { lines = append(lines, line{at, text}) })
+	c := columnsOf(p.screen)
+	rows := ladder.Rows(r)
+	for i := range rows {
+		for _, text := range c.row(r, &rows[i]) {
+			lines = append(lines, line{rows[i].Time, text})
+		}
+	}
 	if len(lines) == 0 {
 		return
 	}
@@ -96,7 +103,7 @@ func excerpt(p *printer, r *record.Record, times []int64) {
 		}
 	}
 	p.line("")
-	p.line("%s", columns())
+	p.line("%s", c.heading())
 	gap := false
 	for i, l := range lines {
 		if shown[i] {

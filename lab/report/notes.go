@@ -1,6 +1,9 @@
 package report
 
-import "github.com/seed-6fefc909/tcplab/lab/record"
+import (
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
+)
 
 // A moment is what a frame and its event have in common.
 type moment struct {
@@ -41,8 +44,8 @@ func notes(r *record.Record, host string) map[moment][]string {
 			say("the first here after the fault: " + after)
 			after = ""
 		}
-		if again := toldBy(r.Events, i); again != nil {
-			say(again.String() + next(r.Events, again))
+		if again := ladder.Retransmission(r, i); again != nil {
+			say(again.String())
 		}
 		if e.Packet.Probe {
 			say("a probe: it asks whether somebody is there, and brings nothing new")

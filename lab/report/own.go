@@ -22,10 +22,10 @@ func demanded(p *printer, r *record.Record) {
 	}
 	side("server", d.Server)
 	side("client", d.Client)
-	p.line("  the fault comes when: %s", clean(d.When))
-	p.line("  asked: %s", Asked(d))
+	p.fitted("  the fault comes when: %s", clean(d.When))
+	p.fitted("  asked: %s", Asked(d))
 	if r.Fault.Kind == "" {
-		p.line("  prediction: to be made at the fault, of what the client's socket is set to")
+		p.fitted("  prediction: to be made at the fault, of what the client's socket is set to")
 	}
 }
 
@@ -131,9 +131,10 @@ func Acted(a *record.Action) string {
 }
 
 // Ways writes the table of a client's ways of dying: what it was told, and
-// when; what it did, and when; and what that comes to.
-func Ways(w io.Writer, records []*record.Record) error {
-	p := &printer{w: w}
+// when; what it did, and when; and what that comes to. On a screen that is too
+// narrow for a table the cells stand below each other.
+func Ways(w io.Writer, records []*record.Record, s Screen) error {
+	p := &printer{w: w, screen: s}
 	rows := [][]string{{"THE SERVER'S END", "TOLD", "ACTED", "VERDICT"}}
 	for _, r := range records {
 		rows = append(rows, []string{r.Scenario, toldShort(r), actedShort(r), judged(r)})
@@ -143,6 +144,14 @@ func Ways(w io.Writer, records []*record.Record) error {
 		for i := range widths {
 			widths[i] = max(widths[i], len([]rune(row[i])))
 		}
+	}
+	if widest := widths[0] + widths[1] + widths[2] + 20; s.Width > 0 && s.Width < widest {
+		for _, row := range rows[1:] {
+			p.wrapped(row[0]+": ", row[3])
+			p.wrapped("  told:  ", row[1])
+			p.wrapped("  acted: ", row[2])
+		}
+		return p.err
 	}
 	for _, row := range rows {
 		line := ""

@@ -28,10 +28,10 @@ func load(t *testing.T, scenario string) *record.Record {
 func text(t *testing.T, r *record.Record) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := report.Header(&b, r); err != nil {
+	if err := report.Header(&b, r, report.Screen{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := report.Text(&b, r); err != nil {
+	if err := report.Text(&b, r, report.Screen{}); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -147,7 +147,7 @@ func TestNoCheckFailed(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	var b bytes.Buffer
-	if err := report.Summary(&b, []*record.Record{load(t, "crash"), load(t, "unreachable-net")}); err != nil {
+	if err := report.Summary(&b, []*record.Record{load(t, "crash"), load(t, "unreachable-net")}, report.Screen{}); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")

@@ -8,14 +8,20 @@ import (
 )
 
 // Summary writes a line a run.
-func Summary(w io.Writer, records []*record.Record) error {
-	p := &printer{w: w}
+func Summary(w io.Writer, records []*record.Record, s Screen) error {
+	p := &printer{w: w, screen: s}
 	width := 0
 	for _, r := range records {
 		width = max(width, len(r.Scenario))
 	}
 	for _, r := range records {
-		p.line("%-*s  %-15s  %s", width, r.Scenario, strings.ReplaceAll(string(r.Outcome), "-", " "), Answer(r))
+		outcome := strings.ReplaceAll(string(r.Outcome), "-", " ")
+		label := pad(r.Scenario, width) + "  " + pad(outcome, 15) + "  "
+		if s.Width == 0 {
+			p.line("%s", label+Answer(r))
+			continue
+		}
+		p.painted(outcomeColour(r.Outcome), outcome, label, Answer(r))
 	}
 	return p.err
 }

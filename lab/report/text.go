@@ -11,16 +11,17 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
 )
 
 // Header writes what is known before the run: what is asked, the path, the
 // kernel, what differs from its defaults, and the prediction.
-func Header(w io.Writer, r *record.Record) error {
-	p := &printer{w: w}
-	p.line("%s", strings.TrimSuffix(r.Scenario+": "+r.Title, ": "))
-	p.line("  %s      Linux %s, HZ=%d", path(r), r.Kernel.Release, r.Kernel.HZ)
+func Header(w io.Writer, r *record.Record, s Screen) error {
+	p := &printer{w: w, screen: s}
+	p.fitted("%s", strings.TrimSuffix(r.Scenario+": "+r.Title, ": "))
+	p.fitted("  %s      Linux %s, HZ=%d", path(r), r.Kernel.Release, r.Kernel.HZ)
 	if len(r.Changed) == 0 {
-		p.line("  the kernel's default timers")
+		p.fitted("  the kernel's default timers")
 	}
 	hint := ""
 	if r.Timers == "quick" {
@@ -28,20 +29,20 @@ func Header(w io.Writer, r *record.Record) error {
 	}
 	for _, c := range r.Changed {
 		if !strings.Contains(c, " net.ipv4.tcp_") { // it is no timer
-			p.line("  %s", c)
+			p.fitted("  %s", c)
 			continue
 		}
-		p.line("  %s%s", c, hint)
+		p.fitted("  %s%s", c, hint)
 		hint = "" // once
 	}
 	if r.Delay.By != "" {
-		p.line("  the client's link is delayed by %s", r.Delay.By)
+		p.fitted("  the client's link is delayed by %s", r.Delay.By)
 	}
 	if r.Demand != nil {
 		demanded(p, r)
 		return p.err
 	}
-	p.line("  prediction: %s", Predicted(&r.Prediction))
+	p.fitted("  prediction: %s", Predicted(&r.Prediction))
 	return p.err
 }
 
@@ -135,9 +136,19 @@ func window(p *record.Prediction) string {
 }
 
 // Text writes the timeline and the verdict.
-func Text(w io.Writer, r *record.Record) error {
-	p := &printer{w: w}
-	timeline(p, r)
+func Text(w io.Writer, r *record.Record, s Screen) error {
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	if err := Timeline(w, r, ladder.Rows(r), s); err != nil {
+		return err
+	}
+	return Verdict(w, r, s)
+}
+
+// Verdict writes what it all comes to, below the timeline.
+func Verdict(w io.Writer, r *record.Record, s Screen) error {
+	p := &printer{w: w, screen: s}
 	p.line("")
 	verdict(p, r)
 	return p.err
@@ -158,7 +169,8 @@ func verdict(p *printer, r *record.Record) {
 	if r.Outcome == record.NotAsExpected && failed > 0 && r.Fault.Kind != "zero" {
 		sum = "the fault was not what it is called, so this is no result: " + sum
 	}
-	p.wrapped("verdict   ", strings.ReplaceAll(string(r.Outcome), "-", " ")+": "+sum)
+	outcome := strings.ReplaceAll(string(r.Outcome), "-", " ")
+	p.painted(outcomeColour(r.Outcome), outcome, "verdict   ", outcome+": "+sum)
 	for _, reason := range r.Reasons {
 		p.wrapped("          - ", clean(reason))
 	}
@@ -179,14 +191,14 @@ func verdict(p *printer, r *record.Record) {
 		p.line("signature unknown: %d of %d checks could not be made", unknown, len(r.Signature.Checks))
 	}
 	for _, c := range r.Signature.Checks {
-		mark := "ok     "
+		mark, colour := "ok", green
 		switch {
 		case c.Unknown:
-			mark = "unknown"
+			mark, colour = "unknown", yellow
 		case !c.OK:
-			mark = "NOT OK "
+			mark, colour = "NOT OK", red
 		}
-		p.wrapped("  "+mark+" ", c.Name+": "+clean(c.Seen))
+		p.painted(colour, mark, "  "+pad(mark, 8), c.Name+": "+clean(c.Seen))
 	}
 	if r.Missed > 0 {
 		p.wrapped("missed    ", fmt.Sprintf("up to %d events of the whole machine, seldom of this run", r.Missed))
@@ -220,8 +232,18 @@ func verdict(p *printer, r *record.Record) {
 		for _, n := range r.Next {
 			next = append(next, "lab run "+n)
 		}
-		p.line("next      %s", strings.Join(next, "      "))
+		p.fitted("next      %s", strings.Join(next, "      "))
 	}
+}
+
+func outcomeColour(o record.Outcome) colour {
+	switch o {
+	case record.AsExpected:
+		return green
+	case record.NotAsExpected:
+		return red
+	}
+	return yellow
 }
 
 // thousands writes a number as 1,203,442.
@@ -293,8 +315,9 @@ func expected(p *record.Prediction) string {
 
 // A printer remembers the first error, so that callers check once.
 type printer struct {
-	w   io.Writer
-	err error
+	w      io.Writer
+	screen Screen
+	err    error
 }
 
 func (p *printer) line(format string, args ...any) {
@@ -304,56 +327,33 @@ func (p *printer) line(format string, args ...any) {
 	_, p.err = fmt.Fprintln(p.w, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 }
 
-// textWidth is where prose is broken: that of the timeline, about.
-const textWidth = 110
+// fitted writes a line, and breaks it if it is longer than the screen is wide.
+func (p *printer) fitted(format string, args ...any) {
+	text := strings.TrimRight(fmt.Sprintf(format, args...), " ")
+	if p.screen.Width == 0 || utf8.RuneCountInString(text) <= p.screen.Width {
+		p.line("%s", text)
+		return
+	}
+	body := strings.TrimLeft(text, " ")
+	p.wrapped(text[:len(text)-len(body)], body)
+}
 
 // wrapped writes prose behind a label, broken into lines with an indent as
 // wide as the label.
-func (p *printer) wrapped(label, text string) { p.within(textWidth, label, text) }
+func (p *printer) wrapped(label, text string) { p.painted("", "", label, text) }
 
-// within does the same in a width of its own.
-func (p *printer) within(width int, label, text string) {
-	room := width - utf8.RuneCountInString(label)
-	line, used := label, 0
-	for _, word := range strings.Fields(text) {
-		n := utf8.RuneCountInString(word)
-		if used > 0 && used+1+n > room {
-			p.line("%s", line)
-			line, used = strings.Repeat(" ", utf8.RuneCountInString(label)), 0
+// painted does so with a word in a colour: the first of its kind.
+func (p *printer) painted(c colour, word, label, text string) {
+	indent := utf8.RuneCountInString(label)
+	for i, line := range wrap(strings.Join(strings.Fields(text), " "), p.screen.prose()-indent) {
+		if i == 0 && word != "" {
+			line = strings.Replace(label+line, word, p.screen.paint(c, word), 1)
+		} else {
+			line = label + line
 		}
-		if used > 0 {
-			line += " "
-			used++
-		}
-		line += word
-		used += n
+		p.line("%s", line)
+		label = strings.Repeat(" ", indent)
 	}
-	p.line("%s", line)
 }
 
-// clean makes text of programs and packets harmless to a terminal: what is
-// not printable is shown as its number.
-func clean(s string) string {
-	safe := true
-	for _, r := range s {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			safe = false
-			break
-		}
-	}
-	if safe {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
+func clean(s string) string { return ladder.Clean(s) }

@@ -1,0 +1,84 @@
+package ladder
+
+import (
+	"strings"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+)
+
+// Of rows of one kind, between two things that the scenario did, no more than
+// mostOfAKind are told one by one; of more, the first and the last.
+const (
+	mostOfAKind = 48
+	endsOfAKind = 16
+)
+
+// repeats leaves out what is told again and again: probes that go on for hours,
+// lines that a program keeps printing.
+func (t *telling) repeats(rows []Row) []Row {
+	if len(rows) <= mostOfAKind {
+		return rows
+	}
+	shapes := make([]string, len(rows))
+	left := make([]bool, len(rows))
+	kinds := map[string][]int{}
+	cut := func() {
+		for _, of := range kinds {
+			if len(of) > mostOfAKind {
+				for _, i := range of[endsOfAKind : len(of)-endsOfAKind] {
+					left[i] = true
+				}
+			}
+		}
+		clear(kinds)
+	}
+	for i := range rows {
+		if shapes[i] = t.shape(&rows[i]); shapes[i] == "" {
+			cut()
+		} else {
+			kinds[shapes[i]] = append(kinds[shapes[i]], i)
+		}
+	}
+	cut()
+	var kept []Row
+	var out *Left
+	for i := range rows {
+		if !left[i] {
+			kept, out = append(kept, rows[i]), nil
+			continue
+		}
+		if out == nil {
+			out = &Left{From: rows[i].Time}
+			kept = append(kept, Row{Left: out})
+		}
+		out.Rows++
+		kept[len(kept)-1].Time = rows[i].Time
+	}
+	return kept
+}
+
+// shape is what rows of a kind have in common: their words without the
+// numbers. It is "" for what the scenario did.
+func (t *telling) shape(w *Row) string {
+	if w.Across != "" || w.Left != nil || w.Table || len(w.Events) == 0 {
+		return ""
+	}
+	e := &t.r.Events[w.Events[0]]
+	s := string(e.Source) + "/" + e.Kind + "/" + e.Host + "/" + e.Comm
+	switch e.Source {
+	case record.Step:
+		return ""
+	case record.Output:
+		return s // whatever it says
+	}
+	wire := ""
+	if w.Wire != nil {
+		wire = w.Wire.Text
+	}
+	return s + "/" + strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r == '.' {
+			return -1
+		}
+		return r
+	}, w.Client+"/"+wire+"/"+w.Server)
+}
