@@ -55,8 +55,11 @@ type Experiment struct {
 	faulted      atomic.Bool // the first fault is about to come
 	clientStart  int64       // when the client was started last
 
-	mu     sync.Mutex // guards status, which others read during the run
-	status Status
+	mu      sync.Mutex // guards what others read during the run
+	status  Status
+	known   *known
+	reading sync.RWMutex // held for reading while others look at the events
+	judging bool         // guarded by reading: the events are the judges'
 }
 
 // Status says where a run stands, for a person who waits.
@@ -103,6 +106,7 @@ func New(source *scenarios.Source, o Options) (*Experiment, error) {
 	e.sysctls, e.changed = sysctlPlan(s, o)
 	e.prediction = e.predict(record.SocketRow{})
 	e.setStatus(Status{Step: "not started"})
+	e.publish()
 	return e, nil
 }
 
@@ -168,6 +172,7 @@ func (e *Experiment) start() error {
 			return err
 		}
 	}
+	e.publish()
 	return nil
 }
 
@@ -202,6 +207,9 @@ func (e *Experiment) notReached(from int) {
 // finish makes the record out of all that was seen.
 func (e *Experiment) finish(failure error) *record.Record {
 	e.setStatus(Status{Step: "judging"})
+	e.reading.Lock()
+	e.judging = true
+	e.reading.Unlock()
 	r := e.header()
 	if e.watch == nil {
 		r.Outcome, r.Reasons = record.Inconclusive, []string{failure.Error()}
@@ -231,7 +239,7 @@ func (e *Experiment) finish(failure error) *record.Record {
 		}
 		r.Programs = append(r.Programs, d)
 	}
-	r.Events = e.tidy(append(e.timeline.all(), underWay...))
+	r.Events = e.tidier().tidy(append(e.timeline.all(), underWay...))
 	v := newView(r, e.serverAddr)
 	r.Connections = append(r.Connections, e.noted...)
 	r.Why = append(slices.Clip(r.Why), e.withDefaults()...)

@@ -147,6 +147,7 @@ func (e *Experiment) hang(_ context.Context, f scenarios.Fault, h *topology.Host
 
 func (e *Experiment) crash(_ context.Context, f scenarios.Fault, h *topology.Host) error {
 	e.dead = append(e.dead, deadBoot{h.Name, h.Boot(), e.clock.Now()})
+	e.publish()
 	return e.net.Crash(h, func(what string) { e.inForce(f, what) })
 }
 
@@ -206,6 +207,7 @@ func (e *Experiment) back() {
 	if last.Back == 0 {
 		last.Back = e.acted
 	}
+	e.publish()
 }
 
 // allBack notes that no fault of the network is in force any more.
@@ -219,6 +221,7 @@ func (e *Experiment) allBack() {
 	if e.fault.Back == 0 {
 		e.fault.Back = e.acted
 	}
+	e.publish()
 }
 
 func (e *Experiment) shutdown(ctx context.Context, f scenarios.Fault, h *topology.Host) error {
@@ -296,6 +299,7 @@ func (e *Experiment) inForceAt(f scenarios.Fault, at int64, what string) {
 		e.injected = f
 		e.act(at)
 	}
+	e.publish()
 	e.timeline.add(record.Event{Time: at, Host: f.Host, Source: record.Fault, Kind: f.Kind, Text: what})
 }
 

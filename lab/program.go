@@ -98,6 +98,7 @@ func (e *Experiment) launch(s scenarios.Start, l launch) (*program, error) {
 		p.outputs.Go(func() { e.listen(p, o.kind, o.r) })
 	}
 	e.programs = append(e.programs, p)
+	e.publish()
 	if p.name == "client" {
 		e.clientStart = started
 	}

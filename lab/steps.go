@@ -130,6 +130,7 @@ func (e *Experiment) zero(s scenarios.Zero) error {
 	e.prediction = e.predict(e.conn())
 	e.act(e.clock.Now())
 	e.fault = record.FaultInfo{Kind: "zero", Time: e.acted}
+	e.publish()
 	e.timeline.add(record.Event{Time: e.acted, Source: record.Fault, Kind: "zero", Text: s.What})
 	return nil
 }

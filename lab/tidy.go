@@ -2,35 +2,50 @@ package lab
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/observe"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
+// A tidier makes a run's events out of what the observers told.
+type tidier struct {
+	dead []deadBoot
+	ends []observe.End // none: there is no network
+}
+
+// tidier knows what the run knows so far.
+func (e *Experiment) tidier() tidier {
+	t := tidier{dead: slices.Clone(e.dead)}
+	if e.net == nil {
+		return t
+	}
+	for _, h := range e.net.Hosts() {
+		addr := h.NIC.Address.Addr()
+		if h == e.net.Standby { // it takes the server's
+			addr = e.net.Server.NIC.Address.Addr()
+		}
+		t.ends = append(t.ends, observe.End{Host: h.Name, Addrs: []netip.Addr{addr}, Gaps: slices.Clone(e.watch.gaps[h.Name])})
+	}
+	return t
+}
+
 // tidy sorts the events, pairs the packets of both ends, and drops what the
 // kernel of a host went on to do after it was declared dead, which on real
 // hardware nobody would have done. What it put on the wire stays.
-func (e *Experiment) tidy(events []record.Event) []record.Event {
+func (t tidier) tidy(events []record.Event) []record.Event {
 	record.Sort(events)
 	kept := events[:0]
 	for _, ev := range events {
-		if !e.posthumous(&ev) {
+		if !t.posthumous(&ev) {
 			kept = append(kept, ev)
 		}
 	}
 	nameProcesses(kept)
 	observe.NameReady(kept)
-	if e.net != nil {
-		var ends []observe.End
-		for _, h := range e.net.Hosts() {
-			addr := h.NIC.Address.Addr()
-			if h == e.net.Standby { // it takes the server's
-				addr = e.net.Server.NIC.Address.Addr()
-			}
-			ends = append(ends, observe.End{Host: h.Name, Addrs: []netip.Addr{addr}, Gaps: e.watch.gaps[h.Name]})
-		}
-		observe.MatchEnds(kept, ends...)
+	if len(t.ends) > 0 {
+		observe.MatchEnds(kept, t.ends...)
 	}
 	markAnswered(kept)
 	markProbes(kept)
@@ -92,11 +107,11 @@ func markProbes(events []record.Event) {
 }
 
 // posthumous tells what a kernel that is declared dead went on to do.
-func (e *Experiment) posthumous(ev *record.Event) bool {
+func (t tidier) posthumous(ev *record.Event) bool {
 	if ev.Source != record.Syscall && ev.Source != record.Socket && ev.Source != record.TCP {
 		return false
 	}
-	for _, d := range e.dead {
+	for _, d := range t.dead {
 		if ev.Host == d.host && ev.Boot == d.boot && ev.Time > d.time {
 			return true
 		}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -83,6 +84,37 @@ func (t *timeline) all() []record.Event {
 		events = append(events, c...)
 	}
 	return events
+}
+
+// copied is a copy of those events so far that want is true for, in the order
+// in which they became known, with what tidying changes of them.
+func (t *timeline) copied(want func(*record.Event) bool) []record.Event {
+	t.mu.Lock()
+	pieces := t.rest(&cursor{})
+	t.mu.Unlock() // the observers must not wait for the rest
+	var events []record.Event
+	for _, piece := range pieces {
+		for i := range piece {
+			if want(&piece[i]) {
+				events = append(events, detached(piece[i]))
+			}
+		}
+	}
+	return events
+}
+
+// detached is the event with a packet and a call of its own.
+func detached(ev record.Event) record.Event {
+	if ev.Packet != nil {
+		p := *ev.Packet
+		ev.Packet = &p
+	}
+	if ev.Syscall != nil {
+		c := *ev.Syscall
+		c.Ready = slices.Clone(c.Ready)
+		ev.Syscall = &c
+	}
+	return ev
 }
 
 // A cursor is a place in a timeline up to which somebody has looked.
