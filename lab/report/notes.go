@@ -18,16 +18,7 @@ func momentOf(f *record.Frame) moment { return moment{f.Time, f.Boot, f.Out} }
 // retransmissions, probes, what was lost or not answered by whom it was for,
 // the first after a fault, and what an expectation waited for.
 func notes(r *record.Record, host string) map[moment][]string {
-	waited := map[int64][]string{}
-	for _, x := range r.Expectations {
-		if x.Time != 0 && !x.Unknown {
-			what := "decided " + x.Place + ": " + x.What
-			if !x.OK {
-				what = "decided against " + x.Place + ": " + x.What
-			}
-			waited[x.Time] = append(waited[x.Time], what)
-		}
-	}
+	waited := deciders(r)
 	said := map[moment][]string{}
 	after := "" // the fault whose first packet is awaited
 	for i := range r.Events {
@@ -61,4 +52,28 @@ func notes(r *record.Record, host string) map[moment][]string {
 		}
 	}
 	return said
+}
+
+// deciders says what was decided by what happened at a time.
+func deciders(r *record.Record) map[int64][]string {
+	said := map[int64][]string{}
+	for _, x := range r.Expectations {
+		if x.Time != 0 && !x.Unknown {
+			what := "decided " + x.Place + ": " + x.What
+			if !x.OK {
+				what = "decided against " + x.Place + ": " + x.What
+			}
+			said[x.Time] = append(said[x.Time], what)
+		}
+	}
+	return said
+}
+
+// toldClient says of a system call that it is the one that told the client.
+func toldClient(r *record.Record, e *record.Event) []string {
+	d := &r.Detection
+	if d.Error == "" || e.Syscall == nil || e.Host != d.Host || e.Time != d.Time || e.PID != d.PID {
+		return nil
+	}
+	return []string{"told the " + d.Host + " " + d.Error + ", " + record.Span(d.AfterFault) + " after the fault"}
 }

@@ -2,151 +2,171 @@ package report
 
 import (
 	"bufio"
-	"encoding/binary"
+	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
-// PCAPNG writes the frames of one host as a capture that Wireshark and tcpdump
-// read (draft-ietf-opsawg-pcapng): an interface a boot, wall-clock times in
+// PCAPNG writes the frames of one host as a capture that Wireshark reads
+// (draft-ietf-opsawg-pcapng): an interface a boot, wall-clock times in
 // nanoseconds, directions, and comments on what the record knows to have
-// mattered. The two ends belong into a file each: in one, every frame would
-// be there twice, which looks like a retransmission.
+// mattered. What else happened there stands in rows between the packets, on an
+// interface of their own. The two ends belong into a file each: in one, every
+// frame would be there twice, which looks like a retransmission.
 func PCAPNG(w io.Writer, r *record.Record, c *record.Capture) error {
-	start, err := time.Parse(time.RFC3339Nano, r.Started)
-	if err != nil {
-		return fmt.Errorf("write capture of %s: read when the run began: %w", c.Host, err)
+	out := NewCaptureWriter(w, c.Host)
+	out.ended = true
+	return out.Write(r, c, math.MaxInt64)
+}
+
+// A CaptureWriter writes a host's capture while what is to be in it becomes
+// known.
+type CaptureWriter struct {
+	out   *bufio.Writer // it remembers the first error
+	host  string
+	ended bool // the run has ended when the writing begins
+
+	interfaces uint32         // how many were described
+	ids        map[int]uint32 // those of the host, by boot
+	rows       uint32         // that of the rows
+	until      int64          // all before was written
+	frames     int            // that were written
+	late       int
+}
+
+// NewCaptureWriter makes a writer for a host's capture.
+func NewCaptureWriter(w io.Writer, host string) *CaptureWriter {
+	return &CaptureWriter{out: bufio.NewWriter(w), host: host, ids: map[int]uint32{}, until: math.MinInt64}
+}
+
+// Late is how many frames became known only after what came later was written:
+// they are left out.
+func (w *CaptureWriter) Late() int { return w.late }
+
+// Write writes what happened before a time and was not written yet, and begins
+// the capture if that was not done. A nil capture has no frames. After an error
+// there is no going on.
+func (w *CaptureWriter) Write(r *record.Record, c *record.Capture, until int64) error {
+	if c == nil {
+		c = &record.Capture{Host: w.host}
 	}
-	out := bufio.NewWriter(w) // it remembers the first error
-	_, _ = out.Write(sectionHeader(r, c))
-	ids := map[int]uint32{} // by boot
-	for i, in := range c.Interfaces {
-		ids[in.Boot] = uint32(i)
-		_, _ = out.Write(interfaceDescription(r, c, in))
-	}
-	comments := notes(r, c.Host)
-	for _, f := range c.Frames {
-		id, known := ids[f.Boot]
-		if !known {
-			return fmt.Errorf("write capture of %s: a frame of boot %d, which has no interface", c.Host, f.Boot)
-		}
-		at := uint64(start.UnixNano() + f.Time)
-		_, _ = out.Write(enhancedPacket(id, at, &f, comments[momentOf(&f)]))
-	}
-	if err := out.Flush(); err != nil {
-		return fmt.Errorf("write capture of %s: %w", c.Host, err)
+	if err := w.write(r, c, until); err != nil {
+		return fmt.Errorf("write capture of %s: %w", w.host, err)
 	}
 	return nil
 }
 
-// The blocks, and their options, as the draft numbers them.
-const (
-	blockSection   = 0x0a0d0d0a
-	blockInterface = 1
-	blockPacket    = 6
+func (w *CaptureWriter) write(r *record.Record, c *record.Capture, until int64) error {
+	start, err := time.Parse(time.RFC3339Nano, r.Started)
+	if err != nil {
+		return fmt.Errorf("read when the run began: %w", err)
+	}
+	w.introduce(r, c)
+	frame := func(f record.Frame) int64 { return f.Time }
+	event := func(e record.Event) int64 { return e.Time }
+	w.late = before(c.Frames, w.until, frame) - w.frames
+	frames, events := between(c.Frames, w.until, until, frame), between(r.Events, w.until, until, event)
+	w.frames += len(frames)
+	w.until = max(w.until, until)
+	said, decided := notes(r, w.host), deciders(r)
+	for len(frames) > 0 || len(events) > 0 {
+		if len(frames) == 0 || len(events) > 0 && events[0].Time < frames[0].Time {
+			e := &events[0]
+			events = events[1:]
+			if data := message(r, e, w.host); data != nil {
+				comments := remarks(append(toldClient(r, e), decided[e.Time]...))
+				w.put(enhanced(w.rows, start.UnixNano()+e.Time, data, len(data), comments))
+			}
+			continue
+		}
+		f := &frames[0]
+		frames = frames[1:]
+		id, known := w.ids[f.Boot]
+		if !known {
+			return fmt.Errorf("a frame of boot %d, which has no interface", f.Boot)
+		}
+		w.put(enhanced(id, start.UnixNano()+f.Time, f.Data, f.Length, append(remarks(said[momentOf(f)]), direction(f)...)))
+	}
+	return w.out.Flush()
+}
 
-	optComment      = 1
-	optOS           = 3 // of a section
-	optApplication  = 4 // of a section
-	optName         = 2 // of an interface, as the next three
-	optDescription  = 3
-	optMAC          = 6
-	optResolution   = 9
-	optFlags        = 2 // of a packet
-	flagIn, flagOut = 1, 2
+func (w *CaptureWriter) put(block []byte) { _, _ = w.out.Write(block) }
 
-	linkEthernet = 1
-	nanoseconds  = 9 // a resolution: 10 to the power of -9 s
-)
+// before is how many of what is sorted by time come before one.
+func before[T any](sorted []T, t int64, at func(T) int64) int {
+	i, _ := slices.BinarySearchFunc(sorted, t, func(x T, t int64) int { return cmp.Compare(at(x), t) })
+	return i
+}
 
-var le = binary.LittleEndian
+// between are those from a time on that come before another.
+func between[T any](sorted []T, from, until int64, at func(T) int64) []T {
+	first := before(sorted, from, at)
+	return sorted[first:max(first, before(sorted, until, at))]
+}
 
-// sectionHeader says what the capture is of.
-func sectionHeader(r *record.Record, c *record.Capture) []byte {
-	b := le.AppendUint32(nil, 0x1a2b3c4d) // the byte order
-	b = le.AppendUint16(b, 1)             // version 1.0
-	b = le.AppendUint16(b, 0)
-	b = le.AppendUint64(b, ^uint64(0)) // of unknown length
-	b = option(b, optComment, printable(fmt.Sprintf("The %s's end in %s (%s), %s. Comments tell what mattered: filter by frame.comment. "+
-		"Checksums may be unfinished, as where a network card finishes them.",
-		c.Host, r.Scenario, r.Command, r.Outcome)))
+// introduce begins the capture, and describes the interfaces that are new: the
+// host has one in each of its boots.
+func (w *CaptureWriter) introduce(r *record.Record, c *record.Capture) {
+	begun := w.interfaces > 0
+	if !begun {
+		w.put(section(w.title(r, c)))
+	}
+	for _, in := range c.Interfaces {
+		if _, known := w.ids[in.Boot]; known {
+			continue
+		}
+		w.ids[in.Boot] = w.interfaces
+		w.interfaces++
+		name, what := in.Name, "the "+w.host+"'s end of its link, path "+r.Path
+		if len(c.Interfaces) > 1 {
+			name += fmt.Sprintf(" (boot %d)", in.Boot)
+			what += fmt.Sprintf(", in its boot %d", in.Boot)
+		}
+		w.put(describe(linkEthernet, uint32(c.Snap), name, what, hardware(r, w.host)))
+	}
+	if !begun {
+		w.rows = w.interfaces
+		w.interfaces++
+		w.put(describe(linkUpperPDU, 0, "lab: events of the "+w.host, "what the "+w.host+"'s programs and kernel did, and the faults", nil))
+	}
+}
+
+// title says what the capture is of, as options of its section.
+func (w *CaptureWriter) title(r *record.Record, c *record.Capture) []byte {
+	what := fmt.Sprintf("The %s's end in %s (%s)", w.host, r.Scenario, r.Command)
+	if w.ended {
+		what += ", " + string(r.Outcome)
+	}
+	b := remarks([]string{what + ". Comments tell what mattered: filter by frame.comment. Messages of syslog between the packets tell what else happened. " +
+		"Checksums may be unfinished, as where a network card finishes them."})
 	if c.Left > 0 {
 		b = option(b, optComment, fmt.Sprintf("%d frames are missing: there was no room for them.", c.Left))
 	}
 	b = option(b, optOS, printable("Linux "+r.Kernel.Release))
-	b = option(b, optApplication, "lab")
-	return block(blockSection, option(b, 0, ""))
+	return option(b, optApplication, "lab")
 }
 
-// interfaceDescription names a host's interface, and its boot if there were
-// several.
-func interfaceDescription(r *record.Record, c *record.Capture, in record.Interface) []byte {
-	b := le.AppendUint16(nil, linkEthernet)
-	b = le.AppendUint16(b, 0)
-	b = le.AppendUint32(b, uint32(c.Snap))
-	name, what := in.Name, "the "+c.Host+"'s end of its link, path "+r.Path
-	if len(c.Interfaces) > 1 {
-		name += fmt.Sprintf(" (boot %d)", in.Boot)
-		what += fmt.Sprintf(", in its boot %d", in.Boot)
-	}
-	b = option(b, optName, printable(name))
-	b = option(b, optDescription, printable(what))
+// hardware is a host's hardware address, nil if it is not known.
+func hardware(r *record.Record, host string) net.HardwareAddr {
 	for _, h := range r.Hosts {
-		if mac, err := net.ParseMAC(h.MAC); err == nil && h.Name == c.Host && len(mac) == 6 {
-			b = option(b, optMAC, string(mac))
+		if mac, err := net.ParseMAC(h.MAC); err == nil && h.Name == host {
+			return mac
 		}
 	}
-	b = option(b, optResolution, string([]byte{nanoseconds}))
-	return block(blockInterface, option(b, 0, ""))
+	return nil
 }
 
-// enhancedPacket is a frame, with when it passed, which way, and why it matters.
-func enhancedPacket(id uint32, at uint64, f *record.Frame, comments []string) []byte {
-	b := le.AppendUint32(nil, id)
-	b = le.AppendUint32(b, uint32(at>>32))
-	b = le.AppendUint32(b, uint32(at))
-	b = le.AppendUint32(b, uint32(len(f.Data)))
-	b = le.AppendUint32(b, uint32(f.Length))
-	b = padded(append(b, f.Data...))
-	for _, c := range comments {
-		b = option(b, optComment, printable(c))
-	}
+// direction says as an option which way a frame went.
+func direction(f *record.Frame) []byte {
 	flags := uint32(flagIn)
 	if f.Out {
 		flags = flagOut
 	}
-	b = option(b, optFlags, string(le.AppendUint32(nil, flags)))
-	return block(blockPacket, option(b, 0, ""))
-}
-
-// printable is what a reader may show of a text: UTF-8, as options must be, and
-// short enough for one.
-func printable(s string) string { return clip(clean(s)) }
-
-// option appends an option of less than 64 KiB; code 0 ends them.
-func option(b []byte, code uint16, value string) []byte {
-	b = le.AppendUint16(b, code)
-	b = le.AppendUint16(b, uint16(len(value)))
-	return padded(append(b, value...))
-}
-
-// padded fills up to 32 bits.
-func padded(b []byte) []byte {
-	for len(b)%4 != 0 {
-		b = append(b, 0)
-	}
-	return b
-}
-
-// block puts a body between its type and length.
-func block(typ uint32, body []byte) []byte {
-	size := uint32(len(body) + 12)
-	b := le.AppendUint32(nil, typ)
-	b = le.AppendUint32(b, size)
-	b = append(b, body...)
-	return le.AppendUint32(b, size)
+	return option(nil, optFlags, string(le.AppendUint32(nil, flags)))
 }
