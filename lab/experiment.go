@@ -329,7 +329,7 @@ func (e *Experiment) header() *record.Record {
 		r.Started = time.Unix(0, e.clock.Start()).UTC().Format(time.RFC3339Nano)
 	}
 	for _, h := range e.plan() {
-		host := record.Host{Name: h.Name, MAC: h.NIC.MAC.String()}
+		host := record.Host{Name: h.Name, MAC: h.NIC.MAC.String(), Interface: h.NIC.Name}
 		if addr := h.NIC.Address.Addr(); addr.IsValid() { // a standby has none until it takes over
 			host.Address = addr.String()
 		}

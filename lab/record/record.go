@@ -88,6 +88,10 @@ type Record struct {
 	// Spared is what was counted and not recorded of the steady exchange
 	// before the fault.
 	Spared Spared `json:"spared,omitzero"`
+	// LeftOut is how many of the run's events this copy of the record lacks,
+	// of long stretches of the same: such a copy is an excerpt, made for
+	// where there is no room for all. 0: it is whole.
+	LeftOut int `json:"left_out,omitempty"`
 	// Neighbours are what the client, and a router in between, know of the
 	// server's hardware address at the end.
 	Neighbours []Neighbour `json:"neighbours"`
@@ -129,6 +133,8 @@ type Host struct {
 	Name    string `json:"name"`
 	Address string `json:"address"` // "" of a standby that has not taken over
 	MAC     string `json:"mac"`
+	// Interface is the name of its end of the link.
+	Interface string `json:"interface,omitempty"`
 }
 
 // A Neighbour is an entry of a table that resolves addresses (ARP).

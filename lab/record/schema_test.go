@@ -77,7 +77,7 @@ func example() *record.Record {
 		Kernel: record.Kernel{Release: "6.1", Machine: "x86_64", HZ: 250}, Started: "2026-01-02T03:04:05.6Z", Duration: 1,
 		Path: "switch", Family: 6, Delay: record.Delay{By: "netem", Time: 5, Loss: 0.05, Seed: 1}, Firewall: "drop", AnswerARP: true,
 		Hosts: []record.Host{
-			{Name: "client", Address: "10.0.0.1", MAC: "02:00:00:00:00:01"},
+			{Name: "client", Address: "10.0.0.1", MAC: "02:00:00:00:00:01", Interface: "eth0"},
 			{Name: "server", Address: "fd00::2", MAC: "02:00:00:00:00:02"},
 			{Name: "standby", Address: "fd00::3", MAC: "02:00:00:00:00:03"},
 		},
@@ -104,8 +104,8 @@ func example() *record.Record {
 			{Node: "client", Address: "10.0.0.2", MAC: "02:00:00:00:00:02", State: "REACHABLE"},
 			{Node: "router", Address: "10.0.1.2", State: "FAILED"},
 		},
-		Spared: record.Spared{Calls: 7, Segments: 8, Rest: 9},
-		Why:    []string{"w"}, Next: []string{"n"},
+		LeftOut: 2, Spared: record.Spared{Calls: 7, Segments: 8, Rest: 9},
+		Why: []string{"w"}, Next: []string{"n"},
 		Events: []record.Event{
 			packet, arp, carrier, state, table, empty, tcp, call, process,
 			unseen, event(record.Fault, "crash"), event(record.Step, "type"), event(record.Output, record.KindStdout), neighbour, standby, heal,
