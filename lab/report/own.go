@@ -105,7 +105,8 @@ func Told(r *record.Record) string {
 	return s
 }
 
-// DidNothing says for how long a client that was told, or was not, did nothing.
+// DidNothing says that the client did nothing, and, if it was told, for how
+// long after.
 func DidNothing(r *record.Record) string {
 	if r.Detection.Error != "" {
 		return "nothing, in the " + record.Span(r.Duration-r.Detection.Time) + " after it was told"

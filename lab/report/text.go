@@ -5,6 +5,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -89,9 +90,9 @@ func Predicted(p *record.Prediction) string {
 	case p.Error == "":
 		return "nothing tells the client, ever"
 	case p.Max < atOnce:
-		return fmt.Sprintf("%s, at once after %s (%s)", possible(p), since(p.From), tolerance(p))
+		return fmt.Sprintf("%s, at once after %s (%s)", Possible(p), since(p.From), tolerance(p))
 	}
-	s := fmt.Sprintf("%s, %s (%s) after %s", possible(p), window(p), tolerance(p), since(p.From))
+	s := fmt.Sprintf("%s, %s (%s) after %s", Possible(p), window(p), tolerance(p), since(p.From))
 	if p.Decider != "" {
 		s += ", by " + p.Decider
 	}
@@ -103,8 +104,8 @@ func tolerance(p *record.Prediction) string {
 	return fmt.Sprintf("+%.1f s of tolerance", time.Duration(p.Tolerance).Seconds())
 }
 
-// possible names the errors that are predicted.
-func possible(p *record.Prediction) string {
+// Possible names the errors that are predicted.
+func Possible(p *record.Prediction) string {
 	if len(p.Errors) > 1 {
 		return strings.Join(p.Errors, " or ")
 	}
@@ -156,7 +157,6 @@ func Verdict(w io.Writer, r *record.Record, s Screen) error {
 
 // verdict writes what it all comes to, and why.
 func verdict(p *printer, r *record.Record) {
-	sum := Answer(r)
 	failed, unknown := 0, 0
 	for _, c := range r.Signature.Checks {
 		switch {
@@ -166,11 +166,8 @@ func verdict(p *printer, r *record.Record) {
 			failed++
 		}
 	}
-	if r.Outcome == record.NotAsExpected && failed > 0 && r.Fault.Kind != "zero" {
-		sum = "the fault was not what it is called, so this is no result: " + sum
-	}
 	outcome := strings.ReplaceAll(string(r.Outcome), "-", " ")
-	p.painted(outcomeColour(r.Outcome), outcome, "verdict   ", outcome+": "+sum)
+	p.painted(outcomeColour(r.Outcome), outcome, "verdict   ", outcome+": "+Conclusion(r))
 	for _, reason := range r.Reasons {
 		p.wrapped("          - ", clean(reason))
 	}
@@ -199,6 +196,9 @@ func verdict(p *printer, r *record.Record) {
 			mark, colour = "NOT OK", red
 		}
 		p.painted(colour, mark, "  "+pad(mark, 8), c.Name+": "+clean(c.Seen))
+	}
+	if r.LeftOut > 0 {
+		p.wrapped("excerpt   ", fmt.Sprintf("this copy of the record lacks %s events of long stretches of the same", thousands(uint64(r.LeftOut))))
 	}
 	if r.Missed > 0 {
 		p.wrapped("missed    ", fmt.Sprintf("up to %d events of the whole machine, seldom of this run", r.Missed))
@@ -255,6 +255,15 @@ func thousands(n uint64) string {
 	return s
 }
 
+// Conclusion is the answer, or says first why there is none.
+func Conclusion(r *record.Record) string {
+	wrong := slices.ContainsFunc(r.Signature.Checks, func(c record.Check) bool { return !c.OK && !c.Unknown })
+	if r.Outcome == record.NotAsExpected && wrong && r.Fault.Kind != "zero" {
+		return "the fault was not what it is called, so this is no result: " + Answer(r)
+	}
+	return Answer(r)
+}
+
 // Answer says in a sentence what the client saw, or what the run ended at.
 func Answer(r *record.Record) string {
 	d, p := r.Detection, r.Prediction
@@ -308,9 +317,9 @@ func expected(p *record.Prediction) string {
 	case p.Error == "":
 		return "nothing"
 	case p.Max < atOnce:
-		return possible(p) + " at once"
+		return Possible(p) + " at once"
 	}
-	return fmt.Sprintf("%s after %s, %s", possible(p), window(p), tolerance(p))
+	return fmt.Sprintf("%s after %s, %s", Possible(p), window(p), tolerance(p))
 }
 
 // A printer remembers the first error, so that callers check once.

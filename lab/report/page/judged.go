@@ -1,0 +1,136 @@
+package page
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
+)
+
+// What was judged, and how.
+type judged struct {
+	Prediction   []fact
+	Held         *mark
+	Detection    []fact
+	Told         jump
+	Expectations []expectation
+	Signature    []check
+}
+
+// A jump leads to the row of the timeline that tells an event; Anchor is empty
+// where there is none.
+type jump struct{ Anchor, Text string }
+
+type expectation struct {
+	Mark              mark
+	What, Place       string
+	Actual, Tolerance string
+	At                jump
+}
+
+type check struct {
+	Mark       mark
+	Name, Seen string
+}
+
+func judgedOf(r *record.Record, p places) judged {
+	j := judged{Detection: detectionOf(r)}
+	if r.Detection.Error != "" {
+		j.Told = p.to(r, r.Detection.Time)
+	}
+	if q := &r.Prediction; q.Model != "" {
+		j.Prediction = append(j.Prediction, fact{"predicted", bounded(report.Predicted(q), maxText)}, fact{"rule", bounded(q.Model, maxText)})
+		if q.Held != nil {
+			m := marked(*q.Held, false)
+			m.Word = map[bool]string{true: "it held", false: "it did not hold"}[*q.Held]
+			j.Held = &m
+		}
+	}
+	for _, x := range r.Expectations {
+		e := expectation{
+			Mark: marked(x.OK, x.Unknown), What: bounded(x.What, maxText), Place: bounded(x.Place, maxText),
+			Actual: bounded(x.Actual, maxText), Tolerance: toleranceOf(&x),
+		}
+		if x.Optional && !x.OK {
+			e.Mark = mark{"–", "not judged", "unknown"}
+		}
+		if x.Time != 0 {
+			e.At = p.to(r, x.Time)
+		}
+		j.Expectations = append(j.Expectations, e)
+	}
+	for _, c := range r.Signature.Checks {
+		j.Signature = append(j.Signature, check{marked(c.OK, c.Unknown), bounded(c.Name, maxText), bounded(c.Seen, maxText)})
+	}
+	return j
+}
+
+// toleranceOf is the window in which something had to be seen.
+func toleranceOf(x *record.Expectation) string {
+	switch {
+	case x.After > 0 && x.Within > 0:
+		return record.Span(x.After) + " to " + record.Span(x.Within)
+	case x.After > 0:
+		return "not before " + record.Span(x.After)
+	case x.Within > 0:
+		return "within " + time.Duration(x.Within).String()
+	}
+	return ""
+}
+
+// Places are where the timeline tells events.
+type places struct {
+	rows map[int]bool // the events that a row tells
+	led  map[int]bool // those that the page leads to
+}
+
+func placesOf(rows []ladder.Row) places {
+	p := places{map[int]bool{}, map[int]bool{}}
+	for i := range rows {
+		for _, at := range rows[i].Events {
+			p.rows[at] = true
+		}
+	}
+	return p
+}
+
+// to leads to what happened at a time, if the timeline tells it.
+func (p places) to(r *record.Record, at int64) jump {
+	j := jump{Text: since(r, at) + " s"}
+	for i := range r.Events {
+		if r.Events[i].Time == at && p.rows[i] {
+			p.led[i] = true
+			j.Anchor = anchor(i)
+			break
+		}
+	}
+	return j
+}
+
+// anchor names the place on the page that tells an event.
+func anchor(i int) string { return fmt.Sprintf("e%d", i) }
+
+// detectionOf says which call told the client, and counts the time in every
+// way that a reader may.
+func detectionOf(r *record.Record) []fact {
+	d := &r.Detection
+	if r.Fault.Kind == "" {
+		return nil
+	}
+	facts := []fact{{"told", bounded(report.Told(r), maxText)}}
+	if d.Error == "" {
+		return facts
+	}
+	add := func(name string, ns int64) {
+		if ns >= 0 {
+			facts = append(facts, fact{name, seconds(ns) + " s"})
+		}
+	}
+	add("after the fault", d.AfterFault)
+	add("after the first write since", d.AfterWrite)
+	add("after the last segment received before it", d.AfterHeard)
+	add("the call had lasted", d.Blocked)
+	return facts
+}

@@ -1,0 +1,119 @@
+package page
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
+)
+
+// maxCopy bounds the copy of the record in a page, in octets as it is written
+// there.
+const maxCopy = 1 << 20
+
+// A kept is the copy of the record that a page carries.
+type kept struct {
+	Link template.HTML // "" if there is none: it would be too large
+	Size string
+	// Left is how many events an excerpt does not have, "" of a whole record.
+	Left string
+}
+
+// keep makes the copy: the whole record, or, if that is too large, one without
+// the events of stretches that the timeline folds, which says so itself
+// (Record.LeftOut), or none.
+func keep(r *record.Record, rows []ladder.Row) (kept, error) {
+	encoded, err := encode(r)
+	if err != nil {
+		return kept{}, err
+	}
+	var k kept
+	if len(encoded) > maxCopy {
+		short := excerpt(r, rows)
+		k.Left = thousands(short.LeftOut) + " of the run's " + thousands(len(r.Events)+r.LeftOut) +
+			" events, of long stretches of the same, are left out of this copy, which says so in left_out. The whole is record.json, if it was kept."
+		if encoded, err = encode(short); err != nil || len(encoded) > maxCopy {
+			return kept{}, err
+		}
+	} else if r.LeftOut > 0 {
+		k.Left = thousands(r.LeftOut) + " events, of long stretches of the same, were not in the record that this page was made from, and are not in its copy."
+	}
+	k.Size = thousands(len(encoded))
+	k.Link = template.HTML(copyBegins + string(encoded) + `">the record, gzipped JSON</a>`)
+	return k, nil
+}
+
+// excerpt is the record without what the timeline folds: of each stretch the
+// packets, calls and output that no row tells.
+func excerpt(r *record.Record, rows []ladder.Row) *record.Record {
+	told := placesOf(rows).rows
+	short := *r
+	short.Events = nil
+	next := 0 // the first row that is not before the event
+	for i := range r.Events {
+		e := &r.Events[i]
+		for next < len(rows) && (rows[next].Left == nil || rows[next].Time < e.Time) {
+			next++
+		}
+		folded := next < len(rows) && rows[next].Left.From <= e.Time && !told[i]
+		switch e.Source {
+		case record.Wire, record.Syscall, record.TCP, record.Output:
+			if folded {
+				short.LeftOut++
+				continue
+			}
+		}
+		short.Events = append(short.Events, *e)
+	}
+	return &short
+}
+
+// copyBegins is what stands before the copy. Nothing else on a page can be like
+// it: what is not the page's own is escaped.
+const copyBegins = `<a id="record" download="record.json.gz" href="data:application/gzip;base64,`
+
+// encode gives a record as gzipped JSON in base64.
+func encode(r *record.Record) ([]byte, error) {
+	var b bytes.Buffer
+	text := base64.NewEncoder(base64.StdEncoding, &b)
+	zip := gzip.NewWriter(text)
+	enc := json.NewEncoder(zip)
+	enc.SetEscapeHTML(false)
+	if err := errors.Join(enc.Encode(r), zip.Close(), text.Close()); err != nil {
+		return nil, fmt.Errorf("put the record into the page: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// ErrNoRecord is what a page that carries no record is read with.
+var ErrNoRecord = errors.New("the page carries no record")
+
+// Read gives the record that a page carries.
+func Read(page []byte) (*record.Record, error) {
+	_, text, found := bytes.Cut(page, []byte(copyBegins))
+	text, _, closed := bytes.Cut(text, []byte(`"`))
+	if !found || !closed {
+		return nil, ErrNoRecord
+	}
+	zip, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(text)))
+	if err != nil {
+		return nil, fmt.Errorf("read the record of a page: %w", err)
+	}
+	whole, err := io.ReadAll(zip)
+	if err != nil {
+		return nil, fmt.Errorf("read the record of a page: %w", err)
+	}
+	return record.Read(bytes.NewReader(whole))
+}
+
+// Is tells whether a file is a page, by its beginning.
+func Is(file []byte) bool {
+	return bytes.HasPrefix(bytes.TrimSpace(file[:min(len(file), 512)]), []byte("<!DOCTYPE html>"))
+}

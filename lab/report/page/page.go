@@ -1,0 +1,119 @@
+// Package page shows a record as one HTML file: no network, no script, light
+// and dark, to be read, printed and kept. It looks at nothing but the record.
+//
+// Whatever a program or a packet said is text on the page and nothing else:
+// html/template escapes it, and what is drawn is escaped where it is drawn.
+package page
+
+import (
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
+)
+
+//go:embed *.tmpl *.css
+var files embed.FS
+
+// Options are what a page shows that is not in the record.
+type Options struct {
+	// Claims are what a book says that such a run shows. Without any the
+	// section is left out.
+	Claims []Claim
+}
+
+// A Claim is a sentence of the source, held against the run.
+type Claim struct {
+	ID, Says string
+	Status   string // confirmed, differs, inconclusive; "" if Needs is not empty
+	Seen     string // what the kernel did
+	Why      string // why that differs, if it does and it is known
+	// Needs are the scenarios without whose records nothing can be said.
+	Needs []string
+}
+
+// A view is what the template shows.
+type view struct {
+	Title    string
+	Style    template.CSS
+	Verdict  verdict
+	Network  network
+	Measured *measured
+	Charts   []chart
+	Judged   judged
+	Timeline timeline
+	Programs []program
+	Settings settings
+	Unseen   unseen
+	Claims   []Claim
+	Copy     kept
+}
+
+// Write writes the page of a run.
+func Write(w io.Writer, r *record.Record, o Options) error {
+	t, err := templates()
+	if err != nil {
+		return err
+	}
+	style, err := style()
+	if err != nil {
+		return err
+	}
+	rows := ladder.Rows(r)
+	places := placesOf(rows)
+	copied, err := keep(r, rows)
+	if err != nil {
+		return err
+	}
+	judged := judgedOf(r, places) // before the timeline, to which it leads
+	v := view{
+		Title:    plain(r.Scenario) + ": " + words(r.Outcome),
+		Style:    style,
+		Verdict:  verdictOf(r),
+		Network:  networkOf(r),
+		Measured: measuredOf(r),
+		Charts:   chartsOf(r),
+		Judged:   judged,
+		Timeline: timelineOf(r, rows, places.led),
+		Programs: programsOf(r),
+		Settings: settingsOf(r),
+		Unseen:   unseenOf(r),
+		Claims:   o.Claims,
+		Copy:     copied,
+	}
+	if err := t.ExecuteTemplate(w, "page", v); err != nil {
+		return fmt.Errorf("write page: %w", err)
+	}
+	return nil
+}
+
+// templates are those of pages. "head" takes what has a Title and a Style.
+func templates() (*template.Template, error) {
+	t, err := template.New("").Funcs(template.FuncMap{"plain": plain}).ParseFS(files, "*.tmpl")
+	if err != nil {
+		return nil, fmt.Errorf("parse templates of the page: %w", err)
+	}
+	return t, nil
+}
+
+// style is all style sheets, in the order of their names.
+func style() (template.CSS, error) {
+	entries, err := files.ReadDir(".")
+	if err != nil {
+		return "", fmt.Errorf("read style of the page: %w", err)
+	}
+	var all template.CSS
+	for _, e := range entries {
+		if len(e.Name()) > 4 && e.Name()[len(e.Name())-4:] == ".css" {
+			css, err := files.ReadFile(e.Name())
+			if err != nil {
+				return "", fmt.Errorf("read style of the page: %w", err)
+			}
+			all += template.CSS(css)
+		}
+	}
+	return all, nil
+}

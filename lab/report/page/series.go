@@ -1,0 +1,83 @@
+package page
+
+import "github.com/seed-6fefc909/tcplab/lab/record"
+
+// A point is a value of the client's connection at a time of the record.
+type point struct {
+	at    int64
+	value float64
+}
+
+// timeouts are the retransmission timeouts that the client's kernel told of:
+// each is the one that was in force until then, in seconds.
+func timeouts(r *record.Record) []point {
+	return known(r, func(e *record.TCPEvent) int64 { return e.RTO }, func(s *record.SocketRow) int64 { return s.RTO }, 1e-9)
+}
+
+// known are what the kernel's events and its socket tables say of the client's
+// connection, where it is not 0.
+func known(r *record.Record, event func(*record.TCPEvent) int64, row func(*record.SocketRow) int64, scale float64) []point {
+	local, remote := connection(r)
+	var points []point
+	add := func(at, v int64) {
+		if v > 0 {
+			points = append(points, point{at, float64(v) * scale})
+		}
+	}
+	for i := range r.Events {
+		e := &r.Events[i]
+		if e.Host != "client" {
+			continue
+		}
+		if e.TCP != nil && e.TCP.Local == local && e.TCP.Remote == remote {
+			add(e.Time, event(e.TCP))
+		}
+		for j := range e.Sockets {
+			if s := &e.Sockets[j]; s.Local == local && s.Remote == remote {
+				add(e.Time, row(s))
+			}
+		}
+	}
+	return points
+}
+
+// unacknowledged are the octets that the client had sent and that were not
+// acknowledged, after each segment that changed it: from what left the client
+// and the ACKs that reached it. A SYN and a FIN count as one.
+func unacknowledged(r *record.Record) []point {
+	local, remote := connection(r)
+	var points []point
+	var next, acked uint32 // sequence numbers, which begin again at 0 after 2^32
+	begun := false
+	for i := range r.Events {
+		e := &r.Events[i]
+		p := e.Packet
+		if e.Host != "client" || p == nil || p.Proto != "tcp" || p.Flags&record.FlagRST != 0 {
+			continue
+		}
+		switch {
+		case e.Kind == record.KindOut && p.Src == local && p.Dst == remote:
+			end := p.Seq + uint32(p.Len)
+			if p.Flags&(record.FlagSYN|record.FlagFIN) != 0 {
+				end++
+			}
+			if !begun {
+				begun, next, acked = true, p.Seq, p.Seq
+				points = append(points, point{e.Time, 0})
+			}
+			if int32(end-next) <= 0 {
+				continue
+			}
+			next = end
+		case e.Kind == record.KindIn && p.Src == remote && p.Dst == local && begun && p.Flags&record.FlagACK != 0:
+			if int32(p.Ack-acked) <= 0 || int32(p.Ack-next) > 0 {
+				continue
+			}
+			acked = p.Ack
+		default:
+			continue
+		}
+		points = append(points, point{e.Time, float64(next - acked)})
+	}
+	return points
+}

@@ -1,0 +1,209 @@
+package page
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
+)
+
+// The merged timeline as a table, with filters by host and by source.
+type timeline struct {
+	Hosts, Sources []filter
+	// Hide is the style that the filters work by: it needs no script.
+	Hide template.CSS
+	Rows []timelineRow
+}
+
+// A filter is a box to tick.
+type filter struct{ ID, Name string }
+
+type timelineRow struct {
+	// Anchor is of the event that the row is about, Also of others that it
+	// tells and that the page leads to.
+	Anchor string
+	Also   []string
+	Class  string
+	Time   string
+	Hosts  string
+	Source string
+
+	Client, Wire, Server string
+	Across               string // instead of the three
+	Sockets              []socketRow
+	Table                bool
+}
+
+type socketRow struct {
+	Queues                     string
+	Local, Remote, State, PIDs string
+	Timer                      string
+}
+
+// timelineOf makes the table; targets are the events that the page leads to.
+func timelineOf(r *record.Record, rows []ladder.Row, targets map[int]bool) timeline {
+	t := timeline{}
+	hosts, sources := newFilters("host"), newFilters("source")
+	for i := range rows {
+		w := &rows[i]
+		row := timelineRow{Time: since(r, w.Time)}
+		var of, by []string
+		for n, at := range w.Events {
+			e := &r.Events[at]
+			of, by = add(of, cmp.Or(e.Host, "network")), add(by, string(e.Source))
+			switch {
+			case n == 0:
+				row.Anchor = anchor(at)
+			case targets[at]:
+				row.Also = append(row.Also, anchor(at))
+			}
+		}
+		switch {
+		case w.Left != nil:
+			row.Across, row.Class = w.Left.String(), "folded"
+		case w.Across != "":
+			row.Across, row.Class = bounded(w.Across, maxText), "across"
+		case w.Table:
+			row.Across, row.Class, row.Table = "sockets of the "+plain(w.Host), "sockets", true
+			row.Sockets = socketRows(w.Sockets)
+		default:
+			row.Client, row.Server = bounded(w.Client, maxText), bounded(w.Server, maxText)
+			if w.Wire != nil {
+				row.Wire = wire(r, w.Wire)
+				if w.Host == "client" {
+					of = add(of, "server")
+				} else {
+					of = add(of, "client")
+				}
+			}
+		}
+		row.Hosts, row.Source = plain(strings.Join(of, ", ")), plain(strings.Join(by, ", "))
+		for _, class := range []string{hosts.class(of), sources.class(by)} {
+			row.Class = strings.TrimSpace(row.Class + " " + class)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	t.Hosts, t.Sources = hosts.list(), sources.list()
+	t.Hide = hosts.style() + sources.style()
+	return t
+}
+
+func add(list []string, s string) []string {
+	if s == "" || slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
+// wire draws a packet in a line of text.
+func wire(r *record.Record, a *ladder.Arrow) string {
+	text := bounded(a.Text, maxText)
+	fate := ""
+	if a.Packet != nil {
+		if a.Packet.Proto == "tcp" && !a.Packet.Probe && a.Packet.Len > 0 {
+			text += fmt.Sprintf(" (seq %d)", a.Seq)
+		}
+		fate = a.Packet.Fate
+	}
+	switch {
+	case a.Packet == nil:
+		return text
+	case fate == record.FateLost && a.Right:
+		return text + " ──✕ lost"
+	case fate == record.FateLost:
+		return "lost ✕── " + text
+	case fate == record.FateAnswered && a.Right:
+		return text + " ──┤ " + plain(r.Path)
+	case fate == record.FateAnswered:
+		return plain(r.Path) + " ├── " + text
+	case a.Right:
+		return text + " ──▶"
+	}
+	return "◀── " + text
+}
+
+func socketRows(rows []record.SocketRow) []socketRow {
+	var out []socketRow
+	for _, s := range rows {
+		timer := s.Timer
+		if timer != "" && s.Expires > 0 {
+			timer += fmt.Sprintf(" in %.2f s", time.Duration(s.Expires).Seconds())
+		}
+		var pids []string
+		for _, pid := range s.PIDs {
+			pids = append(pids, strconv.Itoa(pid))
+		}
+		out = append(out, socketRow{
+			Queues: strconv.Itoa(s.RecvQueue) + " / " + strconv.Itoa(s.SendQueue),
+			Local:  plain(s.Local), Remote: plain(s.Remote), State: plain(s.State),
+			PIDs: strings.Join(pids, ", "), Timer: plain(timer),
+		})
+	}
+	return out
+}
+
+// Filters hide the rows of which nothing is left that is wanted: a packet is of
+// both hosts, and hidden when neither is.
+type filters struct {
+	what  string
+	names []string
+	sets  [][]string
+}
+
+func newFilters(what string) *filters { return &filters{what: what} }
+
+// id names a filter's box: its name, if that can be an identifier, or its
+// number.
+func (f *filters) id(name string) string {
+	plain := strings.IndexFunc(name, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') }) < 0
+	if !plain {
+		name = "n" + strconv.Itoa(slices.Index(f.names, name))
+	}
+	return "f-" + f.what + "-" + name
+}
+
+// class is that of rows that are of some hosts, or by some sources: "" of none.
+func (f *filters) class(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	var ids []string
+	for _, n := range names {
+		f.names = add(f.names, n)
+	}
+	names = slices.Sorted(slices.Values(names))
+	if !slices.ContainsFunc(f.sets, func(s []string) bool { return slices.Equal(s, names) }) {
+		f.sets = append(f.sets, names)
+	}
+	for _, n := range names {
+		ids = append(ids, strings.TrimPrefix(f.id(n), "f-"))
+	}
+	return strings.Join(ids, "-and-")
+}
+
+// style is what hides the rows of each class.
+func (f *filters) style() template.CSS {
+	var b strings.Builder
+	for _, set := range f.sets {
+		b.WriteString("body")
+		for _, n := range set {
+			b.WriteString(":has(#" + f.id(n) + ":not(:checked))")
+		}
+		b.WriteString(" tr." + f.class(set) + "{display:none}\n")
+	}
+	return template.CSS("@media screen{" + b.String() + "}\n")
+}
+
+func (f *filters) list() []filter {
+	var list []filter
+	for _, n := range f.names {
+		list = append(list, filter{f.id(n), plain(n)})
+	}
+	return list
+}

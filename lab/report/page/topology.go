@@ -1,0 +1,347 @@
+package page
+
+import (
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+)
+
+// A network is drawn with the place where the fault struck, and says so in
+// words.
+type network struct {
+	Drawing template.HTML
+	Faults  []strike
+}
+
+// A strike is a fault: what it was, where, and what it did when.
+type strike struct {
+	Kind, Where string
+	Moments     []moment
+	Back        string // when what it took was there again
+}
+
+type moment struct{ At, Text string }
+
+func networkOf(r *record.Record) network {
+	n := network{Drawing: draw(r)}
+	faults := faultsOf(r)
+	for i, f := range faults {
+		s := strike{Kind: plain(f.Kind), Where: plain(where(r, f))}
+		for j := range r.Events {
+			e := &r.Events[j]
+			ours := e.Source == record.Fault && e.Kind == f.Kind && e.Host == f.Host && e.Time >= f.Time &&
+				(i+1 == len(faults) || e.Time < faults[i+1].Time)
+			if ours {
+				s.Moments = append(s.Moments, moment{since(r, e.Time), bounded(e.Text, maxText)})
+			}
+		}
+		if f.Back > 0 {
+			s.Back = since(r, f.Back)
+		}
+		n.Faults = append(n.Faults, s)
+	}
+	return n
+}
+
+// faultsOf are those of the run, the first one first; none where there was no
+// fault.
+func faultsOf(r *record.Record) []record.FaultInfo {
+	return slices.DeleteFunc(append([]record.FaultInfo{r.Fault}, r.Later...), func(f record.FaultInfo) bool {
+		return f.Kind == "" || f.Kind == "zero"
+	})
+}
+
+// A place is where a fault strikes.
+type place int
+
+const (
+	elsewhere place = iota
+	atProcess
+	atSocket
+	atMachine
+	atWay    // in the middle, what comes from the host
+	atMiddle // in the middle, what is for the server
+)
+
+// placeOf knows the faults by their kinds.
+func placeOf(f record.FaultInfo) place {
+	switch f.Kind {
+	case "kill", "kill-unread", "hang", "shutdown":
+		return atProcess
+	case "destroy":
+		return atSocket
+	case "crash", "power-off", "reboot", "failover":
+		return atMachine
+	case "partition":
+		return atWay
+	case "unreachable-host", "unreachable-net", "reject-reset", "reject-prohibited", "forget-flow":
+		return atMiddle
+	}
+	return elsewhere
+}
+
+// where says it in words.
+func where(r *record.Record, f record.FaultInfo) string {
+	host := "the " + f.Host
+	if f.Host == "" {
+		host = "the network"
+	}
+	switch placeOf(f) {
+	case atProcess:
+		switch {
+		case f.Kind == "shutdown":
+			return "at every process of " + host
+		case f.PID > 0:
+			return fmt.Sprintf("at process %d of %s, which held the connection", f.PID, host)
+		}
+		return "at the process of " + host + " that held the connection"
+	case atSocket:
+		return "at the connection's socket on " + host
+	case atMachine:
+		return "at the machine of " + host + ", its link included"
+	case atWay:
+		return "in the " + r.Path + ": nothing that comes from " + host + " gets through"
+	case atMiddle:
+		if f.Kind == "forget-flow" {
+			return "in the router's firewall"
+		}
+		return "in the router, at what is for the server"
+	}
+	return "at " + host
+}
+
+// The drawing's measures.
+const (
+	boxWidth  = 196
+	boxHeight = 124
+	boxTop    = 34
+	midWidth  = 132
+)
+
+// draw draws client, middle and server in a row, a standby below the server.
+func draw(r *record.Record) template.HTML {
+	if len(r.Hosts) < 2 {
+		return ""
+	}
+	c := &canvas{width: 760, height: boxTop + boxHeight + 14}
+	wire := boxTop + boxHeight/2.0
+	left, right := 6.0, c.width-6-boxWidth
+	middle := (c.width - midWidth) / 2
+	between := r.Path != "direct"
+	ports := portsOf(r)
+	if between {
+		link(c, r, left+boxWidth, middle, wire, r.Hosts[0].Name)
+		link(c, r, right, middle+midWidth, wire, r.Hosts[1].Name)
+		drawMiddle(c, r, middle, ports)
+	} else {
+		link(c, r, left+boxWidth, right, wire, r.Hosts[0].Name)
+	}
+	names := []string{r.Hosts[0].Name, r.Path, r.Hosts[1].Name}
+	for i, h := range r.Hosts {
+		switch {
+		case i == 0:
+			drawHost(c, r, h, left, boxTop)
+		case i == 1:
+			drawHost(c, r, h, right, boxTop)
+		default: // a standby, below
+			top := boxTop + float64(i-1)*(boxHeight+30)
+			y := top + boxHeight/2.0
+			c.height = top + boxHeight + 14
+			bend := middle + midWidth - 24
+			c.path("wire", "M"+num(bend)+" "+num(boxTop+boxHeight-14)+"V"+num(y)+"H"+num(right))
+			drawHost(c, r, h, right, top)
+			names = append(names, h.Name)
+		}
+	}
+	return c.drawn("topology", strings.Join(names, ", ")+"; "+struckWords(r))
+}
+
+func struckWords(r *record.Record) string {
+	var words []string
+	for _, f := range faultsOf(r) {
+		words = append(words, f.Kind+" "+where(r, f))
+	}
+	if len(words) == 0 {
+		return "no fault"
+	}
+	return "fault: " + strings.Join(words, "; ")
+}
+
+// drawHost draws a host with its addresses and its programs, and what struck it.
+func drawHost(c *canvas, r *record.Record, h record.Host, x, y float64) {
+	class, process := "host", "process"
+	var struck []string
+	for _, f := range faultsOf(r) {
+		if f.Host != h.Name {
+			continue
+		}
+		switch placeOf(f) {
+		case atMachine:
+			class = "host struck"
+		case atProcess, atSocket:
+			process = "process struck"
+		case atWay:
+			continue
+		}
+		struck = append(struck, "✕ "+f.Kind)
+	}
+	c.box(class, x, y, boxWidth, boxHeight)
+	c.text("name", x+12, y+24, h.Name)
+	address := h.Address
+	if address == "" {
+		address = "no address yet"
+	}
+	c.text("data", x+12, y+44, address)
+	c.text("data small", x+12, y+61, h.MAC)
+	programs := hostPrograms(r, h.Name)
+	if len(programs) > 0 {
+		c.box(process, x+10, y+73, boxWidth-20, boxHeight-83)
+		c.text("data", x+20, y+90, programs[0])
+		rest := ""
+		if len(programs) > 1 {
+			rest = "and " + count(len(programs)-1, "more program")
+		}
+		if process == "process struck" && struckPID(r, h.Name) != "" {
+			rest = struckPID(r, h.Name)
+		}
+		c.text("data small", x+20, y+106, rest)
+	}
+	if len(struck) > 0 {
+		c.text("fault end", x+boxWidth-2, y-8, strings.Join(struck, ", "))
+		if class == "host struck" {
+			cross(c, x+boxWidth-20, y+20, 9)
+		} else {
+			cross(c, x+boxWidth-26, y+93, 8)
+		}
+	}
+}
+
+// struckPID names the process that a fault befell.
+func struckPID(r *record.Record, host string) string {
+	for _, f := range faultsOf(r) {
+		if f.Host == host && placeOf(f) == atProcess && f.PID > 0 && f.Kind != "shutdown" {
+			return fmt.Sprintf("process %d holds it", f.PID)
+		}
+	}
+	return ""
+}
+
+// hostPrograms names what ran on a host.
+func hostPrograms(r *record.Record, host string) []string {
+	var names []string
+	for _, p := range r.Programs {
+		if p.Host == host && len(p.Argv) > 0 {
+			name := p.Argv[0][strings.LastIndex(p.Argv[0], "/")+1:]
+			if name = plain(name); len([]rune(name)) > 18 {
+				name = string([]rune(name)[:17]) + "…"
+			}
+			names = append(names, fmt.Sprintf("%s [%d]", name, p.PID))
+		}
+	}
+	return names
+}
+
+// drawMiddle draws the switch or the router, with its addresses if it has any.
+func drawMiddle(c *canvas, r *record.Record, x float64, ports map[string]port) {
+	class := "middle"
+	var struck []string
+	for _, f := range faultsOf(r) {
+		if p := placeOf(f); p == atMiddle || p == atWay {
+			class = "middle struck"
+			struck = append(struck, "✕ "+f.Kind)
+		}
+	}
+	y, height := float64(boxTop+14), float64(boxHeight-28)
+	c.box(class, x, y, midWidth, height)
+	c.text("name mid", x+midWidth/2, y+24, r.Path)
+	below := y + 42
+	if r.Firewall != "" {
+		c.text("data mid", x+midWidth/2, below, "firewall: "+r.Firewall)
+		below += 17
+	}
+	for _, h := range r.Hosts[:2] {
+		if p, ok := ports[h.Name]; ok {
+			c.text("data small mid", x+midWidth/2, below, p.address)
+			below += 15
+		}
+	}
+	if len(struck) > 0 {
+		c.text("fault mid", x+midWidth/2, y-10, strings.Join(struck, ", "))
+		cross(c, x+midWidth-16, y+18, 8)
+	}
+}
+
+// link draws one from a host's box to another place, with the interface's name
+// at the host's end, the delay on the client's, and where the fault cut it.
+func link(c *canvas, r *record.Record, from, to, y float64, host string) {
+	class, cut := "wire", false
+	for _, f := range faultsOf(r) {
+		if f.Host != host {
+			continue
+		}
+		switch placeOf(f) {
+		case atMachine:
+			cut = true
+			class = "wire cut"
+		case atWay:
+			cut = true
+		}
+	}
+	c.line(class, from, y, to, y)
+	if r.Path == "direct" { // the other end's fault cuts it, too
+		for _, f := range faultsOf(r) {
+			cut = cut || placeOf(f) == atMachine
+		}
+	}
+	if cut {
+		cross(c, (from+to)/2, y, 8)
+	}
+	if d := r.Delay; d.By != "" && host == r.Hosts[0].Name {
+		c.text("data small mid", (from+to)/2, y+22, record.Span(d.Time)+" each way")
+		if d.Loss > 0 {
+			c.text("data small mid", (from+to)/2, y+37, fmt.Sprintf("%g%% lost", 100*d.Loss))
+		}
+	}
+}
+
+// cross draws the sign of a fault.
+func cross(c *canvas, x, y, size float64) {
+	c.circle("strike", x, y, size+3)
+	d := size * 0.55
+	c.line("strike", x-d, y-d, x+d, y+d)
+	c.line("strike", x-d, y+d, x+d, y-d)
+}
+
+// A port is a router's, as the host that it faces knows it.
+type port struct{ address, mac string }
+
+// portsOf are the router's addresses, by the host that heard of them: from what
+// resolved them on its link.
+func portsOf(r *record.Record) map[string]port {
+	ports := map[string]port{}
+	if r.Path != "router" {
+		return ports
+	}
+	for i := range r.Events {
+		e := &r.Events[i]
+		p := e.Packet
+		if p == nil || e.Kind != record.KindIn {
+			continue
+		}
+		address := ""
+		switch {
+		case p.Proto == "arp":
+			address = p.Src
+		case p.Proto == "icmpv6" && p.ICMPType == record.NeighbourAdvertisement:
+			address = p.Target
+		}
+		ofHost := slices.ContainsFunc(r.Hosts, func(h record.Host) bool { return h.Address == address || h.MAC == p.SrcMAC })
+		if _, known := ports[e.Host]; !known && address != "" && !ofHost {
+			ports[e.Host] = port{address, p.SrcMAC}
+		}
+	}
+	return ports
+}

@@ -1,0 +1,103 @@
+package page
+
+import (
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
+)
+
+// A verdict is what stands first on the page.
+type verdict struct {
+	Scenario, Title string
+	Mark            mark
+	Answer          string
+	Reasons         []string
+	Demand          []fact // of the user's own programs: what was asked, told, done
+	Command         string
+	Facts           []fact
+	Rule            string
+	Why             []string
+	Next            []string
+}
+
+// A fact is a thing with its name.
+type fact struct{ Name, Value string }
+
+func verdictOf(r *record.Record) verdict {
+	v := verdict{
+		Scenario: plain(r.Scenario), Title: bounded(r.Title, maxText),
+		Answer:  bounded(report.Conclusion(r), maxText),
+		Reasons: all(r.Reasons),
+		Command: bounded("sudo "+r.Command, maxText),
+		Facts:   factsOf(r),
+		Next:    all(r.Next),
+	}
+	switch r.Outcome {
+	case record.AsExpected:
+		v.Mark = mark{"✓", words(r.Outcome), "good"}
+		v.Why = all(r.Why) // otherwise it explains what did not happen
+	case record.NotAsExpected:
+		v.Mark = mark{"✕", words(r.Outcome), "bad"}
+	default:
+		v.Mark = mark{"?", words(r.Outcome), "unknown"}
+	}
+	if r.Fault.Kind != "" {
+		v.Rule = bounded(r.Prediction.Why, maxText)
+	}
+	if r.Demand != nil {
+		v.Demand = demandOf(r)
+	}
+	return v
+}
+
+// factsOf are the circumstances of a run.
+func factsOf(r *record.Record) []fact {
+	network := r.Path + ", IPv" + thousands(r.Family)
+	if r.Firewall != "" {
+		network += ", with a firewall"
+	}
+	timers := map[string]string{
+		"quick": "quick: the scenario shortened what takes minutes",
+		"real":  "real: the kernel's own",
+	}[r.Timers]
+	if timers == "" {
+		timers = r.Timers
+	}
+	started := r.Started
+	if t, err := time.Parse(time.RFC3339Nano, r.Started); err == nil {
+		started = t.UTC().Format("2 January 2006, 15:04:05 UTC")
+	}
+	facts := []fact{
+		{"kernel", "Linux " + r.Kernel.Release + ", " + r.Kernel.Machine + ", HZ=" + thousands(r.Kernel.HZ)},
+		{"path", network},
+		{"timers", timers},
+		{"started", started},
+		{"took", record.Span(r.Duration)},
+	}
+	if r.File != "" {
+		facts = append(facts, fact{"scenario file", r.File})
+	}
+	if r.Delay.By != "" {
+		facts = append(facts, fact{"delay", delay(r.Delay)})
+	}
+	for i, f := range facts {
+		facts[i].Value = bounded(f.Value, maxText)
+	}
+	return facts
+}
+
+// demandOf says what was asked of the user's own client, and what it did.
+func demandOf(r *record.Record) []fact {
+	facts := []fact{{"asked", report.Asked(r.Demand)}, {"the fault came when", r.Demand.When}, {"told", report.Told(r)}}
+	for _, a := range r.Actions {
+		facts = append(facts, fact{"acted", report.Acted(&a)})
+	}
+	if len(r.Actions) == 0 && r.Fault.Kind != "" {
+		facts = append(facts, fact{"acted", report.DidNothing(r)})
+	}
+	for i, f := range facts {
+		facts[i].Value = bounded(f.Value, maxText)
+	}
+	return facts
+}
