@@ -45,7 +45,7 @@ func (b *batch) prepareOut() error {
 	return nil
 }
 
-// save writes a run's files: its record, and what was captured at each end.
+// save writes a run's files: its record, its page, and what was captured at each end.
 func (b *batch) save(e *lab.Experiment, dir string, r *record.Record) error {
 	if b.flags.out == "" {
 		return nil
@@ -55,6 +55,7 @@ func (b *batch) save(e *lab.Experiment, dir string, r *record.Record) error {
 		return fmt.Errorf("save record: %w", err)
 	}
 	err := saveFile(filepath.Join(dir, recordName), r.Write)
+	err = errors.Join(err, saveFile(filepath.Join(dir, pageName), func(w io.Writer) error { return writePage(w, r) }))
 	for _, h := range lab.HostNames {
 		name := filepath.Join(dir, captureName(h))
 		c := e.Capture(h)

@@ -18,11 +18,13 @@ import (
 const outputJUnit = "junit"
 
 func reportCommand(s streams) *cobra.Command {
-	var output string
+	var output, html string
 	c := &cobra.Command{
-		Use:   "report DIR | RECORD.json...",
+		Use:   "report DIR | RECORD.json | REPORT.html...",
 		Short: "Show records again; needs no root",
-		Args:  cobra.MinimumNArgs(1),
+		Long: `Shows the records of runs: files, the directory of a run or of several, or
+pages that carry their record. --html writes the page of one anew.`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			write, known := map[string]func(io.Writer, []*record.Record) error{
 				outputText: func(w io.Writer, records []*record.Record) error { return texts(w, records, s.screen) }, outputJSON: jsons, outputJUnit: report.JUnit,
@@ -34,6 +36,9 @@ func reportCommand(s streams) *cobra.Command {
 			if err != nil {
 				return usageError(err, "it must be the record.json of a run")
 			}
+			if html != "" {
+				return savePage(html, records)
+			}
 			if err := write(s.out, records); err != nil {
 				return &exitError{exitInternal, err, ""}
 			}
@@ -41,7 +46,20 @@ func reportCommand(s streams) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&output, "output", outputText, "print `FORM`: text, json, junit")
+	c.Flags().StringVar(&html, "html", "", "write the page of one record to `FILE`, and print nothing")
 	return c
+}
+
+// savePage writes the page of a record to a file.
+func savePage(name string, records []*record.Record) error {
+	if len(records) != 1 {
+		return usageError(fmt.Errorf("--html is for one record, not %d", len(records)), "")
+	}
+	err := saveFile(name, func(w io.Writer) error { return writePage(w, records[0]) })
+	if err != nil {
+		return &exitError{exitInternal, err, ""}
+	}
+	return nil
 }
 
 // readRecords reads records: files, the directory of a run, or that of several
@@ -54,7 +72,7 @@ func readRecords(names []string) ([]*record.Record, error) {
 			files = recordsIn(name)
 		}
 		for _, file := range files {
-			r, err := record.ReadFile(file)
+			r, err := readRecord(file)
 			if err != nil {
 				return nil, err
 			}

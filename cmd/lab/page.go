@@ -1,0 +1,47 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/seed-6fefc909/tcplab/lab/claims"
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/page"
+)
+
+// pageName is what a run's page in the directory of --out is called.
+const pageName = "report.html"
+
+// writePage writes a run's page, with what the book says of it.
+func writePage(w io.Writer, r *record.Record) error {
+	var o page.Options
+	for _, c := range claims.Of(r) {
+		o.Claims = append(o.Claims, page.Claim{ID: c.ID, Says: c.Says, Status: string(c.Status), Seen: c.Seen, Why: c.Why, Needs: c.Needs})
+	}
+	return page.Write(w, r, o)
+}
+
+// readRecord reads a record, or the one that a page carries.
+func readRecord(name string) (*record.Record, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("read record: %w", err)
+	}
+	defer f.Close()
+	in := bufio.NewReader(f)
+	begin, _ := in.Peek(512) // a shorter file is no page, and an error is met again
+	if !page.Is(begin) {
+		return record.Read(in)
+	}
+	whole, err := io.ReadAll(in)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	r, err := page.Read(whole)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return r, nil
+}
