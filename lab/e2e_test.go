@@ -777,12 +777,47 @@ func claimCrash(s *story) {
 			s.t.Errorf("retransmission %d: %.3f s after the last, want its timeout of %.3f s to %.3f s", i+1, seconds(pause), seconds(rto), seconds(rto*9/8)+0.1)
 		}
 	}
+	s.windows()
 	if len(timer) > 5 { // fewer were told of, perhaps; those on the wire were counted
 		s.t.Errorf("%d retransmissions by the timer, want 5", len(timer))
 	}
 	s.none("an unanswered question for a neighbour", s.r.Fault.Time, ever, func(e *record.Event) bool {
 		return asks(e) && e.Packet.Fate == record.FateLost
 	})
+}
+
+// windows wants the congestion windows to be what the kernel begins with
+// (TCP_INIT_CWND), and one segment once the client's retransmission timer has
+// fired (tcp_enter_loss).
+func (s *story) windows() {
+	s.t.Helper()
+	timeouts := 0
+	for i := range s.r.Events {
+		e := &s.r.Events[i]
+		cwnd, want := 0, ""
+		switch {
+		case e.Host == "server" && e.State != nil && e.State.To == "ESTABLISHED" && e.State.Cwnd != 10:
+			cwnd, want = e.State.Cwnd, "10"
+		case e.Host != "client":
+		case e.Kind == record.KindTLP && e.TCP.Cwnd < 10: // how it grew, the congestion control decides
+			cwnd, want = e.TCP.Cwnd, "10 at least"
+		case (e.Kind == record.KindRetransmit || e.Kind == record.KindError) && e.TCP.Cwnd != 1:
+			cwnd, want = e.TCP.Cwnd, "1"
+		case e.State != nil && e.State.From == "ESTABLISHED" && e.State.Cwnd != 1:
+			cwnd, want = e.State.Cwnd, "1"
+		case e.State != nil && e.State.To == "ESTABLISHED" && e.State.Cwnd != 0:
+			cwnd, want = e.State.Cwnd, "none yet"
+		}
+		if want != "" {
+			s.t.Errorf("%s: a congestion window of %d segments, want %s", e, cwnd, want)
+		}
+		if e.Host == "client" && e.Kind == record.KindRetransmit {
+			timeouts++
+		}
+	}
+	if timeouts == 0 {
+		s.t.Error("no timeout was told of")
+	}
 }
 
 // asks matches the client's question who has an address: ARP's, or ICMPv6's.

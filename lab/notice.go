@@ -38,6 +38,9 @@ func (e *Experiment) noteConnections() {
 	}
 	for _, row := range rows {
 		c := record.Connection{Local: row.Local, Remote: row.Remote, Options: []string{}}
+		if !e.options.without(ObserveSockets) {
+			c.Cwnd = row.Cwnd
+		}
 		for _, p := range processes {
 			if row.Inode == 0 || !slices.Contains(p.Sockets, row.Inode) {
 				continue

@@ -92,7 +92,11 @@ func (t *timeline) copied(want func(*record.Event) bool) []record.Event {
 	t.mu.Lock()
 	pieces := t.rest(&cursor{})
 	t.mu.Unlock() // the observers must not wait for the rest
-	var events []record.Event
+	n := 0
+	for _, piece := range pieces {
+		n += len(piece)
+	}
+	events := make([]record.Event, 0, n)
 	for _, piece := range pieces {
 		for i := range piece {
 			if want(&piece[i]) {

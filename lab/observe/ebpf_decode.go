@@ -89,7 +89,7 @@ func (d *bpfDecoder) sock(e *record.Event, kind uint32, raw []byte) bool {
 		e.Source, e.Kind = record.Socket, record.KindState
 		e.State = &record.State{
 			Local: local, Remote: remote,
-			From: tcpStateName(s.from), To: tcpStateName(s.to),
+			From: tcpStateName(uint32(s.from)), To: tcpStateName(uint32(s.to)), Cwnd: int(s.cwnd),
 			Sock: d.serial(s.sk, s.from == closed || s.from == listen && s.to != closed),
 		}
 		return true
@@ -127,7 +127,8 @@ func (d *bpfDecoder) sock(e *record.Event, kind uint32, raw []byte) bool {
 	return true
 }
 
-// timers fills in what the socket's timers were at the event. A retransmission
+// timers fills in what the socket's timers, and its congestion window, were at
+// the event. A retransmission
 // by the timer is told with the RTO that has just expired and counts itself in
 // Retransmits; the kernel doubles the RTO and increments Backoff only after
 // the tracepoint (tcp_retransmit_timer in net/ipv4/tcp_timer.c).
@@ -135,6 +136,7 @@ func (d *bpfDecoder) timers(t *record.TCPEvent, s *bpfSock) {
 	t.RTO = int64(s.rto) * int64(d.tick)
 	t.Retransmits = int(s.retransmits)
 	t.Backoff = int(s.backoff)
+	t.Cwnd = int(s.cwnd)
 }
 
 // retransmitKind tells why a segment was sent again. The timer's handler

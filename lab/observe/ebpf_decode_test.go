@@ -33,11 +33,12 @@ func ringEnds(state uint16) []byte {
 	return b
 }
 
-func ringSock(kind, from, to, rto uint32, err int32, reason uint32, tail [4]byte) []byte {
+func ringSock(kind uint32, from, to uint16, cwnd, rto uint32, err int32, reason uint32, tail [4]byte) []byte {
 	ne := binary.NativeEndian
 	b := ne.AppendUint64(ringHead(kind), 0xffff888000000001)
 	b = append(b, ringEnds(1)...)
-	for _, n := range []uint32{from, to, rto, uint32(err), reason} {
+	b = ne.AppendUint16(ne.AppendUint16(b, from), to)
+	for _, n := range []uint32{cwnd, rto, uint32(err), reason} {
 		b = ne.AppendUint32(b, n)
 	}
 	return append(b, tail[:]...)
@@ -85,43 +86,49 @@ func TestDecodeEvents(t *testing.T) {
 		want record.Event
 	}{
 		"state": {
-			ringSock(bpfState, 1, 7, 0, 0, 0, [4]byte{}),
+			ringSock(bpfState, 1, 7, 0, 0, 0, 0, [4]byte{}),
 			record.Event{Source: record.Socket, Kind: record.KindState, State: &record.State{
 				Local: local, Remote: remote, From: "ESTABLISHED", To: "CLOSE", Sock: 1,
 			}},
 		},
+		"accepted": {
+			ringSock(bpfState, 3, 1, 10, 0, 0, 0, [4]byte{}),
+			record.Event{Source: record.Socket, Kind: record.KindState, State: &record.State{
+				Local: local, Remote: remote, From: "SYN_RECV", To: "ESTABLISHED", Cwnd: 10, Sock: 1,
+			}},
+		},
 		"timeout": {
-			ringSock(bpfRetransmit, 0, 0, 51, 0, 0, [4]byte{2, 1, 0, 4}),
+			ringSock(bpfRetransmit, 0, 0, 1, 51, 0, 0, [4]byte{2, 1, 0, 4}),
 			record.Event{Source: record.TCP, Kind: record.KindRetransmit, TCP: &record.TCPEvent{
-				Local: local, Remote: remote, State: "ESTABLISHED", RTO: 204e6, Retransmits: 2, Backoff: 1, Sock: 1,
+				Local: local, Remote: remote, State: "ESTABLISHED", RTO: 204e6, Cwnd: 1, Retransmits: 2, Backoff: 1, Sock: 1,
 			}},
 		},
 		"tail loss probe": {
-			ringSock(bpfRetransmit, 0, 0, 51, 0, 0, [4]byte{0, 0, 5, 0}),
+			ringSock(bpfRetransmit, 0, 0, 1, 51, 0, 0, [4]byte{0, 0, 5, 0}),
 			record.Event{Source: record.TCP, Kind: record.KindTLP, TCP: &record.TCPEvent{
-				Local: local, Remote: remote, State: "ESTABLISHED", RTO: 204e6, Sock: 1,
+				Local: local, Remote: remote, State: "ESTABLISHED", RTO: 204e6, Cwnd: 1, Sock: 1,
 			}},
 		},
 		"fast retransmit while a probe is scheduled": {
-			ringSock(bpfRetransmit, 0, 0, 51, 0, 0, [4]byte{0, 0, 5, 3}),
+			ringSock(bpfRetransmit, 0, 0, 1, 51, 0, 0, [4]byte{0, 0, 5, 3}),
 			record.Event{Source: record.TCP, Kind: record.KindRetransmit, Text: "fast retransmit", TCP: &record.TCPEvent{
-				Local: local, Remote: remote, State: "ESTABLISHED", RTO: 204e6, Sock: 1,
+				Local: local, Remote: remote, State: "ESTABLISHED", RTO: 204e6, Cwnd: 1, Sock: 1,
 			}},
 		},
 		"retransmission without a route": {
-			ringSock(bpfRetransmit, 0, 0, 51, -113, 0, [4]byte{1, 0, 0, 4}),
+			ringSock(bpfRetransmit, 0, 0, 1, 51, -113, 0, [4]byte{1, 0, 0, 4}),
 			record.Event{Source: record.TCP, Kind: record.KindRetransmit, Text: "could not be sent", TCP: &record.TCPEvent{
-				Local: local, Remote: remote, State: "ESTABLISHED", RTO: 204e6, Retransmits: 1, Error: "EHOSTUNREACH", Sock: 1,
+				Local: local, Remote: remote, State: "ESTABLISHED", RTO: 204e6, Cwnd: 1, Retransmits: 1, Error: "EHOSTUNREACH", Sock: 1,
 			}},
 		},
 		"error": {
-			ringSock(bpfError, 0, 0, 50, 110, 0, [4]byte{}),
+			ringSock(bpfError, 0, 0, 0, 50, 110, 0, [4]byte{}),
 			record.Event{Source: record.TCP, Kind: record.KindError, TCP: &record.TCPEvent{
 				Local: local, Remote: remote, State: "ESTABLISHED", RTO: 200e6, Error: "ETIMEDOUT", Sock: 1,
 			}},
 		},
 		"reset sent": {
-			ringSock(bpfRSTSent, 0, 0, 0, 0, 11, [4]byte{}),
+			ringSock(bpfRSTSent, 0, 0, 0, 0, 0, 11, [4]byte{}),
 			record.Event{Source: record.TCP, Kind: record.KindRSTSent, Text: "by a socket: TCP_ABORT_ON_CLOSE", TCP: &record.TCPEvent{
 				Local: local, Remote: remote, State: "ESTABLISHED", Sock: 1,
 			}},
@@ -219,8 +226,8 @@ func TestDecodeTellsAnExitOnce(t *testing.T) {
 func TestSocketsAreNumberedByLife(t *testing.T) {
 	d := newBPFDecoder(Clock{}, time.Millisecond)
 	var got []uint64
-	for _, change := range [][2]uint32{{7, 2}, {2, 1}, {1, 7}, {10, 3}, {3, 1}, {1, 7}, {7, 10}, {10, 7}} {
-		raw := ringSock(bpfState, change[0], change[1], 0, 0, 0, [4]byte{})
+	for _, change := range [][2]uint16{{7, 2}, {2, 1}, {1, 7}, {10, 3}, {3, 1}, {1, 7}, {7, 10}, {10, 7}} {
+		raw := ringSock(bpfState, change[0], change[1], 0, 0, 0, 0, [4]byte{})
 		head, _ := decodeHead(raw)
 		e, ok := d.decode(head, raw)
 		if !ok {

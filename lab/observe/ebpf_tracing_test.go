@@ -136,7 +136,7 @@ func TestBlockedSinkHurtsOnlyItself(t *testing.T) {
 func TestTracingDropsWhatNobodyTakes(t *testing.T) {
 	r := &Tracing{decoder: newBPFDecoder(Clock{}, 1)}
 	r.more.L = &r.mu
-	raw := ringSock(bpfState, 1, 7, 0, 0, 0, [4]byte{})
+	raw := ringSock(bpfState, 1, 7, 0, 0, 0, 0, [4]byte{})
 	head, _ := decodeHead(raw)
 	for i := range maxWaiting + 3 {
 		if first := r.give(&tracedHost{}, head, raw); first != (i == 0) {

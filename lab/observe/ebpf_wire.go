@@ -56,7 +56,8 @@ type bpfEnds struct {
 type bpfSock struct {
 	sk                                uint64
 	ends                              bpfEnds
-	from, to                          uint32
+	from, to                          uint16
+	cwnd                              uint32 // segments, 0: not told
 	rto                               uint32 // jiffies
 	err                               int32
 	reason                            uint32
@@ -141,8 +142,9 @@ func decodeSock(b []byte) (s bpfSock, ok bool) {
 	b = b[bpfHeadSize:]
 	s.sk = ne.Uint64(b)
 	s.ends = decodeEnds(b[8:48])
-	s.from = ne.Uint32(b[48:])
-	s.to = ne.Uint32(b[52:])
+	s.from = ne.Uint16(b[48:])
+	s.to = ne.Uint16(b[50:])
+	s.cwnd = ne.Uint32(b[52:])
 	s.rto = ne.Uint32(b[56:])
 	s.err = int32(ne.Uint32(b[60:]))
 	s.reason = ne.Uint32(b[64:])

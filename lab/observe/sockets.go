@@ -94,6 +94,7 @@ func socketRow(d *netlink.InetDiagTCPInfoResp) diagSocket {
 		row.RTO = int64(info.Rto) * int64(time.Microsecond)
 		row.RTT = int64(info.Rtt) * int64(time.Microsecond)
 		row.Received, row.Acked = info.Bytes_received, info.Bytes_acked
+		row.Cwnd, row.Unacked = int(info.Snd_cwnd), int(info.Unacked)
 		row.RTTVar = int64(info.Rttvar) * int64(time.Microsecond)
 	}
 	return diagSocket{cookie: uint64(m.ID.Cookie[1])<<32 | uint64(m.ID.Cookie[0]), row: row}

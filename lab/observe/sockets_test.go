@@ -122,13 +122,19 @@ func TestSockets(t *testing.T) {
 		return row.RecvQueue == 7
 	})
 	row, _ := testRow(t, client, local, addr)
-	ignore := cmpopts.IgnoreFields(record.SocketRow{}, "RTT", "RTTVar", "RTO", "Inode", "Timer", "Expires")
+	ignore := cmpopts.IgnoreFields(record.SocketRow{}, "RTT", "RTTVar", "RTO", "Cwnd", "Inode", "Timer", "Expires")
 	if diff := cmp.Diff(record.SocketRow{Local: local, Remote: addr, State: "ESTABLISHED", Acked: 8}, row, ignore); diff != "" {
 		t.Errorf("client (-want +got):\n%s", diff)
 	}
 	// The least RTO is 200 ms, and a veth's round trip far below.
 	if row.RTO < 200e6 || row.RTO > 300e6 || row.RTT <= 0 || row.RTT > 100e6 || row.RTTVar <= 0 || row.Inode == 0 {
 		t.Errorf("client: RTO %d, RTT %d, RTTVar %d, inode %d", row.RTO, row.RTT, row.RTTVar, row.Inode)
+	}
+
+	// TCP_INIT_CWND; whether one segment lets it grow, the congestion control
+	// decides.
+	if row.Cwnd < 10 || row.Cwnd > 11 {
+		t.Errorf("client: a congestion window of %d segments", row.Cwnd)
 	}
 
 	// The server no longer knows its address; what the client writes is sent
@@ -149,7 +155,7 @@ func TestSockets(t *testing.T) {
 		row, _ = testRow(t, client, local, addr)
 		return row.Retransmits >= 2
 	})
-	if row.Timer != "retransmit" || row.Expires <= 0 || row.Expires > row.RTO || row.Backoff < 1 || row.SendQueue != 7 || row.RTO < 400e6 {
+	if row.Timer != "retransmit" || row.Expires <= 0 || row.Expires > row.RTO || row.Backoff < 1 || row.SendQueue != 7 || row.RTO < 400e6 || row.Cwnd != 1 || row.Unacked != 1 {
 		t.Errorf("client after two retransmissions: %+v", row)
 	}
 	if err := nl.AddrAdd(eth0, address); err != nil {

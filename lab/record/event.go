@@ -192,6 +192,10 @@ type State struct {
 	Remote string `json:"remote,omitempty"`
 	From   string `json:"from"` // "" where the change was not seen, only that it is so
 	To     string `json:"to"`
+	// Cwnd is the congestion window (snd_cwnd) in segments, of a socket that
+	// was connected or is one that a listener accepts: a client's is set only
+	// after its change to ESTABLISHED. 0 where it is not known.
+	Cwnd int `json:"cwnd,omitempty"`
 	// Sock tells sockets of one run apart.
 	Sock uint64 `json:"sock,omitempty"`
 }
@@ -206,10 +210,13 @@ type TCPEvent struct {
 	RTO int64 `json:"rto_ns,omitempty"`
 	// Retransmits is icsk_retransmits, this one counted; Backoff is
 	// icsk_backoff, this doubling not yet counted.
-	Retransmits int    `json:"retransmits,omitempty"`
-	Backoff     int    `json:"backoff,omitempty"`
-	Error       string `json:"error,omitempty"` // errno's name
-	Sock        uint64 `json:"sock,omitempty"`
+	Retransmits int `json:"retransmits,omitempty"`
+	Backoff     int `json:"backoff,omitempty"`
+	// Cwnd is the congestion window (snd_cwnd) in segments, of a
+	// retransmission, a tail loss probe or an error; 0 where it is not known.
+	Cwnd  int    `json:"cwnd,omitempty"`
+	Error string `json:"error,omitempty"` // errno's name
+	Sock  uint64 `json:"sock,omitempty"`
 }
 
 // A Call is one system call.
@@ -282,6 +289,8 @@ type SocketRow struct {
 	RTO         int64  `json:"rto_ns,omitempty"`
 	RTT         int64  `json:"rtt_ns,omitempty"`    // smoothed
 	RTTVar      int64  `json:"rttvar_ns,omitempty"` // its mean deviation
+	Cwnd        int    `json:"cwnd,omitempty"`      // congestion window, in segments
+	Unacked     int    `json:"unacked,omitempty"`   // segments sent and not acknowledged
 	// Received and Acked are the octets of the connection so far: received, and
 	// sent and acknowledged.
 	Received uint64 `json:"received,omitempty"`

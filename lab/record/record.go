@@ -213,6 +213,8 @@ type Connection struct {
 	// Options are those of the socket's options that are set, as
 	// "TCP_USER_TIMEOUT=3s".
 	Options []string `json:"options"`
+	// Cwnd is its congestion window, in segments, 0 where it is not known.
+	Cwnd int `json:"cwnd,omitempty"`
 }
 
 // The kinds of actions.

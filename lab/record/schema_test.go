@@ -48,16 +48,16 @@ func example() *record.Record {
 	carrier := event(record.Wire, record.KindCarrier)
 	carrier.Link = record.LinkDown
 	state := event(record.Socket, record.KindState)
-	state.State = &record.State{Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", From: "SYN_SENT", To: "ESTABLISHED", Sock: 1}
+	state.State = &record.State{Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", From: "SYN_RECV", To: "ESTABLISHED", Cwnd: 10, Sock: 1}
 	table := event(record.Socket, record.KindSnapshot)
 	table.Sockets = []record.SocketRow{{
 		Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", State: "ESTABLISHED", RecvQueue: 1, SendQueue: 2,
-		Timer: "retransmit", Expires: 3, Retransmits: 4, Backoff: 5, RTO: 6, RTT: 7, RTTVar: 8, Received: 10, Acked: 11, Inode: 9, PIDs: []int{14},
+		Timer: "retransmit", Expires: 3, Retransmits: 4, Backoff: 5, RTO: 6, RTT: 7, RTTVar: 8, Cwnd: 10, Unacked: 1, Received: 10, Acked: 11, Inode: 9, PIDs: []int{14},
 	}}
 	empty := event(record.Socket, record.KindSnapshot) // a host without a socket
 	tcp := event(record.TCP, record.KindRetransmit)
 	tcp.TCP = &record.TCPEvent{
-		Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", State: "ESTABLISHED", RTO: 1, Retransmits: 1, Backoff: 1, Error: "EHOSTUNREACH", Sock: 1,
+		Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", State: "ESTABLISHED", RTO: 1, Retransmits: 1, Backoff: 1, Cwnd: 1, Error: "EHOSTUNREACH", Sock: 1,
 	}
 	call := event(record.Syscall, record.KindCall)
 	call.Syscall = &record.Call{
@@ -87,7 +87,7 @@ func example() *record.Record {
 		Fault:       record.FaultInfo{Kind: "crash", Host: "server", Time: 3, Back: 4, PID: 14, Unread: 6},
 		Later:       []record.FaultInfo{{Kind: "power-off", Host: "server", Time: 5}},
 		Demand:      &record.Demand{Server: []string{"s"}, Client: []string{"c"}, When: "idle:2s", Expect: "ETIMEDOUT", Within: 5},
-		Connections: []record.Connection{{Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", PID: 9, Options: []string{"SO_KEEPALIVE"}}},
+		Connections: []record.Connection{{Local: "10.0.0.1:4711", Remote: "10.0.0.2:9998", PID: 9, Options: []string{"SO_KEEPALIVE"}, Cwnd: 10}},
 		Actions:     []record.Action{{Kind: record.ActExit, PID: 9, Time: 10, AfterFault: 7, AfterTold: 1, What: "exit 1"}},
 		Detection: record.Detection{
 			Host: "client", PID: 9, Syscall: "read", Error: "ETIMEDOUT", Time: 9, AfterFault: 6, AfterWrite: 5, AfterHeard: 7, Blocked: 4, Events: "POLLIN|POLLHUP",

@@ -85,8 +85,9 @@ struct sock_event {
 	struct head head;
 	__u64 sk;
 	struct ends ends;
-	__u32 from;   /* EVENT_STATE */
-	__u32 to;
+	__u16 from;   /* EVENT_STATE */
+	__u16 to;
+	__u32 cwnd;   /* tcp_sock.snd_cwnd, segments; 0: not told */
 	__u32 rto;    /* icsk_rto, jiffies */
 	__s32 err;    /* EVENT_ERROR: sk_err; EVENT_RETRANSMIT: what sending gave */
 	__u32 reason; /* EVENT_RST_SENT, EVENT_DROP: the kernel's enum */

@@ -60,6 +60,7 @@ struct inet_connection_sock {
 	__u8 icsk_ca_state : 5;
 	__u8 icsk_retransmits, icsk_pending, icsk_backoff;
 };
+struct tcp_sock { __u32 snd_cwnd; };
 
 struct net_device { possible_net_t nd_net; };
 struct sk_buff {

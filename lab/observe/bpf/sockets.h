@@ -8,7 +8,10 @@
 #define SOCK_STREAM 1
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
+#define TCP_SYN_SENT 2
 #define TCP_TIME_WAIT 6
+#define TCP_CLOSE 7
+#define TCP_LISTEN 10
 #define TCP_NEW_SYN_RECV 12
 #define IPPROTO_TCP 6
 

@@ -43,6 +43,14 @@ static __always_inline bool sock_start(struct sock_event *e, __u32 type, struct 
 	return true;
 }
 
+// cwnd_of reads the congestion window of a full socket.
+static __always_inline __u32 cwnd_of(struct sock *sk)
+{
+	if (!bpf_core_field_exists(struct tcp_sock, snd_cwnd))
+		return 0;
+	return BPF_CORE_READ((struct tcp_sock *)sk, snd_cwnd);
+}
+
 static __always_inline void timers_of(struct sock_event *e, struct sock *sk)
 {
 	struct inet_connection_sock *icsk = (void *)sk;
@@ -52,6 +60,7 @@ static __always_inline void timers_of(struct sock_event *e, struct sock *sk)
 	e->backoff = BPF_CORE_READ(icsk, icsk_backoff);
 	e->pending = BPF_CORE_READ(icsk, icsk_pending);
 	e->ca = BPF_CORE_READ_BITFIELD_PROBED(icsk, icsk_ca_state);
+	e->cwnd = cwnd_of(sk);
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -64,6 +73,9 @@ int inet_sock_set_state(__u64 *ctx)
 		return 0;
 	e.from = ctx[1];
 	e.to = ctx[2];
+	// A client's is set only after it is connected (tcp_init_transfer).
+	if (e.from != TCP_CLOSE && e.from != TCP_LISTEN && e.from != TCP_SYN_SENT)
+		e.cwnd = cwnd_of(sk);
 	emit(&e, sizeof(e));
 	return 0;
 }
