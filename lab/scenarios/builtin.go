@@ -11,35 +11,23 @@ import (
 //go:embed *.lab
 var files embed.FS
 
-// order is that in which the built-in scenarios are listed: the book's first.
-var order = []string{
-	"kill", "kill-unread", "crash", "crash-lan", "unreachable-host", "unreachable-net", "reboot", "shutdown",
-	"kill-poll", "shutdown-poll",
-	"read-timeout", "user-timeout", "keepalive", "keepalive-busy", "keepalive-user-timeout", "heartbeat", "recverr",
-	"crash-idle", "reboot-idle", "keepalive-reboot", "hang", "zero-window", "zero-window-lost",
-	"sigpipe", "epipe",
-	"connect-silent", "connect-refused", "connect-unreachable", "connect-lan-dead", "syn-recv",
-	"partition-to-server", "partition-to-client", "nat-expiry", "nat-expiry-reset", "firewall-reset", "firewall-reject",
-	"socket-destroyed", "failover",
-	"shutdown-poweroff", "shutdown-graceful",
-	"close", "simultaneous-close", "half-close", "zombies", "zombies-reaped",
-}
-
-// All lists the built-in scenarios, in the order of the book.
+// All lists the built-in scenarios, in the order of their chapters.
 var All = sync.OnceValue(func() []*Source {
 	var list []*Source
-	for _, name := range order {
-		file := name + Extension
-		text, err := files.ReadFile(file)
-		if err != nil {
-			panic(fmt.Sprintf("built-in scenario: %v", err)) // embedded: a test reads all
+	for _, c := range Chapters() {
+		for _, name := range c.Names {
+			file := name + Extension
+			text, err := files.ReadFile(file)
+			if err != nil {
+				panic(fmt.Sprintf("built-in scenario: %v", err)) // embedded: a test reads all
+			}
+			s, err := read(file, string(text))
+			if err != nil {
+				panic(fmt.Sprintf("built-in scenario: %v", err))
+			}
+			s.builtin = true
+			list = append(list, s)
 		}
-		s, err := read(file, string(text))
-		if err != nil {
-			panic(fmt.Sprintf("built-in scenario: %v", err))
-		}
-		s.builtin = true
-		list = append(list, s)
 	}
 	return list
 })

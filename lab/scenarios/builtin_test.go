@@ -47,6 +47,31 @@ func TestBuiltInCompiles(t *testing.T) {
 	}
 }
 
+// Every built-in scenario is in one chapter, and every chapter says what it is
+// about.
+func TestChapters(t *testing.T) {
+	var listed []string
+	for _, c := range scenarios.Chapters() {
+		if c.Title == "" || len(strings.Fields(c.Text)) < 20 || len(c.Names) == 0 {
+			t.Errorf("chapter %q tells %q of %q", c.Title, c.Text, c.Names)
+		}
+		listed = append(listed, c.Names...)
+	}
+	files, err := filepath.Glob("*" + scenarios.Extension)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var there []string
+	for _, f := range files {
+		there = append(there, strings.TrimSuffix(f, scenarios.Extension))
+	}
+	slices.Sort(listed)
+	slices.Sort(there)
+	if diff := cmp.Diff(there, listed); diff != "" {
+		t.Errorf("chapters (-files +listed):\n%s", diff)
+	}
+}
+
 // Every built-in scenario has all the texts, and leads to others that there are.
 func TestBuiltInTells(t *testing.T) {
 	names := scenarios.Names()
