@@ -41,6 +41,7 @@ type view struct {
 	Style    template.CSS
 	Verdict  verdict
 	Network  network
+	Ladder   ladders
 	Measured *measured
 	Charts   []chart
 	Judged   judged
@@ -74,6 +75,7 @@ func Write(w io.Writer, r *record.Record, o Options) error {
 		Style:    style,
 		Verdict:  verdictOf(r),
 		Network:  networkOf(r),
+		Ladder:   laddersOf(r, rows),
 		Measured: measuredOf(r),
 		Charts:   chartsOf(r),
 		Judged:   judged,

@@ -51,3 +51,18 @@ func (c *canvas) drawn(class, label string) template.HTML {
 	return template.HTML(fmt.Sprintf(`<svg class="%s" viewBox="0 0 %s %s" width="%s" height="%s" role="img" aria-label="%s">%s</svg>`,
 		class, num(c.width), num(c.height), num(c.width), num(c.height), html.EscapeString(plain(label)), c.b.String()))
 }
+
+// upright writes a text that reads upwards around a point.
+func (c *canvas) upright(class string, x, y float64, s string) {
+	fmt.Fprintf(&c.b, `<text class="%s" transform="translate(%s %s)rotate(-90)">%s</text>`, class, num(x), num(y), html.EscapeString(plain(s)))
+}
+
+// open begins a group, which has a title for who points at it; shut ends it.
+func (c *canvas) open(class, title string) {
+	fmt.Fprintf(&c.b, `<g class="%s">`, class)
+	if title != "" {
+		fmt.Fprintf(&c.b, `<title>%s</title>`, html.EscapeString(plain(title)))
+	}
+}
+
+func (c *canvas) shut() { c.b.WriteString("</g>\n") }

@@ -1,0 +1,253 @@
+package page
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
+)
+
+func recorded(t *testing.T, scenario string) *record.Record {
+	t.Helper()
+	r, err := record.ReadFile(filepath.Join("..", "..", "testdata", scenario+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func picture(t *testing.T, r *record.Record, scale bool) string {
+	t.Helper()
+	var b strings.Builder
+	if err := SVG(&b, r, scale); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// elements reads a picture as the XML that it must be, and gives the texts and
+// the classes of its elements.
+func elements(t *testing.T, picture string) (texts, classes []string) {
+	t.Helper()
+	d := xml.NewDecoder(strings.NewReader(picture))
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return texts, classes
+		}
+		if err != nil {
+			t.Fatalf("the picture is no XML: %v", err)
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			if !slices.Contains([]string{"svg", "title", "style", "rect", "path", "text", "g", "circle", "a"}, e.Name.Local) {
+				t.Fatalf("the picture has an element %q", e.Name.Local)
+			}
+			for _, a := range e.Attr {
+				if a.Name.Local == "class" {
+					classes = append(classes, a.Value)
+				}
+			}
+		case xml.CharData:
+			if s := strings.TrimSpace(string(e)); s != "" {
+				texts = append(texts, s)
+			}
+		}
+	}
+}
+
+func number(of []string, what string) (n int) {
+	for _, s := range of {
+		if s == what {
+			n++
+		}
+	}
+	return n
+}
+
+func TestLadderOfACrash(t *testing.T) {
+	texts, classes := elements(t, picture(t, recorded(t, "crash"), false))
+	for what, want := range map[string]int{
+		"PSH+ACK seq 7 ack 7 len 14":     7,
+		"SYN+ACK seq 0 ack 1":            1,
+		"fault crash: link down":         1,
+		"read() = ETIMEDOUT, blocked 13.4 s": 1,
+		"⋮ 6.66 s":                       1,
+		"client 10.0.0.1":                1,
+	} {
+		if got := number(texts, what); got != want {
+			t.Errorf("%d texts %q, want %d", got, what, want)
+		}
+	}
+	for class, want := range map[string]int{
+		"packet lost":  7 + 1, // and the legend's
+		"row tells":    1,
+		"fault":        2,
+		"timer":        7 + 1, // the probe's, five timeouts, the last one
+		"call blocked": 1,
+		"dead":         1,
+		"silence":      7 + 1, // six pauses between the seven, and that before the end
+	} {
+		if got := number(classes, class); got != want {
+			t.Errorf("%d elements of the class %q, want %d", got, class, want)
+		}
+	}
+}
+
+func TestEveryLadderIsAPicture(t *testing.T) {
+	for name, r := range evidence(t) {
+		for _, scale := range []bool{false, true} {
+			texts, _ := elements(t, picture(t, r, scale))
+			for _, s := range r.Events {
+				if s.Source == record.Fault && !scale && !slices.ContainsFunc(texts, func(text string) bool { return strings.HasPrefix(text, "fault ") || s.Kind == "zero" || s.Kind == "heal" }) {
+					t.Errorf("%s: no fault in the ladder", name)
+				}
+			}
+		}
+	}
+}
+
+// The strips are the states of each socket, one after the other.
+func TestStrips(t *testing.T) {
+	type span struct {
+		host, state string
+		micros      int64 // from the fault
+	}
+	r := recorded(t, "kill")
+	var got []span
+	for _, s := range strips(r) {
+		got = append(got, span{s.host, s.state, (s.to - r.Fault.Time) / 1000})
+		if s.to < s.from {
+			t.Errorf("%s in %s ends before it begins", s.host, s.state)
+		}
+	}
+	want := []span{
+		{"client", "SYN_SENT", -17661},
+		{"client", "ESTABLISHED", 1177},
+		{"server", "SYN_RECV", -17642},
+		{"server", "ESTABLISHED", 1133},
+		{"server", "FIN_WAIT1", 43809},
+		{"server", "FIN_WAIT2", 43819},
+		{"client", "CLOSE_WAIT", 301634},
+	}
+	byStart := slices.DeleteFunc(got, func(s span) bool { return s.state == "LISTEN" })
+	less := func(a, b span) int { return strings.Compare(a.host+a.state, b.host+b.state) }
+	slices.SortFunc(byStart, less)
+	slices.SortFunc(want, less)
+	if diff := cmp.Diff(want, byStart, cmp.AllowUnexported(span{})); diff != "" {
+		t.Errorf("states and when they ended (-want +got):\n%s", diff)
+	}
+}
+
+// What a host held when it died is not drawn beyond.
+func TestStripsEndWithTheirHost(t *testing.T) {
+	r := recorded(t, "crash")
+	for _, s := range strips(r) {
+		if s.host == "server" && s.to > r.Fault.Time {
+			t.Errorf("%s of the dead server lasts %v beyond its death", s.state, time.Duration(s.to-r.Fault.Time))
+		}
+		if s.host == "client" && s.state == "ESTABLISHED" && s.to < r.Fault.Time+int64(13*time.Second) {
+			t.Errorf("the client's connection ends %v after the fault", time.Duration(s.to-r.Fault.Time))
+		}
+	}
+}
+
+func TestTimers(t *testing.T) {
+	r := recorded(t, "crash")
+	var got []string
+	for _, x := range timers(r) {
+		got = append(got, x.what)
+	}
+	want := []string{
+		"until the tail loss probe: 207 ms", "retransmission timeout 204 ms", "retransmission timeout 408 ms",
+		"retransmission timeout 816 ms", "retransmission timeout 1.63 s", "retransmission timeout 3.26 s",
+		"the last retransmission timeout 6.53 s",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("timers (-want +got):\n%s", diff)
+	}
+	got = nil
+	for _, x := range timers(recorded(t, "keepalive")) {
+		got = append(got, x.what)
+	}
+	if want := []string{"until the probe: 2.01 s", "until the probe: 1.02 s", "until the probe: 1.02 s"}; !cmp.Equal(want, got) {
+		t.Errorf("timers of keepalive: %q, want %q", got, want)
+	}
+}
+
+func TestTrueScaleIsTrue(t *testing.T) {
+	r := recorded(t, "crash")
+	rows := ladder.Rows(r)
+	d := newDrawing(r, rows, true)
+	first, last := rows[0], rows[len(rows)-1]
+	for i, w := range rows {
+		part := float64(w.Time-first.Time) / float64(last.Time-first.Time)
+		if drawn := (d.axis.at[i] - d.axis.at[0]) / trueHeight; math.Abs(drawn-part) > 1e-6 {
+			t.Errorf("row %d is at %.4f of the time and drawn at %.4f", i, part, drawn)
+		}
+	}
+	half := (first.Time + last.Time) / 2
+	if at := d.axis.of(half); math.Abs(at-d.axis.at[0]-trueHeight/2) > 1 {
+		t.Errorf("the middle of the time is drawn at %.1f", at)
+	}
+}
+
+// Without scale no row stands upon another, and time never runs upwards.
+func TestCompressedRowsHaveRoom(t *testing.T) {
+	for name, r := range evidence(t) {
+		rows := ladder.Rows(r)
+		d := newDrawing(r, rows, false)
+		for i := 1; i < len(rows); i++ {
+			lines := max(len(d.client[i-1]), len(d.server[i-1]), 1)
+			if room := d.axis.at[i] - d.axis.at[i-1]; room < lineHeight*float64(lines) {
+				t.Errorf("%s: row %d has %d lines and %.1f of room", name, i-1, lines, room)
+			}
+		}
+		for _, s := range d.strips {
+			if d.axis.of(s.to) < d.axis.of(s.from) {
+				t.Errorf("%s: a strip runs upwards", name)
+			}
+		}
+	}
+}
+
+// What programs and packets say is text.
+func TestHostileLadder(t *testing.T) {
+	r := recorded(t, "crash")
+	const hostile = "</text><script>alert(1)</script>\"'><img onerror=x>\x1b[2J\xff\u202e"
+	r.Scenario, r.Title = hostile, hostile
+	for i := range r.Events {
+		e := &r.Events[i]
+		e.Comm = hostile
+		switch {
+		case e.Source == record.Output, e.Source == record.Step, e.Source == record.Fault:
+			e.Text = hostile
+		case e.State != nil:
+			e.State.Local, e.State.To = hostile, hostile
+		case e.Process != nil:
+			e.Process.Argv = []string{hostile}
+		case e.Syscall != nil:
+			e.Syscall.Arg, e.Syscall.Error = hostile, hostile
+		case e.Packet != nil:
+			e.Packet.Src, e.Packet.Proto = hostile, hostile
+		}
+	}
+	for _, scale := range []bool{false, true} {
+		_, classes := elements(t, picture(t, r, scale)) // which knows all elements
+		for _, c := range classes {
+			if strings.ContainsAny(c, "<>\"'") {
+				t.Errorf("a class %q", c)
+			}
+		}
+	}
+}
