@@ -342,7 +342,7 @@ func (d *drawing) strip(s *strip) {
 	if s.remote != "" && s.remote != "0.0.0.0:0" {
 		who += " to " + s.remote
 	}
-	d.open("state s-"+s.state, strings.TrimSpace(s.host+": "+s.state+" for "+record.Span(s.to-s.from)+", "+who))
+	d.open(stateClass(s.state), strings.TrimSpace(s.host+": "+s.state+" for "+record.Span(s.to-s.from)+", "+who))
 	d.rect("", x+1, top, laneWidth-2, bottom-top)
 	long := float64(len(s.state))*6.6 + 8
 	const again = 420.0 // so that it is on every screen
@@ -644,7 +644,7 @@ func (d *drawing) legend(y float64) float64 {
 	}
 	for _, state := range states {
 		item(12, state, func(x, y float64) {
-			d.open("state s-"+state, "")
+			d.open(stateClass(state), "")
 			d.rect("", x, y-6, 12, 12)
 			d.shut()
 		})

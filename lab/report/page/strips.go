@@ -125,3 +125,16 @@ func listens(s *strip) int {
 	}
 	return 0
 }
+
+// stateClass is what the style sheet calls a state.
+func stateClass(state string) string {
+	switch state {
+	case "SYN_SENT", "SYN_RECV", "NEW_SYN_RECV":
+		return "state opening"
+	case "ESTABLISHED":
+		return "state open"
+	case "LISTEN":
+		return "state listening"
+	}
+	return "state closing"
+}
