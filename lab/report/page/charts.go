@@ -19,20 +19,28 @@ func chartsOf(r *record.Record) []chart {
 	if r.Fault.Kind == "" {
 		return nil
 	}
+	rto, octets := timeouts(r), unacknowledged(r)
+	begin := r.Fault.Time
+	for _, points := range [][]point{rto, octets} {
+		if len(points) > 0 {
+			begin = min(begin, points[0].at)
+		}
+	}
+	x := axis{low: inSeconds(begin - r.Fault.Time), high: inSeconds(r.Duration - r.Fault.Time), from: chartLeft, to: chartWidth - chartRight}
 	var charts []chart
-	if points := timeouts(r); len(points) > 0 {
+	if len(rto) > 1 {
 		charts = append(charts, chart{
 			"retransmission timeout (RTO)",
-			"in seconds; each dot is the kernel's word, for the time before it",
-			plot(r, points, "s", before),
+			"in seconds; each dot is the kernel's word, the line before it says that it was in force until then",
+			plot(r, x, rto, "s", before),
 		})
 	}
-	if points := unacknowledged(r); len(points) > 1 {
+	if len(octets) > 1 {
 		says := "in octets, sent and not acknowledged; a SYN and a FIN count as one"
 		if r.Spared.Segments > 0 {
 			says += ". Not all segments were recorded: there may have been more"
 		}
-		charts = append(charts, chart{"unacknowledged", says, plot(r, points, "", after)})
+		charts = append(charts, chart{"unacknowledged", says, plot(r, x, octets, "octets", after)})
 	}
 	return charts
 }
@@ -54,9 +62,8 @@ const (
 )
 
 // plot draws a value as steps.
-func plot(r *record.Record, points []point, unit string, holds int) template.HTML {
+func plot(r *record.Record, x axis, points []point, unit string, holds int) template.HTML {
 	c := &canvas{width: chartWidth, height: chartHeight}
-	x := axis{low: inSeconds(-r.Fault.Time), high: inSeconds(r.Duration - r.Fault.Time), from: chartLeft, to: chartWidth - chartRight}
 	y := axis{from: chartHeight - chartBottom, to: chartTop}
 	most, last := 0.0, points[len(points)-1].value
 	for _, p := range points {
@@ -88,7 +95,12 @@ func plot(r *record.Record, points []point, unit string, holds int) template.HTM
 			d += "H" + num(px) + "V" + num(py)
 		}
 	}
-	if holds == after {
+	if end, closed := closedAt(r); holds == after && closed {
+		px := x.at(inSeconds(end - r.Fault.Time))
+		d += "H" + num(px)
+		c.line("closed", px, chartHeight-chartBottom-9, px, chartHeight-chartBottom)
+		c.text("label end", px-4, chartHeight-chartBottom-5, "closed")
+	} else if holds == after {
 		d += "H" + num(x.to)
 	}
 	c.path("series", d)
@@ -97,10 +109,7 @@ func plot(r *record.Record, points []point, unit string, holds int) template.HTM
 			c.circle("series", x.at(inSeconds(p.at-r.Fault.Time)), y.at(p.value), 2.6)
 		}
 	}
-	if unit != "" {
-		unit = " " + unit
-	}
-	return c.drawn("chart", fmt.Sprintf("%d values, at most %s%s, in the end %s%s", len(points), spell(most), unit, spell(last), unit))
+	return c.drawn("chart", fmt.Sprintf("%d values, at most %s %s, in the end %s %s", len(points), spell(most), unit, spell(last), unit))
 }
 
 // thinned keeps of the points in a column the first, the last, the least and

@@ -1,12 +1,10 @@
 package page
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report"
-	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
 )
 
 // What was judged, and how.
@@ -18,10 +16,6 @@ type judged struct {
 	Expectations []expectation
 	Signature    []check
 }
-
-// A jump leads to the row of the timeline that tells an event; Anchor is empty
-// where there is none.
-type jump struct{ Anchor, Text string }
 
 type expectation struct {
 	Mark              mark
@@ -80,38 +74,6 @@ func toleranceOf(x *record.Expectation) string {
 	return ""
 }
 
-// Places are where the timeline tells events.
-type places struct {
-	rows map[int]bool // the events that a row tells
-	led  map[int]bool // those that the page leads to
-}
-
-func placesOf(rows []ladder.Row) places {
-	p := places{map[int]bool{}, map[int]bool{}}
-	for i := range rows {
-		for _, at := range rows[i].Events {
-			p.rows[at] = true
-		}
-	}
-	return p
-}
-
-// to leads to what happened at a time, if the timeline tells it.
-func (p places) to(r *record.Record, at int64) jump {
-	j := jump{Text: since(r, at) + " s"}
-	for i := range r.Events {
-		if r.Events[i].Time == at && p.rows[i] {
-			p.led[i] = true
-			j.Anchor = anchor(i)
-			break
-		}
-	}
-	return j
-}
-
-// anchor names the place on the page that tells an event.
-func anchor(i int) string { return fmt.Sprintf("e%d", i) }
-
 // detectionOf says which call told the client, and counts the time in every
 // way that a reader may.
 func detectionOf(r *record.Record) []fact {
@@ -125,7 +87,7 @@ func detectionOf(r *record.Record) []fact {
 	}
 	add := func(name string, ns int64) {
 		if ns >= 0 {
-			facts = append(facts, fact{name, seconds(ns) + " s"})
+			facts = append(facts, fact{name, fine(ns) + " s"})
 		}
 	}
 	add("after the fault", d.AfterFault)

@@ -53,7 +53,7 @@ func keep(r *record.Record, rows []ladder.Row) (kept, error) {
 // excerpt is the record without what the timeline folds: of each stretch the
 // packets, calls and output that no row tells.
 func excerpt(r *record.Record, rows []ladder.Row) *record.Record {
-	told := placesOf(rows).rows
+	told := placesOf(r, rows).told
 	short := *r
 	short.Events = nil
 	next := 0 // the first row that is not before the event

@@ -64,7 +64,7 @@ func Write(w io.Writer, r *record.Record, o Options) error {
 		return err
 	}
 	rows := ladder.Rows(r)
-	places := placesOf(rows)
+	places := placesOf(r, rows)
 	copied, err := keep(r, rows)
 	if err != nil {
 		return err

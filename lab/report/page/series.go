@@ -81,3 +81,16 @@ func unacknowledged(r *record.Record) []point {
 	}
 	return points
 }
+
+// closedAt is when the client's connection was closed for good: nothing is in
+// flight of it from then on.
+func closedAt(r *record.Record) (at int64, closed bool) {
+	local, remote := connection(r)
+	for i := range r.Events {
+		e := &r.Events[i]
+		if e.Host == "client" && e.State != nil && e.State.Local == local && e.State.Remote == remote && e.State.To == "CLOSE" {
+			at, closed = e.Time, true
+		}
+	}
+	return at, closed
+}

@@ -77,8 +77,11 @@ func thousands[N int | uint64](n N) string {
 
 // since gives a time of the record in seconds, from the fault.
 func since(r *record.Record, t int64) string {
-	return fmt.Sprintf("%.6f", time.Duration(t-r.Fault.Time).Seconds())
+	return fine(t - r.Fault.Time)
 }
+
+// fine gives a span in seconds, to the microsecond.
+func fine(ns int64) string { return fmt.Sprintf("%.6f", time.Duration(ns).Seconds()) }
 
 // seconds gives a span in seconds.
 func seconds(ns int64) string { return fmt.Sprintf("%.3f", time.Duration(ns).Seconds()) }

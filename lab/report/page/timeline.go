@@ -34,10 +34,11 @@ type timelineRow struct {
 	Hosts  string
 	Source string
 
-	Client, Wire, Server string
-	Across               string // instead of the three
-	Sockets              []socketRow
-	Table                bool
+	Client, Server string
+	Wire           *packet
+	Across         string // instead of the three
+	Sockets        []socketRow
+	Table          bool
 }
 
 type socketRow struct {
@@ -75,7 +76,7 @@ func timelineOf(r *record.Record, rows []ladder.Row, targets map[int]bool) timel
 		default:
 			row.Client, row.Server = bounded(w.Client, maxText), bounded(w.Server, maxText)
 			if w.Wire != nil {
-				row.Wire = wire(r, w.Wire)
+				row.Wire = packetOf(r, w.Wire)
 				if w.Host == "client" {
 					of = add(of, "server")
 				} else {
@@ -101,31 +102,36 @@ func add(list []string, s string) []string {
 	return append(list, s)
 }
 
-// wire draws a packet in a line of text.
-func wire(r *record.Record, a *ladder.Arrow) string {
-	text := bounded(a.Text, maxText)
-	fate := ""
-	if a.Packet != nil {
-		if a.Packet.Proto == "tcp" && !a.Packet.Probe && a.Packet.Len > 0 {
-			text += fmt.Sprintf(" (seq %d)", a.Seq)
+// A packet on its way: what it is, which way it went, and how it ended.
+type packet struct {
+	Text  string
+	Class string // right, left; and lost
+	End   string // "" if it arrived
+}
+
+func packetOf(r *record.Record, a *ladder.Arrow) *packet {
+	p := &packet{Text: bounded(a.Text, maxText), Class: "left"}
+	if a.Right {
+		p.Class = "right"
+	}
+	if a.Packet == nil {
+		p.Class = "unsent"
+		return p
+	}
+	if a.Packet.Proto == "tcp" && !a.Packet.Probe && a.Packet.Len > 0 {
+		p.Text += fmt.Sprintf(", seq %d", a.Seq)
+	}
+	switch a.Packet.Fate {
+	case record.FateLost:
+		p.Class += " lost"
+		p.End = "✕ lost"
+	case record.FateAnswered:
+		p.End = "┤ " + plain(r.Path)
+		if !a.Right {
+			p.End = plain(r.Path) + " ├"
 		}
-		fate = a.Packet.Fate
 	}
-	switch {
-	case a.Packet == nil:
-		return text
-	case fate == record.FateLost && a.Right:
-		return text + " ──✕ lost"
-	case fate == record.FateLost:
-		return "lost ✕── " + text
-	case fate == record.FateAnswered && a.Right:
-		return text + " ──┤ " + plain(r.Path)
-	case fate == record.FateAnswered:
-		return plain(r.Path) + " ├── " + text
-	case a.Right:
-		return text + " ──▶"
-	}
-	return "◀── " + text
+	return p
 }
 
 func socketRows(rows []record.SocketRow) []socketRow {
@@ -202,7 +208,7 @@ func (f *filters) style() template.CSS {
 
 func (f *filters) list() []filter {
 	var list []filter
-	for _, n := range f.names {
+	for _, n := range slices.Sorted(slices.Values(f.names)) {
 		list = append(list, filter{f.id(n), plain(n)})
 	}
 	return list

@@ -133,11 +133,12 @@ func draw(r *record.Record) template.HTML {
 	between := r.Path != "direct"
 	ports := portsOf(r)
 	if between {
-		link(c, r, left+boxWidth, middle, wire, r.Hosts[0].Name)
-		link(c, r, right, middle+midWidth, wire, r.Hosts[1].Name)
+		link(c, r, left+boxWidth, middle, wire, r.Hosts[0])
+		link(c, r, right, middle+midWidth, wire, r.Hosts[1])
 		drawMiddle(c, r, middle, ports)
 	} else {
-		link(c, r, left+boxWidth, right, wire, r.Hosts[0].Name)
+		link(c, r, left+boxWidth, right, wire, r.Hosts[0])
+		c.text("data small end", right-5, wire-6, r.Hosts[1].Interface)
 	}
 	names := []string{r.Hosts[0].Name, r.Path, r.Hosts[1].Name}
 	for i, h := range r.Hosts {
@@ -152,6 +153,7 @@ func draw(r *record.Record) template.HTML {
 			c.height = top + boxHeight + 14
 			bend := middle + midWidth - 24
 			c.path("wire", "M"+num(bend)+" "+num(boxTop+boxHeight-14)+"V"+num(y)+"H"+num(right))
+			c.text("data small end", right-5, y-6, h.Interface)
 			drawHost(c, r, h, right, top)
 			names = append(names, h.Name)
 		}
@@ -276,10 +278,10 @@ func drawMiddle(c *canvas, r *record.Record, x float64, ports map[string]port) {
 
 // link draws one from a host's box to another place, with the interface's name
 // at the host's end, the delay on the client's, and where the fault cut it.
-func link(c *canvas, r *record.Record, from, to, y float64, host string) {
+func link(c *canvas, r *record.Record, from, to, y float64, host record.Host) {
 	class, cut := "wire", false
 	for _, f := range faultsOf(r) {
-		if f.Host != host {
+		if f.Host != host.Name {
 			continue
 		}
 		switch placeOf(f) {
@@ -291,6 +293,11 @@ func link(c *canvas, r *record.Record, from, to, y float64, host string) {
 		}
 	}
 	c.line(class, from, y, to, y)
+	if from < to {
+		c.text("data small", from+5, y-6, host.Interface)
+	} else {
+		c.text("data small end", from-5, y-6, host.Interface)
+	}
 	if r.Path == "direct" { // the other end's fault cuts it, too
 		for _, f := range faultsOf(r) {
 			cut = cut || placeOf(f) == atMachine
@@ -299,7 +306,7 @@ func link(c *canvas, r *record.Record, from, to, y float64, host string) {
 	if cut {
 		cross(c, (from+to)/2, y, 8)
 	}
-	if d := r.Delay; d.By != "" && host == r.Hosts[0].Name {
+	if d := r.Delay; d.By != "" && host.Name == r.Hosts[0].Name {
 		c.text("data small mid", (from+to)/2, y+22, record.Span(d.Time)+" each way")
 		if d.Loss > 0 {
 			c.text("data small mid", (from+to)/2, y+37, fmt.Sprintf("%g%% lost", 100*d.Loss))
