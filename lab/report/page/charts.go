@@ -19,9 +19,9 @@ func chartsOf(r *record.Record) []chart {
 	if r.Fault.Kind == "" {
 		return nil
 	}
-	rto, octets := timeouts(r), unacknowledged(r)
+	rto, cwnd, octets := timeouts(r), windows(r), unacknowledged(r)
 	begin := r.Fault.Time
-	for _, points := range [][]point{rto, octets} {
+	for _, points := range [][]point{rto, cwnd, octets} {
 		if len(points) > 0 {
 			begin = min(begin, points[0].at)
 		}
@@ -35,6 +35,13 @@ func chartsOf(r *record.Record) []chart {
 			plot(r, x, rto, "s", before),
 		})
 	}
+	if len(cwnd) > 1 {
+		charts = append(charts, chart{
+			"congestion window (cwnd)",
+			"in segments; each dot is the kernel's word, between them it may have been another",
+			plot(r, x, cwnd, "segments", unsure),
+		})
+	}
 	if len(octets) > 1 {
 		says := "in octets, sent and not acknowledged; a SYN and a FIN count as one"
 		if r.Spared.Segments > 0 {
@@ -45,10 +52,11 @@ func chartsOf(r *record.Record) []chart {
 	return charts
 }
 
-// For when a point's value holds: from it on, or until it.
+// For when a point's value holds: from it on, until it, or only then.
 const (
 	after = iota
 	before
+	unsure
 )
 
 // The size of a chart, and of its margins.
@@ -89,6 +97,8 @@ func plot(r *record.Record, x axis, points []point, unit string, holds int) temp
 		switch {
 		case i == 0:
 			d = "M" + num(px) + " " + num(py)
+		case holds == unsure:
+			d += "L" + num(px) + " " + num(py)
 		case holds == before:
 			d += "V" + num(py) + "H" + num(px)
 		default:
@@ -103,8 +113,12 @@ func plot(r *record.Record, x axis, points []point, unit string, holds int) temp
 	} else if holds == after {
 		d += "H" + num(x.to)
 	}
-	c.path("series", d)
-	if holds == before {
+	if holds == unsure {
+		c.path("series unsure", d)
+	} else {
+		c.path("series", d)
+	}
+	if holds != after {
 		for _, p := range thin {
 			c.circle("series", x.at(inSeconds(p.at-r.Fault.Time)), y.at(p.value), 2.6)
 		}

@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"html/template"
+	"slices"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report"
@@ -10,9 +11,10 @@ import (
 
 // What was predicted to be sent, beside what was.
 type measured struct {
-	// From says what both count from; Note what else is to be known.
+	// From says what both count from, Notes what else is to be known.
 	From  string
 	Notes []string
+	Ends  bool // with an error
 	Rows  []measuredRow
 	Chart template.HTML
 }
@@ -56,7 +58,10 @@ func measuredOf(r *record.Record) *measured {
 		m.Notes = append(m.Notes, "An observer was missing: what is not seen here may have been sent all the same.")
 	}
 	if later > 0 {
-		m.Notes = append(m.Notes, count(later, "more")+" would have been due after the end of the run.")
+		m.Notes = append(m.Notes, thousands(later)+" more would have been due after the end of the run.")
+	}
+	if slices.ContainsFunc(list, func(d due) bool { return d.predicted && !d.seen }) {
+		m.Notes = append(m.Notes, "What was predicted and not seen need not have come: the list is that of the outcome with the most of them.")
 	}
 	var before int64
 	for _, d := range list {
@@ -73,13 +78,16 @@ func measuredOf(r *record.Record) *measured {
 	}
 	if end, ok := endOf(r, origin); ok {
 		row := measuredRow{Kind: "the error", Against: end.against()}
+		if t := r.Prediction.Tolerance; end.predicted && end.seen && end.at > end.high && end.at <= end.high+t {
+			row.Against += ", within its tolerance of " + record.Span(t)
+		}
 		if end.predicted {
 			row.Kind, row.Predicted = report.Possible(&r.Prediction)+" returned", seconds(end.low)+" to "+seconds(end.high)
 		}
 		if end.seen {
 			row.Measured, row.Pause = seconds(end.at), seconds(end.at-before)
 		}
-		m.Rows = append(m.Rows, row)
+		m.Rows, m.Ends = append(m.Rows, row), true
 		list = append(list, end)
 	}
 	m.Chart = schedule(list)

@@ -25,16 +25,6 @@ type Options struct {
 	Claims []Claim
 }
 
-// A Claim is a sentence of the source, held against the run.
-type Claim struct {
-	ID, Says string
-	Status   string // confirmed, differs, inconclusive; "" if Needs is not empty
-	Seen     string // what the kernel did
-	Why      string // why that differs, if it does and it is known
-	// Needs are the scenarios without whose records nothing can be said.
-	Needs []string
-}
-
 // A view is what the template shows.
 type view struct {
 	Title    string
@@ -83,7 +73,7 @@ func Write(w io.Writer, r *record.Record, o Options) error {
 		Programs: programsOf(r),
 		Settings: settingsOf(r),
 		Unseen:   unseenOf(r),
-		Claims:   o.Claims,
+		Claims:   claimsOf(o.Claims),
 		Copy:     copied,
 	}
 	if err := t.ExecuteTemplate(w, "page", v); err != nil {
@@ -94,7 +84,7 @@ func Write(w io.Writer, r *record.Record, o Options) error {
 
 // templates are those of pages. "head" takes what has a Title and a Style.
 func templates() (*template.Template, error) {
-	t, err := template.New("").Funcs(template.FuncMap{"plain": plain}).ParseFS(files, "*.tmpl")
+	t, err := template.New("").ParseFS(files, "*.tmpl")
 	if err != nil {
 		return nil, fmt.Errorf("parse templates of the page: %w", err)
 	}

@@ -8,15 +8,32 @@ type point struct {
 	value float64
 }
 
-// timeouts are the retransmission timeouts that the client's kernel told of:
-// each is the one that was in force until then, in seconds.
+// timeouts are the retransmission timeouts that the client's kernel told of, in
+// seconds: each is the one that was in force until then.
 func timeouts(r *record.Record) []point {
-	return known(r, func(e *record.TCPEvent) int64 { return e.RTO }, func(s *record.SocketRow) int64 { return s.RTO }, 1e-9)
+	return known(r, func(e *record.Event) int64 {
+		if e.TCP != nil {
+			return e.TCP.RTO
+		}
+		return 0
+	}, func(s *record.SocketRow) int64 { return s.RTO }, 1e-9)
+}
+
+// windows are the congestion windows that the client's kernel told of, in
+// segments.
+func windows(r *record.Record) []point {
+	return known(r, func(e *record.Event) int64 {
+		if e.TCP != nil {
+			return int64(e.TCP.Cwnd)
+		}
+		return int64(e.State.Cwnd)
+	}, func(s *record.SocketRow) int64 { return int64(s.Cwnd) }, 1)
 }
 
 // known are what the kernel's events and its socket tables say of the client's
-// connection, where it is not 0.
-func known(r *record.Record, event func(*record.TCPEvent) int64, row func(*record.SocketRow) int64, scale float64) []point {
+// connection, where it is not 0. event is given those of TCP and changes of
+// state.
+func known(r *record.Record, event func(*record.Event) int64, row func(*record.SocketRow) int64, scale float64) []point {
 	local, remote := connection(r)
 	var points []point
 	add := func(at, v int64) {
@@ -26,14 +43,14 @@ func known(r *record.Record, event func(*record.TCPEvent) int64, row func(*recor
 	}
 	for i := range r.Events {
 		e := &r.Events[i]
-		if e.Host != "client" {
-			continue
-		}
-		if e.TCP != nil && e.TCP.Local == local && e.TCP.Remote == remote {
-			add(e.Time, event(e.TCP))
+		switch {
+		case e.Host != "client":
+		case e.TCP != nil && e.TCP.Local == local && e.TCP.Remote == remote,
+			e.State != nil && e.State.Local == local && e.State.Remote == remote:
+			add(e.Time, event(e))
 		}
 		for j := range e.Sockets {
-			if s := &e.Sockets[j]; s.Local == local && s.Remote == remote {
+			if s := &e.Sockets[j]; e.Host == "client" && s.Local == local && s.Remote == remote {
 				add(e.Time, row(s))
 			}
 		}

@@ -1,0 +1,102 @@
+package page
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+)
+
+// What is in flight is counted beyond the end of the sequence numbers, and what
+// is sent again, or acknowledged again, changes nothing.
+func TestUnacknowledged(t *testing.T) {
+	const last = 1<<32 - 1
+	at := int64(0)
+	r := &record.Record{Connections: []record.Connection{{Local: "a:1", Remote: "b:2"}}}
+	add := func(kind string, seq, ack uint32, n, flags int) {
+		at++
+		p := &record.Packet{Proto: "tcp", Src: "a:1", Dst: "b:2", Seq: seq, Ack: ack, Len: n, Flags: flags}
+		if kind == record.KindIn {
+			p.Src, p.Dst = p.Dst, p.Src
+		}
+		r.Events = append(r.Events, record.Event{Time: at, Host: "client", Source: record.Wire, Kind: kind, Packet: p})
+	}
+	add(record.KindOut, last-2, 0, 0, record.FlagSYN)               // 1
+	add(record.KindIn, 7, last-1, 0, record.FlagSYN|record.FlagACK) // 0
+	add(record.KindOut, last-1, 8, 10, record.FlagACK)              // 10
+	add(record.KindOut, 8, 8, 5, record.FlagACK)                    // 15
+	add(record.KindOut, last-1, 8, 10, record.FlagACK)              // sent again
+	add(record.KindIn, 8, 8, 0, record.FlagACK)                     // 5
+	add(record.KindIn, 8, last, 0, record.FlagACK)                  // old
+	add(record.KindIn, 8, 5000, 0, record.FlagACK)                  // of what was never sent
+	add(record.KindOut, 13, 8, 0, record.FlagACK|record.FlagFIN)    // 6
+	add(record.KindIn, 8, 14, 0, record.FlagACK)                    // 0
+	add(record.KindIn, 8, 99, 0, record.FlagACK|record.FlagRST)     // counts nothing
+	want := []point{{1, 0}, {1, 1}, {2, 0}, {3, 10}, {4, 15}, {6, 5}, {9, 6}, {10, 0}}
+	if diff := cmp.Diff(want, unacknowledged(r), cmp.AllowUnexported(point{})); diff != "" {
+		t.Errorf("in flight (-want +got):\n%s", diff)
+	}
+}
+
+// Of the points in a column those are kept that can be seen.
+func TestThinned(t *testing.T) {
+	var points []point
+	for i := range int64(1000) {
+		points = append(points, point{i, float64(i*i%97) + 1})
+	}
+	points[123].value, points[777].value = 5000, -3
+	got := thinned(points, func(p point) int { return int(p.at / 100) })
+	if len(got) > 40 {
+		t.Errorf("%d points are left of 10 columns", len(got))
+	}
+	kept := map[int64]bool{}
+	for i, p := range got {
+		kept[p.at] = true
+		if i > 0 && p.at <= got[i-1].at {
+			t.Errorf("the point of %d comes after that of %d", p.at, got[i-1].at)
+		}
+	}
+	for _, at := range []int64{0, 99, 123, 777, 999} {
+		if !kept[at] {
+			t.Errorf("the point of %d is lost", at)
+		}
+	}
+}
+
+func TestTicks(t *testing.T) {
+	for _, c := range []struct {
+		low, high float64
+		want      []float64
+	}{
+		{0, 13.5, []float64{0, 2, 4, 6, 8, 10, 12}},
+		{-1, 0.5, []float64{-1, -0.8, -0.6, -0.4, -0.2, 0, 0.2, 0.4}},
+		{0, 0, nil},
+	} {
+		got := axis{low: c.low, high: c.high}.ticks(8)
+		same := len(got) == len(c.want)
+		for i := range got {
+			same = same && spell(got[i]) == spell(c.want[i])
+		}
+		if !same {
+			t.Errorf("from %v to %v: %v, not %v", c.low, c.high, got, c.want)
+		}
+	}
+}
+
+func TestPlain(t *testing.T) {
+	for in, want := range map[string]string{
+		"a <b> & ä":       "a <b> & ä",
+		"\x1b[1m\x00\r\n": `\x1b[1m\x00\x0d\n`,
+		"\xff\u009b":      `\xff\x9b`,
+		"\u202e\u00ad":    `\u202e\xad`,
+		"\ufffd":          "\ufffd",
+	} {
+		if got := plain(in); got != want {
+			t.Errorf("%q becomes %q, not %q", in, got, want)
+		}
+	}
+	if got, want := bounded("ääää", 3), "ä … (cut here: 8 octets in all)"; got != want {
+		t.Errorf("%q, not %q", got, want)
+	}
+}
