@@ -24,7 +24,7 @@ be read.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			var both [2]*record.Record
 			for i, name := range args {
-				records, err := readRecords([]string{name})
+				records, _, err := readRecords([]string{name})
 				if err == nil && len(records) != 1 {
 					err = fmt.Errorf("%s holds %d records", name, len(records))
 				}

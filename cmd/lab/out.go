@@ -36,8 +36,10 @@ func (b *batch) prepareOut() error {
 		err = errors.Join(probe.Close(), os.Remove(probe.Name()))
 	}
 	// A batch that does not end must not seem to have gone as an earlier one.
-	if gone := os.Remove(filepath.Join(b.flags.out, junitName)); err == nil && !errors.Is(gone, os.ErrNotExist) {
-		err = gone
+	for _, name := range []string{junitName, indexName} {
+		if gone := os.Remove(filepath.Join(b.flags.out, name)); err == nil && !errors.Is(gone, os.ErrNotExist) {
+			err = gone
+		}
 	}
 	if err != nil {
 		return &exitError{exitInternal, fmt.Errorf("write to directory of --out: %w", err), ""}

@@ -23,7 +23,8 @@ func reportCommand(s streams) *cobra.Command {
 		Use:   "report DIR | RECORD.json | REPORT.html...",
 		Short: "Show records again; needs no root",
 		Long: `Shows the records of runs: files, the directory of a run or of several, or
-pages that carry their record. --html writes the page of one anew.`,
+pages that carry their record. --html writes the page of one anew, of several
+an index, with links to the pages beside their records.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			write, known := map[string]func(io.Writer, []*record.Record) error{
@@ -32,12 +33,12 @@ pages that carry their record. --html writes the page of one anew.`,
 			if !known {
 				return usageError(fmt.Errorf("output %q: there are text, json, junit", output), "")
 			}
-			records, err := readRecords(args)
+			records, files, err := readRecords(args)
 			if err != nil {
 				return usageError(err, "it must be the record.json of a run")
 			}
 			if html != "" {
-				return savePage(html, records)
+				return savePage(html, records, files)
 			}
 			if err := write(s.out, records); err != nil {
 				return &exitError{exitInternal, err, ""}
@@ -46,26 +47,32 @@ pages that carry their record. --html writes the page of one anew.`,
 		},
 	}
 	c.Flags().StringVar(&output, "output", outputText, "print `FORM`: text, json, junit")
-	c.Flags().StringVar(&html, "html", "", "write the page of one record to `FILE`, and print nothing")
+	c.Flags().StringVar(&html, "html", "", "write a page to `FILE`, and print nothing")
 	return c
 }
 
-// savePage writes the page of a record to a file.
-func savePage(name string, records []*record.Record) error {
-	if len(records) != 1 {
-		return usageError(fmt.Errorf("--html is for one record, not %d", len(records)), "")
+// savePage writes the page of a record to a file, or that of several.
+func savePage(name string, records []*record.Record, files []string) error {
+	write := func(w io.Writer) error { return writePage(w, records[0]) }
+	if len(records) > 1 {
+		pages := make([]string, len(files))
+		for i, file := range files {
+			var err error
+			if pages[i], err = pageBeside(filepath.Dir(name), file); err != nil {
+				return &exitError{exitInternal, err, ""}
+			}
+		}
+		write = func(w io.Writer) error { return writeIndex(w, records, pages) }
 	}
-	err := saveFile(name, func(w io.Writer) error { return writePage(w, records[0]) })
-	if err != nil {
+	if err := saveFile(name, write); err != nil {
 		return &exitError{exitInternal, err, ""}
 	}
 	return nil
 }
 
 // readRecords reads records: files, the directory of a run, or that of several
-// runs.
-func readRecords(names []string) ([]*record.Record, error) {
-	var records []*record.Record
+// runs; and tells the file of each.
+func readRecords(names []string) (records []*record.Record, from []string, err error) {
 	for _, name := range names {
 		files := []string{name}
 		if info, err := os.Stat(name); err == nil && info.IsDir() {
@@ -74,12 +81,12 @@ func readRecords(names []string) ([]*record.Record, error) {
 		for _, file := range files {
 			r, err := readRecord(file)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			records = append(records, r)
+			records, from = append(records, r), append(from, file)
 		}
 	}
-	return records, nil
+	return records, from, nil
 }
 
 // recordsIn names the record in a directory of --out, or those in its

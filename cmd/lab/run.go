@@ -79,7 +79,7 @@ func runCommand(s streams) *cobra.Command {
 	flags.DurationVar(&f.grace, "grace", topology.DefaultGrace, "`TIME` from SIGTERM to SIGKILL at a shutdown")
 	flags.DurationVar(&f.timeout, "timeout", 0, "end a run after `TIME`")
 	flags.StringSliceVar(&f.without, "without", nil, "leave `OBSERVER`s out: "+strings.Join(lab.ObserverNames, ", "))
-	flags.StringVar(&f.out, "out", "", "write record.json and a capture of each end into `DIR` (of several runs: DIR/NAME), and junit.xml of all")
+	flags.StringVar(&f.out, "out", "", "write report.html, record.json and a capture of each end into `DIR` (of several runs: DIR/NAME, and an index.html), and junit.xml of all")
 	flags.StringVar(&f.output, "output", outputText, "print `FORM`: text, json, jsonl (a line as each run ends)")
 	flags.IntVar(&f.parallel, "parallel", 0, "run `N` scenarios at a time (default: 1, for all of lab's own programs: as many as there are)")
 	f.own.add(c)
@@ -219,7 +219,8 @@ type batch struct {
 
 	mu       sync.Mutex
 	records  []*record.Record
-	notBegun []*record.Record // for an interrupt came before
+	dirs     map[*record.Record]string // in that of --out, of those that were saved
+	notBegun []*record.Record          // for an interrupt came before
 	failed   []error
 }
 
@@ -251,7 +252,7 @@ const mostAtOnce = 64
 func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 	var running sync.WaitGroup
 	slots := make(chan struct{}, n)
-	b.records = make([]*record.Record, len(experiments))
+	b.records, b.dirs = make([]*record.Record, len(experiments)), map[*record.Record]string{}
 	dirs := b.runDirs(experiments)
 	order := make([]int, len(experiments))
 	for i := range order {
@@ -327,6 +328,10 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, dir string, a
 	})
 	if err := b.save(e, dir, r); err != nil {
 		b.fail(&outputError{err})
+	} else {
+		b.mu.Lock()
+		b.dirs[r] = dir
+		b.mu.Unlock()
 	}
 	if err := e.Close(); err != nil {
 		b.fail(&cleanupError{fmt.Errorf("%s: %w", r.Scenario, err)})
@@ -382,7 +387,7 @@ func (b *batch) finish(ctx context.Context) error {
 	}
 	// For want of those that never began it would look better than it was.
 	all := slices.Concat(b.records, b.notBegun)
-	if err := b.saveJUnit(all); err != nil {
+	if err := errors.Join(b.saveJUnit(all), b.saveIndex()); err != nil {
 		b.fail(&outputError{err})
 	}
 	tellGitHub(b.streams.err, all)

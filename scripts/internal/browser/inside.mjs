@@ -223,7 +223,7 @@ export function contrast() {
 export function unprinted() {
   const faults = [];
   for (const e of document.querySelectorAll('h1, h2, h3, p, tr, dt, dd, li, pre, summary')) {
-    if (e.closest('nav, form, fieldset, noscript, .screen, [hidden]') || !e.textContent.trim()) continue;
+    if (e.closest('nav, form, fieldset, noscript, .contents, .screen, [hidden]') || !e.textContent.trim()) continue;
     if (!e.checkVisibility({ visibilityProperty: true }) || e.getClientRects().length === 0) {
       faults.push(`${e.tagName.toLowerCase()}.${e.className}: "${e.textContent.trim().replace(/\s+/g, ' ').slice(0, 60)}"`);
     }
