@@ -211,6 +211,28 @@ func TestTimers(t *testing.T) {
 	}
 }
 
+// A timer that was running is drawn no longer than its socket was there.
+func TestTimersEndWithTheirSocket(t *testing.T) {
+	r := evidence(t)["ipv4 shutdown"]
+	running, reset := 0, int64(0)
+	for i := range r.Events {
+		if p := r.Events[i].Packet; p != nil && p.Flags&record.FlagRST != 0 && reset == 0 {
+			reset = r.Events[i].Time
+		}
+	}
+	for _, x := range timers(r) {
+		if strings.HasPrefix(x.what, "timewait timer") {
+			running++
+			if x.to != reset || x.beyond {
+				t.Errorf("%s: drawn until %d, the RST came at %d", x.what, x.to, reset)
+			}
+		}
+	}
+	if running != 1 {
+		t.Errorf("%d timers of TIME_WAIT sockets, want 1", running)
+	}
+}
+
 func TestTrueScaleIsTrue(t *testing.T) {
 	r := recorded(t, "crash")
 	rows := ladder.Rows(r)

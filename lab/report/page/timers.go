@@ -65,14 +65,29 @@ func timers(r *record.Record) []timer {
 		}
 		for _, s := range e.Sockets {
 			if due := e.Time + s.Expires; s.Timer != "" && s.Expires > 0 && due > r.Duration {
-				all = append(all, timer{
-					host: e.Host, from: e.Time, to: due, beyond: true,
-					what: s.Timer + " timer, due " + record.Span(due-r.Fault.Time) + " after the fault, after the run",
-				})
+				t := timer{host: e.Host, from: e.Time, to: due, beyond: true, what: s.Timer + " timer, due " + record.Span(s.Expires) + " later, after the run"}
+				if end, ended := gone(r.Events[i:], s.Local, s.Remote); ended {
+					t.to, t.beyond, t.what = end, false, s.Timer+" timer, due "+record.Span(s.Expires)+" later; the socket was gone before"
+				}
+				all = append(all, t)
 			}
 		}
 	}
 	return all
+}
+
+// gone is when a connection's socket was: it was closed, or a RST was exchanged.
+func gone(events []record.Event, local, remote string) (int64, bool) {
+	for i := range events {
+		e := &events[i]
+		if s := e.State; s != nil && s.To == "CLOSE" && s.Local == local && s.Remote == remote {
+			return e.Time, true
+		}
+		if p := e.Packet; p != nil && p.Flags&record.FlagRST != 0 && (p.Src == local && p.Dst == remote || p.Src == remote && p.Dst == local) {
+			return e.Time, true
+		}
+	}
+	return 0, false
 }
 
 // sentBefore finds when the segment left that is sent again.
