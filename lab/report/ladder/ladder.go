@@ -81,11 +81,22 @@ type Left struct {
 func (l *Left) String() string {
 	switch {
 	case l.Streaming:
-		return fmt.Sprintf("%d more segments", l.Segments)
+		return count(l.Segments, "more segment")
 	case l.Rows > 0:
-		return fmt.Sprintf("%d more lines of the same kinds are left out here", l.Rows)
+		return count(l.Rows, "more line") + " of the same kinds left out here"
+	case l.Calls == 0:
+		return count(l.Segments, "segment") + " of the same kind left out here"
+	case l.Segments == 0:
+		return count(l.Calls, "call") + " of the same kind left out here"
 	}
-	return fmt.Sprintf("%d segments and %d calls of the same kind are left out here", l.Segments, l.Calls)
+	return count(l.Segments, "segment") + " and " + count(l.Calls, "call") + " of the same kind left out here"
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // A telling is a record that is told event by event.

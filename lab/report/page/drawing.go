@@ -94,8 +94,11 @@ func newDrawing(r *record.Record, rows []ladder.Row, scale bool) *drawing {
 		client, server := d.texts(&rows[i])
 		d.client, d.server = append(d.client, client), append(d.server, server)
 		heights[i] = max(len(client), len(server), 1)
-		if rows[i].Across != "" {
-			heights[i] = len(d.across(&rows[i]))
+		switch w := &rows[i]; {
+		case w.Across != "":
+			heights[i] = len(d.across(w))
+		case w.Left != nil:
+			heights[i] = len(left(w))
 		}
 	}
 	if scale {
@@ -150,6 +153,9 @@ func (d *drawing) texts(w *ladder.Row) (client, server []string) {
 func (d *drawing) across(w *ladder.Row) []string {
 	return fold(w.Across, d.width-timeColumn-24)
 }
+
+// left are the lines of what was left out.
+func left(w *ladder.Row) []string { return fold(w.Left.String(), wireColumn-20) }
 
 // mostSockets is how many rows of a socket table are drawn.
 const mostSockets = 4
@@ -440,7 +446,7 @@ func (d *drawing) row(i int) {
 		d.open("left", "")
 		d.line("", d.clientLine+6, y-4, d.serverLine-6, y-4)
 		if d.room("wire", y-ascent, y+4) {
-			for n, line := range fold(w.Left.String(), wireColumn-20) {
+			for n, line := range left(w) {
 				d.text("mid", (d.clientLine+d.serverLine)/2, y+float64(n)*lineHeight, line)
 			}
 		}

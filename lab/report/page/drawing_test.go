@@ -257,6 +257,9 @@ func TestCompressedRowsHaveRoom(t *testing.T) {
 		d := newDrawing(r, rows, false)
 		for i := 1; i < len(rows); i++ {
 			lines := max(len(d.client[i-1]), len(d.server[i-1]), 1)
+			if rows[i-1].Left != nil {
+				lines = len(left(&rows[i-1]))
+			}
 			if room := d.axis.at[i] - d.axis.at[i-1]; room < lineHeight*float64(lines) {
 				t.Errorf("%s: row %d has %d lines and %.1f of room", name, i-1, lines, room)
 			}

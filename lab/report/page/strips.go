@@ -13,7 +13,7 @@ type strip struct {
 	state         string
 	local, remote string
 	from, to      int64
-	lane          int // of the host's, from the wire outwards
+	lane          int // of its side's, from the wire outwards
 }
 
 // An outage is the time that a host was down.
@@ -99,7 +99,7 @@ func lanes(all []*strip) {
 		return cmp.Or(cmp.Compare(listens(a), listens(b)), cmp.Compare(a.from, b.from))
 	})
 	type lane struct {
-		host string
+		side string
 		n    int
 	}
 	busy := map[lane]int64{}   // until when
@@ -108,7 +108,7 @@ func lanes(all []*strip) {
 		name := [3]string{s.host, s.local, s.remote}
 		l, known := of[name]
 		for n := 0; !known || busy[l] > s.from; n++ {
-			l = lane{s.host, n}
+			l = lane{sideOf(s.host), n}
 			if n == mostLanes-1 || busy[l] <= s.from {
 				break
 			}
