@@ -5,6 +5,7 @@ package ladder
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -67,7 +68,7 @@ func (a *Again) String() string {
 }
 
 // Left counts what is not told one by one: Segments of a stream in a row
-// (Streaming), Segments and Calls of an exchange, or Rows.
+// (Streaming), Segments and Calls of an exchange, and Rows besides.
 type Left struct {
 	// From is the time of the first event that was left out, Time of its
 	// row that of the last.
@@ -79,17 +80,19 @@ type Left struct {
 
 // String says what was left out.
 func (l *Left) String() string {
-	switch {
-	case l.Streaming:
+	if l.Streaming {
 		return count(l.Segments, "more segment")
-	case l.Rows > 0:
-		return count(l.Rows, "more line") + " of the same kinds left out here"
-	case l.Calls == 0:
-		return count(l.Segments, "segment") + " of the same kind left out here"
-	case l.Segments == 0:
-		return count(l.Calls, "call") + " of the same kind left out here"
 	}
-	return count(l.Segments, "segment") + " and " + count(l.Calls, "call") + " of the same kind left out here"
+	var what []string
+	for _, of := range []struct {
+		n    int
+		name string
+	}{{l.Rows, "line"}, {l.Segments, "segment"}, {l.Calls, "call"}} {
+		if of.n > 0 {
+			what = append(what, count(of.n, of.name))
+		}
+	}
+	return strings.Join(what, ", ") + " of the same kinds left out here"
 }
 
 func count(n int, what string) string {

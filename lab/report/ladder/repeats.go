@@ -51,16 +51,30 @@ func (t *telling) repeats(rows []Row) []Row {
 			out = &Left{From: rows[i].Time}
 			kept = append(kept, Row{Left: out})
 		}
-		out.Rows++
+		out.add(&rows[i])
 		kept[len(kept)-1].Time = rows[i].Time
 	}
 	return kept
 }
 
+// add leaves a row out, too.
+func (l *Left) add(w *Row) {
+	if w.Left == nil {
+		l.Rows++
+		return
+	}
+	l.Rows += w.Left.Rows
+	l.Segments += w.Left.Segments
+	l.Calls += w.Left.Calls
+}
+
 // shape is what rows of a kind have in common: their words without the
 // numbers. It is "" for what the scenario did.
 func (t *telling) shape(w *Row) string {
-	if w.Across != "" || w.Left != nil || w.Table || len(w.Events) == 0 {
+	switch {
+	case w.Left != nil:
+		return "left out"
+	case w.Across != "", w.Table:
 		return ""
 	}
 	e := &t.r.Events[w.Events[0]]

@@ -255,7 +255,7 @@ func (d *drawing) draw() (label string) {
 	}
 	bottom := d.legend(d.axis.end + 12)
 	d.height = bottom
-	return "Ladder of " + cmp.Or(d.r.Scenario, "a run") + ": " + d.r.Title
+	return "Ladder of " + bounded(cmp.Or(d.r.Scenario, "a run")+": "+d.r.Title, maxTitle)
 }
 
 // rank is the order in which rows get the room for their texts, where it may not

@@ -49,7 +49,7 @@ func replace(v reflect.Value, with string, keep []string) {
 }
 
 // form is a page without its texts: elements with the names of their
-// attributes.
+// attributes. In a drawing a text has as many lines as it needs.
 func form(t *testing.T, text []byte) []string {
 	t.Helper()
 	var all []string
@@ -57,6 +57,9 @@ func form(t *testing.T, text []byte) []string {
 		s := n.Data
 		for _, a := range n.Attr {
 			s += " " + a.Key
+		}
+		if n.Namespace == "svg" && (s == "text class x y" || s == "text class transform") {
+			continue
 		}
 		all = append(all, s)
 	}
@@ -141,7 +144,7 @@ func TestHugeOutputIsBounded(t *testing.T) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
-	if bytes.Contains(text, []byte("line 4999<")) && bytes.Count(text, []byte("line 4999<")) > 1 {
+	if bytes.Contains(text, []byte("line 4000<")) {
 		t.Error("all lines are shown with the program")
 	}
 }

@@ -57,11 +57,14 @@ func (c *canvas) upright(class string, x, y float64, s string) {
 	fmt.Fprintf(&c.b, `<text class="%s" transform="translate(%s %s)rotate(-90)">%s</text>`, class, num(x), num(y), html.EscapeString(plain(s)))
 }
 
+// maxTitle bounds a title, in octets.
+const maxTitle = 300
+
 // open begins a group, which has a title for who points at it; shut ends it.
 func (c *canvas) open(class, title string) {
 	fmt.Fprintf(&c.b, `<g class="%s">`, class)
 	if title != "" {
-		fmt.Fprintf(&c.b, `<title>%s</title>`, html.EscapeString(plain(title)))
+		fmt.Fprintf(&c.b, `<title>%s</title>`, html.EscapeString(bounded(title, maxTitle)))
 	}
 }
 
