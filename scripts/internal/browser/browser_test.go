@@ -18,8 +18,8 @@ import (
 	"github.com/seed-6fefc909/tcplab/internal/testenv"
 )
 
-// A page is one to be looked at, as check.mjs reads it.
-type page struct {
+// A shown page is one to be looked at, as check.mjs reads it.
+type shown struct {
 	Name string `json:"name"`
 	File string `json:"file"`
 	// Controls: it has drawings to switch between, and filters.
@@ -35,7 +35,7 @@ type finding struct {
 }
 
 // look opens pages in a browser and gives every finding.
-func look(t *testing.T, pages []page) []finding {
+func look(t *testing.T, pages []shown) []finding {
 	t.Helper()
 	if os.Getenv("TEST_DIR") != "" && os.Getenv(testenv.RequireEnv) != "1" {
 		t.Skip("a run of all tests looks once, as root")
@@ -94,13 +94,13 @@ func read(in io.Reader) ([]finding, error) {
 // Each check can fail: of a page with which all is wrong every one complains,
 // of one with which nothing is wrong none does.
 func TestChecks(t *testing.T) {
-	var pages []page
+	var pages []shown
 	for _, name := range []string{"right", "wrong"} {
 		file, err := filepath.Abs(filepath.Join("testdata", name+".html"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		pages = append(pages, page{name, file, true})
+		pages = append(pages, shown{name, file, true})
 	}
 	checks := map[string]int{}
 	for _, f := range look(t, pages) {

@@ -11,11 +11,14 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
-import { clipped, covered, contrast, links, naming, seen, unprinted } from './inside.mjs';
+import { clipped, covered, contrast, links, naming, seen, shown, unprinted } from './inside.mjs';
 
 const widths = [360, 800, 1600];
 const height = 900;
 const paper = 718; // of A4 within the margins that browsers leave, in CSS pixels
+// What of a page is on paper if it is on the screen, and what is not.
+const parts = 'h1, h2, h3, p, tr, dt, dd, li, pre, summary';
+const screenOnly = 'nav, form, fieldset, .contents, .screen';
 const screenshots = process.env.SCREENSHOTS;
 
 const pages = JSON.parse(readFileSync(0, 'utf8'));
@@ -93,9 +96,10 @@ async function look({ name, file, controls }) {
   say('switches', await switches(page, controls));
   say('filters', await filters(page, controls));
 
+  const onScreen = await page.evaluate(shown, { parts });
   await page.emulateMedia({ media: 'print', colorScheme: 'dark' }); // paper is white all the same
   await page.setViewportSize({ width: paper, height });
-  say('print shows all', await page.evaluate(unprinted));
+  say('print shows all', await page.evaluate(unprinted, { parts, screenOnly, shown: onScreen }));
   say('print fits', await page.evaluate(clipped, { scroll: false }));
   say('print contrast', await page.evaluate(contrast));
   if (screenshots) await picture(page, `${name}-print`);

@@ -150,40 +150,54 @@ export function contrast() {
   const faults = [];
   const dark = getComputedStyle(document.documentElement).colorScheme.includes('dark') && matchMedia('(prefers-color-scheme: dark)').matches;
   const canvasColour = dark && !matchMedia('print').matches ? [18, 18, 18, 1] : [255, 255, 255, 1];
-  const behind = new Map(); // elements: the colour behind their text
+  // What may be behind the text of an element: one colour, or where there is a
+  // gradient each of its colours.
+  const behind = new Map();
   const behindOf = (e) => {
-    if (!e) return canvasColour;
+    if (!e) return [canvasColour];
     if (!behind.has(e)) {
       const s = getComputedStyle(e);
-      if (s.backgroundImage !== 'none' && !e.closest('svg')) faults.push(`${e.tagName.toLowerCase()}.${e.className}: a picture behind text`);
-      behind.set(e, over(colour(s.backgroundColor), behindOf(e.parentElement)));
+      const plain = behindOf(e.parentElement).map((under) => over(colour(s.backgroundColor), under));
+      const stops = s.backgroundImage.match(/(rgba?|color|oklch|oklab)\([^)]*\)/g) ?? [];
+      if (/url\(/.test(s.backgroundImage)) faults.push(`${e.tagName.toLowerCase()}.${e.className}: a picture behind text`);
+      const all = [...plain, ...stops.flatMap((stop) => plain.map((under) => over(colour(stop), under)))];
+      behind.set(e, [...new Map(all.map((c) => [c.map(Math.round).join(), c])).values()]);
     }
     return behind.get(e);
   };
+  const opacities = new Map();
   const opacityOf = (e) => {
-    let o = 1;
-    for (; e; e = e.parentElement) o *= parseFloat(getComputedStyle(e).opacity);
-    return o;
+    if (!e) return 1;
+    if (!opacities.has(e)) opacities.set(e, parseFloat(getComputedStyle(e).opacity) * opacityOf(e.parentElement));
+    return opacities.get(e);
   };
   // The shapes of a drawing that are filled, in the order in which they are
-  // drawn.
+  // drawn, by the strips of the page that they reach into.
+  const strip = 50;
   const shapes = new Map();
   const shapesOf = (svg) => {
     if (!shapes.has(svg)) {
-      shapes.set(svg, [...svg.querySelectorAll('rect, circle, ellipse, polygon, path')].flatMap((e) => {
+      const strips = new Map();
+      for (const e of svg.querySelectorAll('rect, circle, ellipse, polygon, path')) {
         const s = getComputedStyle(e);
-        if (s.fill === 'none' || s.fill.startsWith('url') || e.closest('defs, clipPath, marker, pattern') || !e.checkVisibility({ visibilityProperty: true })) return [];
-        return [{ e, fill: colour(s.fill), share: parseFloat(s.fillOpacity) * opacityOf(e), r: e.getBoundingClientRect() }];
-      }));
+        if (s.fill === 'none' || s.fill.startsWith('url') || e.closest('defs, clipPath, marker, pattern') || !e.checkVisibility({ visibilityProperty: true })) continue;
+        const shape = { e, fill: colour(s.fill), share: parseFloat(s.fillOpacity) * opacityOf(e), r: e.getBoundingClientRect() };
+        for (let n = Math.floor(shape.r.top / strip); n <= Math.floor(shape.r.bottom / strip); n++) {
+          if (!strips.has(n)) strips.set(n, []);
+          strips.get(n).push(shape);
+        }
+      }
+      shapes.set(svg, strips);
     }
     return shapes.get(svg);
   };
-  const judge = (what, e, text, under, s) => {
-    const front = over(text, under, opacityOf(e));
+  const judge = (what, e, text, unders, s) => {
     const size = parseFloat(s.fontSize);
     const large = size >= 24 || (size >= 18.66 && parseInt(s.fontWeight, 10) >= 700);
-    const has = ratio(front, under);
-    if (has < (large ? 3 : 4.5) - 0.005) {
+    for (const under of unders) {
+      const front = over(text, under, opacityOf(e));
+      const has = ratio(front, under);
+      if (has >= (large ? 3 : 4.5) - 0.005) continue;
       faults.push(`${has.toFixed(2)} for "${what.trim().slice(0, 40)}" in ${e.tagName.toLowerCase()}.${e.className.baseVal ?? e.className}: ${front.slice(0, 3).map(Math.round)} on ${under.slice(0, 3).map(Math.round)}`);
     }
   };
@@ -201,32 +215,42 @@ export function contrast() {
     const r = e.getBoundingClientRect();
     const x = (r.left + r.right) / 2;
     const y = (r.top + r.bottom) / 2;
-    let under = behindOf(svg);
-    for (const shape of shapesOf(svg)) {
+    let unders = behindOf(svg);
+    for (const shape of shapesOf(svg).get(Math.floor(y / strip)) ?? []) {
       if (!(shape.e.compareDocumentPosition(e) & Node.DOCUMENT_POSITION_FOLLOWING)) break;
-      if (shape.r.left <= x && x <= shape.r.right && shape.r.top <= y && y <= shape.r.bottom) under = over(shape.fill, under, shape.share);
+      if (shape.r.left <= x && x <= shape.r.right && shape.r.top <= y && y <= shape.r.bottom) {
+        unders = unders.map((under) => over(shape.fill, under, shape.share));
+      }
     }
-    if (s.fill !== 'none') judge(node.data, e, colour(s.fill), under, s);
+    if (s.fill !== 'none') judge(node.data, e, colour(s.fill), unders, s);
   }
   for (const e of document.body.querySelectorAll('*')) {
-    for (const pseudo of ['::before', '::after', '::marker']) {
+    for (const pseudo of ['::before', '::after']) {
       const s = getComputedStyle(e, pseudo);
       if (!/^"/.test(s.content) || !/[^\s"]/.test(s.content) || s.display === 'none' || !e.checkVisibility({ visibilityProperty: true })) continue;
-      judge(s.content, e, colour(s.color), over(colour(s.backgroundColor), behindOf(e)), s);
+      judge(s.content, e, colour(s.color), behindOf(e).map((under) => over(colour(s.backgroundColor), under)), s);
     }
   }
   return faults;
 }
 
-// unprinted names what a reader would look for on paper in vain: all but what
-// only works on a screen.
-export function unprinted() {
-  const faults = [];
-  for (const e of document.querySelectorAll('h1, h2, h3, p, tr, dt, dd, li, pre, summary')) {
-    if (e.closest('nav, form, fieldset, noscript, .contents, .screen, [hidden]') || !e.textContent.trim()) continue;
-    if (!e.checkVisibility({ visibilityProperty: true }) || e.getClientRects().length === 0) {
-      faults.push(`${e.tagName.toLowerCase()}.${e.className}: "${e.textContent.trim().replace(/\s+/g, ' ').slice(0, 60)}"`);
-    }
-  }
-  return faults;
+// shown numbers what is to be seen on the screen, with all that can be opened.
+export function shown({ parts }) {
+  const closed = [...document.querySelectorAll('details:not([open])')];
+  for (const d of closed) d.open = true;
+  const all = [...document.querySelectorAll(parts)].flatMap((e, i) => (e.checkVisibility({ visibilityProperty: true }) ? [i] : []));
+  for (const d of closed) d.open = false;
+  return all;
+}
+
+// unprinted names what of that a reader would look for on paper in vain, but
+// for what only works on a screen.
+export function unprinted({ parts, screenOnly, shown }) {
+  const all = [...document.querySelectorAll(parts)];
+  return shown.flatMap((i) => {
+    const e = all[i];
+    if (e.closest(screenOnly) || !e.textContent.trim()) return [];
+    if (e.checkVisibility({ visibilityProperty: true }) && e.getClientRects().length > 0) return [];
+    return [`${e.tagName.toLowerCase()}.${e.className}: "${e.textContent.trim().replace(/\s+/g, ' ').slice(0, 60)}"`];
+  });
 }
