@@ -60,7 +60,9 @@ func initMain(host string) error {
 		return err
 	}
 	unix.CloseOnExec(initFD)
-	surviveSignals()
+	if err := surviveSignals(); err != nil {
+		return err
+	}
 	ended := make(chan os.Signal, 64)
 	signal.Notify(ended, unix.SIGCHLD)
 	go func() {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -155,6 +156,28 @@ func TestInitSurvivesItsPrograms(t *testing.T) {
 	all, err := n.Server.Processes()
 	if err != nil || len(all) > 0 {
 		t.Errorf("processes %+v, %v; want none", all, err)
+	}
+}
+
+// Nor does it end by a signal that comes while it starts a program: then its
+// first thread blocks all for a moment, and the kernel looks at the others.
+func TestInitSurvivesSignalsMeanwhile(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Direct})
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for range 100 { // a few at a time: they queue
+			shell(t, n.Server, "for i in $(seq 100); do kill -32 1; kill -33 1; kill -34 1; done")
+		}
+	})
+	defer sending.Wait()
+	for range 100 {
+		if got := strings.TrimSpace(shell(t, n.Server, "echo alive")); got != "alive" {
+			t.Fatalf("it said %q", got)
+		}
+	}
+	// What it starts has none of the init's handlers, and ignores nothing.
+	if got := shell(t, n.Server, "cat /proc/self/status | grep -E '^Sig(Ign|Cgt)'"); strings.Trim(got, "SigInCt:\t\n0") != "" {
+		t.Errorf("a program begins with %q", got)
 	}
 }
 
