@@ -18,7 +18,7 @@ const pageName = "report.html"
 func writePage(w io.Writer, r *record.Record) error {
 	var o page.Options
 	for _, c := range claims.Of(r) {
-		o.Claims = append(o.Claims, page.Claim{ID: c.ID, Says: c.Says, Status: string(c.Status), Seen: c.Seen, Why: c.Why, Needs: c.Needs})
+		o.Claims = append(o.Claims, page.Claim{ID: c.ID, Says: c.Says, Status: string(c.Status), Known: c.Known, Seen: c.Seen, Why: c.Why, Needs: c.Needs})
 	}
 	return page.Write(w, r, o)
 }

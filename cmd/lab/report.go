@@ -35,7 +35,7 @@ an index, with links to the pages beside their records.`,
 			}
 			records, files, err := readRecords(args)
 			if err != nil {
-				return usageError(err, "it must be the record.json of a run")
+				return usageError(err, "it must be the record.json of a run, or its report.html")
 			}
 			if html != "" {
 				return savePage(html, records, files)

@@ -62,10 +62,10 @@ const (
 // The size of a chart, and of its margins.
 const (
 	chartWidth  = 760
-	chartHeight = 128
+	chartHeight = 136
 	chartLeft   = 58
 	chartRight  = 14
-	chartTop    = 10
+	chartTop    = 20
 	chartBottom = 24
 )
 
@@ -88,7 +88,7 @@ func plot(r *record.Record, x axis, points []point, unit string, holds int) temp
 	}
 	if x.low <= 0 && x.high >= 0 && r.Fault.Kind != "zero" {
 		c.line("fault", x.at(0), chartTop, x.at(0), chartHeight-chartBottom)
-		c.text("label fault", x.at(0)+5, chartTop+10, "fault")
+		c.text("label fault", x.at(0)-3, chartTop-6, "fault")
 	}
 	thin := thinned(points, func(p point) int { return int(x.at(inSeconds(p.at-r.Fault.Time)) * 2) })
 	d := ""

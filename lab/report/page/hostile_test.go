@@ -89,7 +89,9 @@ func TestHostileTextIsText(t *testing.T) {
 					r.Actions = []record.Action{{}}
 					replace(reflect.ValueOf(r), with, keep)
 					var b bytes.Buffer
-					if err := page.Write(&b, r, page.Options{Claims: []page.Claim{{with, with, with, with, with, nil}, {with, with, "", "", "", []string{with}}}}); err != nil {
+					if err := page.Write(&b, r, page.Options{Claims: []page.Claim{
+						{ID: with, Says: with, Status: with, Seen: with, Why: with}, {ID: with, Says: with, Needs: []string{with}},
+					}}); err != nil {
 						t.Fatal(err)
 					}
 					pages[i] = b.Bytes()

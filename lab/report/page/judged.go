@@ -91,8 +91,8 @@ func detectionOf(r *record.Record) []fact {
 		}
 	}
 	add("after the fault", d.AfterFault)
-	add("after the first write since", d.AfterWrite)
-	add("after the last segment received before it", d.AfterHeard)
+	add("after the first write after it", d.AfterWrite)
+	add("after the last segment before it", d.AfterHeard)
 	add("the call had lasted", d.Blocked)
 	return facts
 }

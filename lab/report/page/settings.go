@@ -77,6 +77,9 @@ func unseenOf(r *record.Record) unseen {
 	for _, m := range r.Missing {
 		u.Missing = append(u.Missing, record.Missing{Observer: bounded(m.Observer, maxText), Why: bounded(m.Why, maxText), Cost: bounded(m.Cost, maxText)})
 	}
+	if r.LeftOut > 0 {
+		u.Notes = append(u.Notes, "This page was made from an excerpt of the record: "+thousands(r.LeftOut)+" events of long stretches of the same are not in it.")
+	}
 	if r.Missed > 0 {
 		u.Notes = append(u.Notes, "Up to "+thousands(r.Missed)+" events of the whole machine, seldom of this run, may have been missed.")
 	}
