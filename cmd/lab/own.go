@@ -117,21 +117,17 @@ func (f *ownFlags) execution(s streams) (lab.Execution, error) {
 			return x, usageError(fmt.Errorf("--input: %w", err), "")
 		}
 	}
-	var who *user.User
+	who := caller()
 	var err error
-	switch uid := os.Getenv("SUDO_UID"); {
-	case f.user != "":
+	if f.user != "" {
 		if who, err = user.Lookup(f.user); err != nil {
 			who, err = user.LookupId(f.user)
 		}
 		if err != nil {
 			return x, usageError(fmt.Errorf("--user %s: there is no such user", f.user), "")
 		}
-	case uid != "" && uid != "0" && os.Geteuid() == 0:
-		if who, err = user.LookupId(uid); err != nil { // one whom only a directory service knows
-			who = &user.User{Uid: uid, Gid: cmp.Or(os.Getenv("SUDO_GID"), uid), Username: cmp.Or(os.Getenv("SUDO_USER"), uid), HomeDir: "/"}
-		}
-	default:
+	}
+	if who == nil {
 		return x, nil
 	}
 	if x.Credential, err = credential(who); err != nil {
@@ -139,6 +135,19 @@ func (f *ownFlags) execution(s streams) (lab.Execution, error) {
 	}
 	x.User, x.Env = who.Username, environment(who)
 	return x, nil
+}
+
+// caller is the user who called sudo, nil if nobody did, or root.
+func caller() *user.User {
+	uid := os.Getenv("SUDO_UID")
+	if uid == "" || uid == "0" || os.Geteuid() != 0 {
+		return nil
+	}
+	who, err := user.LookupId(uid)
+	if err != nil { // one whom only a directory service knows
+		who = &user.User{Uid: uid, Gid: cmp.Or(os.Getenv("SUDO_GID"), uid), Username: cmp.Or(os.Getenv("SUDO_USER"), uid), HomeDir: "/"}
+	}
+	return who
 }
 
 // credential is a user's, with all groups.

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/lab/viewer"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
@@ -39,7 +40,9 @@ type runFlags struct {
 	out      string
 	output   string
 	parallel int
-	own      ownFlags
+	// wireshark is the host whose packets are shown, "" for none.
+	wireshark string
+	own       ownFlags
 }
 
 // The forms of --output.
@@ -82,6 +85,8 @@ func runCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.out, "out", "", "write report.html, record.json and a capture of each end into `DIR` (of several runs: DIR/NAME, and an index.html), and junit.xml of all")
 	flags.StringVar(&f.output, "output", outputText, "print `FORM`: text, json, jsonl (a line as each run ends)")
 	flags.IntVar(&f.parallel, "parallel", 0, "run `N` scenarios at a time (default: 1, for all of lab's own programs: as many as there are)")
+	flags.StringVar(&f.wireshark, "wireshark", "", "show the packets at `HOST` (default client), and what happened between them, while the run goes on: in Wireshark, or without a display by tshark")
+	flags.Lookup("wireshark").NoOptDefVal = "client"
 	f.own.add(c)
 	c.MarkFlagsMutuallyExclusive("real", "quick")
 	return c
@@ -91,7 +96,7 @@ func runCommand(s streams) *cobra.Command {
 func (f *runFlags) options() (lab.Options, error) {
 	o := lab.Options{
 		Path: topology.Path(f.path), Family: topology.Family(f.family), Delay: f.delay, DelaySet: f.delaySet, Real: f.real, Grace: f.grace, Timeout: f.timeout, Without: f.without,
-		Frames:  f.out != "",
+		Frames:  f.out != "" || f.wireshark != "",
 		Sysctls: map[string]map[string]string{},
 	}
 	for _, one := range f.sysctls {
@@ -180,6 +185,9 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 	for _, err := range leftOut {
 		fmt.Fprintf(s.err, "lab: left out: %v\n", err)
 	}
+	if err := b.findViewer(experiments); err != nil {
+		return err
+	}
 	if err := b.perform(ctx, experiments, o.Tracer, parallel); err != nil {
 		return err
 	}
@@ -213,9 +221,11 @@ type batch struct {
 	streams streams
 	flags   runFlags
 	several bool
-	live    bool // a status line is kept on the terminal
-	quiet   bool // the runs themselves are not printed
-	own     bool // they are of the user's own programs
+	live    bool            // a status line is kept on the terminal
+	quiet   bool            // the runs themselves are not printed
+	own     bool            // they are of the user's own programs
+	program *viewer.Program // shows the packets, nil if nothing is to
+	viewer  *viewer.Viewer  // is it
 
 	mu       sync.Mutex
 	records  []*record.Record
@@ -234,6 +244,9 @@ func (b *batch) perform(ctx context.Context, experiments []*lab.Experiment, trac
 		return cannot(err)
 	}
 	if err := b.prepareOut(); err != nil {
+		return err
+	}
+	if err := b.startViewer(); err != nil {
 		return err
 	}
 	b.run(ctx, experiments, min(parallel, mostAtOnce))
@@ -292,8 +305,10 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, dir string, a
 		b.print(func(w io.Writer) error { return report.Header(w, e.Preview(), b.streams.screen) })
 	}
 	stop := b.showStatus(e, alone)
+	end := b.follow(ctx, e)
 	r, err := e.Run(ctx)
 	stop()
+	end(r)
 	b.mu.Lock()
 	b.records[i] = r
 	broke := err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, lab.ErrTimeout) && !errors.Is(err, lab.ErrScenario)
