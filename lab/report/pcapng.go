@@ -68,31 +68,32 @@ func (w *CaptureWriter) write(r *record.Record, c *record.Capture, until int64) 
 		return fmt.Errorf("read when the run began: %w", err)
 	}
 	w.introduce(r, c)
+	until = max(until, w.until)
 	frame := func(f record.Frame) int64 { return f.Time }
 	event := func(e record.Event) int64 { return e.Time }
-	w.late = before(c.Frames, w.until, frame) - w.frames
-	frames, events := between(c.Frames, w.until, until, frame), between(r.Events, w.until, until, event)
-	w.frames += len(frames)
-	w.until = max(w.until, until)
+	first, next := before(c.Frames, w.until, frame), before(r.Events, w.until, event)
+	frames, events := c.Frames[first:before(c.Frames, until, frame)], before(r.Events, until, event)
+	w.late, w.frames, w.until = first-w.frames, w.frames+len(frames), until
 	said, decided := notes(r, w.host), deciders(r)
-	for len(frames) > 0 || len(events) > 0 {
-		if len(frames) == 0 || len(events) > 0 && events[0].Time < frames[0].Time {
-			e := &events[0]
-			events = events[1:]
-			if data := message(r, e, w.host); data != nil {
-				comments := remarks(append(toldClient(r, e), decided[e.Time]...))
-				w.put(enhanced(w.rows, start.UnixNano()+e.Time, data, len(data), comments))
+	rows := func(until int64) {
+		for ; next < events && r.Events[next].Time < until; next++ {
+			e := &r.Events[next]
+			if data := message(r, next, w.host); data != nil {
+				comments := append(toldClient(r, e), decided[e.Time]...)
+				w.put(enhanced(w.rows, start.UnixNano()+e.Time, data, len(data), remarks(comments)))
 			}
-			continue
 		}
-		f := &frames[0]
-		frames = frames[1:]
+	}
+	for i := range frames {
+		f := &frames[i]
+		rows(f.Time)
 		id, known := w.ids[f.Boot]
 		if !known {
 			return fmt.Errorf("a frame of boot %d, which has no interface", f.Boot)
 		}
 		w.put(enhanced(id, start.UnixNano()+f.Time, f.Data, f.Length, append(remarks(said[momentOf(f)]), direction(f)...)))
 	}
+	rows(until)
 	return w.out.Flush()
 }
 
@@ -102,12 +103,6 @@ func (w *CaptureWriter) put(block []byte) { _, _ = w.out.Write(block) }
 func before[T any](sorted []T, t int64, at func(T) int64) int {
 	i, _ := slices.BinarySearchFunc(sorted, t, func(x T, t int64) int { return cmp.Compare(at(x), t) })
 	return i
-}
-
-// between are those from a time on that come before another.
-func between[T any](sorted []T, from, until int64, at func(T) int64) []T {
-	first := before(sorted, from, at)
-	return sorted[first:max(first, before(sorted, until, at))]
 }
 
 // introduce begins the capture, and describes the interfaces that are new: the

@@ -157,9 +157,6 @@ func (t *telling) rows() []Row {
 		if row == nil {
 			continue
 		}
-		if e.State != nil && replaced(events, i) {
-			row.side(e.Host, e.String()+" (kept as a mini-socket)")
-		}
 		again := i
 		if j := toldBy(events, i); j >= 0 {
 			// The kernel tells of it just after the packet left: one row
