@@ -1,20 +1,24 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report"
+	"github.com/seed-6fefc909/tcplab/lab/report/page"
 )
 
 func diffCommand(s streams) *cobra.Command {
-	return &cobra.Command{
+	var html string
+	c := &cobra.Command{
 		Use:   "diff A B",
 		Short: "Lay two records side by side; needs no root",
 		Long: `Lay two records side by side: what differs in full, what is the same in a few
-words. A and B are records, or directories of --out with one record. Times that
+words. A and B are records, pages, or directories of --out with one. Times that
 are within 10 ms or 5 % of each other are the same.
 
 Exit status: 0 if the outcome, what told the client, and the number of
@@ -33,7 +37,11 @@ be read.`,
 				}
 				both[i] = records[0]
 			}
-			if err := report.Diff(s.out, both[0], both[1], s.screen); err != nil {
+			err := report.Diff(s.out, both[0], both[1], s.screen)
+			if html != "" {
+				err = errors.Join(err, saveFile(html, func(w io.Writer) error { return page.Diff(w, both[0], both[1]) }))
+			}
+			if err != nil {
 				return &exitError{exitInternal, err, ""}
 			}
 			if !report.Compare(both[0], both[1]).Agree() {
@@ -42,4 +50,6 @@ be read.`,
 			return nil
 		},
 	}
+	c.Flags().StringVar(&html, "html", "", "write a page with both ladders to `FILE`, too")
+	return c
 }

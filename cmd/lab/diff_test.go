@@ -36,6 +36,8 @@ func TestDiffStatus(t *testing.T) {
 	}{
 		{"diff a a/record.json", 0, "agree; 0 differences in all.", ""},
 		{"diff a b", 1, "These are two scenarios", ""},
+		{"diff a b --html ab.html", 1, "These are two scenarios", ""},
+		{"diff a b --html nowhere/ab.html", 4, "These are two scenarios", "lab: save nowhere/ab.html: "},
 		{"diff a", 2, "", "lab: accepts 2 arg(s), received 1\n"},
 		{"diff a a b", 2, "", "lab: accepts 2 arg(s), received 3\n"},
 		{"diff . b", 2, "", "lab: . holds 2 records\nhint: "},
@@ -57,5 +59,8 @@ func TestDiffStatus(t *testing.T) {
 				t.Errorf("status %d, want %d; it printed %q\nand complained %q", status, c.status, out.String(), said)
 			}
 		})
+	}
+	if text, err := os.ReadFile("ab.html"); err != nil || !bytes.Contains(text, []byte("<title>crash and kill, side by side</title>")) {
+		t.Errorf("the page: %v, %.200s", err, text)
 	}
 }

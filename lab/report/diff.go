@@ -33,7 +33,7 @@ func Diff(w io.Writer, a, b *record.Record, s Screen) error {
 	}
 	if a.Scenario != b.Scenario {
 		p.line("")
-		p.wrapped("", differentScenarios)
+		p.wrapped("", DifferentScenarios)
 	}
 	for _, g := range c.Groups {
 		p.line("")
@@ -45,7 +45,8 @@ func Diff(w io.Writer, a, b *record.Record, s Screen) error {
 	return p.err
 }
 
-const differentScenarios = "These are two scenarios: what differs may be what they are about."
+// DifferentScenarios is said where the two are of different ones.
+const DifferentScenarios = "These are two scenarios: what differs may be what they are about."
 
 // Sum says what the comparison comes to.
 func (c *Comparison) Sum() string {

@@ -65,6 +65,8 @@ func TestPages(t *testing.T) {
 	}
 	add("index", false, func(w io.Writer) error { return page.Index(w, entries, chapters) })
 
+	add("beside", false, func(w io.Writer) error { return page.Diff(w, records["unreachable-host"], records["keepalive"]) })
+
 	for _, f := range look(t, pages) {
 		t.Run(f.Page+"/"+f.Check, func(t *testing.T) {
 			if !f.OK {
