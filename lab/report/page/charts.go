@@ -80,7 +80,7 @@ func plot(r *record.Record, x axis, points []point, unit string, holds int) temp
 	y.high = max(most*1.08, 1e-9)
 	for _, t := range x.ticks(8) {
 		c.line("grid", x.at(t), chartTop, x.at(t), chartHeight-chartBottom)
-		c.text("label mid", x.at(t), chartHeight-8, spell(t)+" s")
+		c.tick(x.at(t), chartHeight-8, spell(t)+" s")
 	}
 	for _, t := range y.ticks(3) {
 		c.line("grid", chartLeft, y.at(t), chartWidth-chartRight, y.at(t))

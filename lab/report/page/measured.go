@@ -267,7 +267,7 @@ func schedule(list []due) template.HTML {
 	}
 	for _, t := range x.ticks(8) {
 		c.line("grid", x.at(t), 10, x.at(t), 88)
-		c.text("label mid", x.at(t), 106, spell(t)+" s")
+		c.tick(x.at(t), 106, spell(t)+" s")
 	}
 	c.text("label end", 74, 32, "predicted")
 	c.text("label end", 74, 68, "measured")

@@ -46,6 +46,17 @@ func (c *canvas) text(class string, x, y float64, s string) {
 	fmt.Fprintf(&c.b, `<text class="%s" x="%s" y="%s">%s</text>`, class, num(x), num(y), html.EscapeString(plain(s)))
 }
 
+// tick writes a label below an axis, centred, or within the drawing at its right
+// end.
+func (c *canvas) tick(x, y float64, s string) {
+	const room = 30 // of half a label
+	if x > c.width-room {
+		c.text("label end", c.width-1, y, s)
+		return
+	}
+	c.text("label mid", x, y, s)
+}
+
 // drawn is the drawing, with what it says for who does not see it.
 func (c *canvas) drawn(class, label string) template.HTML {
 	return template.HTML(fmt.Sprintf(`<svg class="%s" viewBox="0 0 %s %s" width="%s" height="%s" role="img" aria-label="%s">%s</svg>`,
