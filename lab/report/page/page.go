@@ -28,6 +28,7 @@ type Options struct {
 // A view is what the template shows.
 type view struct {
 	Title    string
+	Zero     string // what times count from
 	Style    template.CSS
 	Verdict  verdict
 	Network  network
@@ -62,6 +63,7 @@ func Write(w io.Writer, r *record.Record, o Options) error {
 	judged := judgedOf(r, places) // before the timeline, to which it leads
 	v := view{
 		Title:    plain(r.Scenario) + ": " + words(r.Outcome),
+		Zero:     zero(r),
 		Style:    style,
 		Verdict:  verdictOf(r),
 		Network:  networkOf(r),

@@ -75,6 +75,17 @@ func thousands[N int | uint64](n N) string {
 	return s
 }
 
+// zero is what a record's times count from.
+func zero(r *record.Record) string {
+	switch r.Fault.Kind {
+	case "":
+		return "the beginning of the run"
+	case "zero":
+		return "the moment that the scenario counts from"
+	}
+	return "the fault"
+}
+
 // since gives a time of the record in seconds, from the fault.
 func since(r *record.Record, t int64) string {
 	return fine(t - r.Fault.Time)

@@ -14,6 +14,7 @@ import (
 type network struct {
 	Drawing template.HTML
 	Faults  []strike
+	None    string // why there are none
 }
 
 // A strike is a fault: what it was, where, and what it did when.
@@ -28,6 +29,13 @@ type moment struct{ At, Text string }
 func networkOf(r *record.Record) network {
 	n := network{Drawing: draw(r)}
 	faults := faultsOf(r)
+	switch {
+	case len(faults) > 0:
+	case r.Fault.Kind == "" && !r.ByHand:
+		n.None = "The run did not come to its fault."
+	default:
+		n.None = "There was no fault."
+	}
 	for i, f := range faults {
 		s := strike{Kind: plain(f.Kind), Where: plain(where(r, f))}
 		for j := range r.Events {

@@ -1,6 +1,8 @@
 package page
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -57,12 +59,14 @@ func factsOf(r *record.Record) []fact {
 	if r.Firewall != "" {
 		network += ", with a firewall"
 	}
-	timers := map[string]string{
-		"quick": "quick: the scenario shortened what takes minutes",
-		"real":  "real: the kernel's own",
-	}[r.Timers]
-	if timers == "" {
-		timers = r.Timers
+	timers := r.Timers
+	switch {
+	case !slices.ContainsFunc(r.Changed, func(c string) bool { return strings.Contains(c, " net.ipv4.tcp_") }):
+		timers = "the kernel's own"
+	case r.Timers == "quick":
+		timers = "quick: what would take minutes is shortened"
+	case r.Timers == "real":
+		timers = "real: none is shortened"
 	}
 	started := r.Started
 	if t, err := time.Parse(time.RFC3339Nano, r.Started); err == nil {
@@ -89,7 +93,7 @@ func factsOf(r *record.Record) []fact {
 
 // demandOf says what was asked of the user's own client, and what it did.
 func demandOf(r *record.Record) []fact {
-	facts := []fact{{"asked", report.Asked(r.Demand)}, {"the fault came when", r.Demand.When}, {"told", report.Told(r)}}
+	facts := []fact{{"asked", report.Asked(r.Demand)}, {"the fault's moment", r.Demand.When}, {"told", report.Told(r)}}
 	for _, a := range r.Actions {
 		facts = append(facts, fact{"acted", report.Acted(&a)})
 	}
