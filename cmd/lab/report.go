@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report"
+	"github.com/seed-6fefc909/tcplab/lab/report/page"
 )
 
 // outputJUnit is a form of lab report's --output, beside outputText and
@@ -18,13 +19,14 @@ import (
 const outputJUnit = "junit"
 
 func reportCommand(s streams) *cobra.Command {
-	var output, html string
+	var output, html, svg string
 	c := &cobra.Command{
 		Use:   "report DIR | RECORD.json | REPORT.html...",
 		Short: "Show records again; needs no root",
 		Long: `Shows the records of runs: files, the directory of a run or of several, or
 pages that carry their record. --html writes the page of one anew, of several
-an index, with links to the pages beside their records.`,
+an index, with links to the pages beside their records. --svg draws the ladder
+of one.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			write, known := map[string]func(io.Writer, []*record.Record) error{
@@ -37,8 +39,16 @@ an index, with links to the pages beside their records.`,
 			if err != nil {
 				return usageError(err, "it must be the record.json of a run, or its report.html")
 			}
+			if svg != "" {
+				if err := savePicture(svg, records); err != nil {
+					return err
+				}
+			}
 			if html != "" {
 				return savePage(html, records, files)
+			}
+			if svg != "" {
+				return nil
 			}
 			if err := write(s.out, records); err != nil {
 				return &exitError{exitInternal, err, ""}
@@ -48,7 +58,19 @@ an index, with links to the pages beside their records.`,
 	}
 	c.Flags().StringVar(&output, "output", outputText, "print `FORM`: text, json, junit")
 	c.Flags().StringVar(&html, "html", "", "write a page to `FILE`, and print nothing")
+	c.Flags().StringVar(&svg, "svg", "", "draw the ladder of one record into `FILE`, and print nothing")
 	return c
+}
+
+// savePicture draws the ladder of a record.
+func savePicture(name string, records []*record.Record) error {
+	if len(records) != 1 {
+		return usageError(fmt.Errorf("--svg is for one record, not %d", len(records)), "")
+	}
+	if err := saveFile(name, func(w io.Writer) error { return page.SVG(w, records[0], false) }); err != nil {
+		return &exitError{exitInternal, err, ""}
+	}
+	return nil
 }
 
 // savePage writes the page of a record to a file, or that of several.
