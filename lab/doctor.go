@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-6fefc909/tcplab/lab/observe"
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/viewer"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
@@ -35,7 +36,7 @@ func Doctor() []Finding {
 	}
 	findings = append(findings, tryWire())
 	findings = append(findings, tryEBPF()...)
-	return append(findings, leftovers())
+	return append(findings, findViewer(), leftovers())
 }
 
 func privileges() Finding {
@@ -93,6 +94,17 @@ func tryWire() Finding {
 	} else {
 		f.Seen = err.Error()
 	}
+	return f
+}
+
+func findViewer() Finding {
+	f := Finding{Name: "packets live", Lost: "--wireshark", Get: viewer.Hint}
+	p, err := viewer.Find()
+	if err != nil {
+		f.Seen = err.Error()
+		return f
+	}
+	f.OK, f.Seen = true, "shown by "+p.Name+", "+p.Argv[0]
 	return f
 }
 

@@ -11,11 +11,14 @@ import (
 	"github.com/seed-6fefc909/tcplab/internal/testenv"
 )
 
-// readmeCommands are the lines of the README that a reader is to type: those
-// that begin with a prompt, without their comments.
-func readmeCommands(t *testing.T) []string {
+// readmeCommands are those of the README.
+func readmeCommands(t *testing.T) []string { return commandsIn(t, "../../README.md") }
+
+// commandsIn are the lines of a page that a reader is to type: those that begin
+// with a prompt, without their comments.
+func commandsIn(t *testing.T, page string) []string {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}

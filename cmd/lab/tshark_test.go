@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
 
 	"github.com/seed-6fefc909/tcplab/internal/testenv"
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -214,9 +218,7 @@ func TestTsharkLive(t *testing.T) {
 	defer cancel()
 	c := exec.CommandContext(ctx, newLab(t), "run", "keepalive", "--wireshark", "--out", dir)
 	c.Dir, c.Stderr = "/", os.Stderr
-	c.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "DISPLAY=") || strings.HasPrefix(v, "WAYLAND_DISPLAY=")
-	})
+	c.Env = withoutDisplay()
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -256,4 +258,61 @@ func TestTsharkLive(t *testing.T) {
 	if diff := cmp.Diff(strings.Split(strings.TrimSuffix(string(want), "\n"), "\n"), shown); diff != "" {
 		t.Errorf("what is shown (-of the capture +live):\n%s", diff)
 	}
+}
+
+// The commands of docs/captures.md do what it says, in their order.
+func TestCapturesPage(t *testing.T) {
+	testenv.NeedRoot(t)
+	needTshark(t)
+	t.Parallel()
+	dir := openDir(t)
+	env := append(withoutDisplay(), "PATH="+filepath.Dir(newLab(t))+":"+os.Getenv("PATH"))
+	for _, command := range commandsIn(t, "../../docs/captures.md") {
+		c := exec.CommandContext(t.Context(), "/bin/sh", "-c", strings.TrimPrefix(command, "sudo "))
+		c.Dir, c.Env = dir, env
+		out, err := c.Output()
+		if err != nil {
+			t.Errorf("%s: %v", command, err)
+		}
+		if len(out) == 0 && !strings.Contains(command, "packets.pcap") {
+			t.Errorf("%s prints nothing", command)
+		}
+	}
+	r, err := record.ReadFile(filepath.Join(dir, "results", recordName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := 0
+	for _, e := range r.Events {
+		if e.Packet != nil && e.Host == "client" {
+			want++
+		}
+	}
+	f, err := os.Open(filepath.Join(dir, "packets.pcap"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	in, err := pcapgo.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := 0
+	for ; ; got++ {
+		if _, _, err := in.ReadPacketData(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got != want || in.LinkType() != layers.LinkTypeEthernet {
+		t.Errorf("packets.pcap has %d packets of link type %v, want %d of Ethernet", got, in.LinkType(), want)
+	}
+}
+
+// withoutDisplay is the environment, in which there is no window.
+func withoutDisplay() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "DISPLAY=") || strings.HasPrefix(v, "WAYLAND_DISPLAY=")
+	})
 }

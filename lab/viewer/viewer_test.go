@@ -165,7 +165,7 @@ func TestShownMeanwhile(t *testing.T) {
 func TestEndsEarly(t *testing.T) {
 	r, c := run(t, 100)
 	said := newSaid()
-	v := start(t, shell("echo first >&2; echo no such thing >&2; exit 3"), Options{Out: newScreen(), Say: said.say})
+	v := start(t, shell(`echo first >&2; echo no such thing >&2; echo 'Running as user "root" and group "root".' >&2; exit 3`), Options{Out: newScreen(), Say: said.say})
 	<-v.exited
 	v.Show(r, c, 0)
 	said.want(t, "sh ended before the run did: exit status 3: no such thing")
