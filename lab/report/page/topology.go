@@ -160,7 +160,7 @@ func draw(r *record.Record) template.HTML {
 			y := top + boxHeight/2.0
 			c.height = top + boxHeight + 14
 			bend := middle + midWidth - 24
-			c.path("wire", "M"+num(bend)+" "+num(boxTop+boxHeight-14)+"V"+num(y)+"H"+num(right))
+			c.path("wire", "M"+num(bend)+" "+num(boxTop+boxHeight)+"V"+num(y)+"H"+num(right))
 			c.text("data small end", right-5, y-6, h.Interface)
 			drawHost(c, r, h, right, top)
 			names = append(names, h.Name)
@@ -264,22 +264,23 @@ func drawMiddle(c *canvas, r *record.Record, x float64, ports map[string]port) {
 			struck = append(struck, "✕ "+f.Kind)
 		}
 	}
-	y, height := float64(boxTop+14), float64(boxHeight-28)
-	c.box(class, x, y, midWidth, height)
+	const y = boxTop
+	c.box(class, x, y, midWidth, boxHeight)
 	c.text("name mid", x+midWidth/2, y+24, r.Path)
-	below := y + 42
+	below := y + 44.0
 	if r.Firewall != "" {
 		c.text("data mid", x+midWidth/2, below, "firewall: "+r.Firewall)
-		below += 17
+		below += 18
 	}
 	for _, h := range r.Hosts[:2] {
 		if p, ok := ports[h.Name]; ok {
-			c.text("data small mid", x+midWidth/2, below, p.address)
-			below += 15
+			c.text("data mid", x+midWidth/2, below, p.address)
+			c.text("data small mid", x+midWidth/2, below+13, p.mac)
+			below += 30
 		}
 	}
 	if len(struck) > 0 {
-		c.text("fault mid", x+midWidth/2, y-10, strings.Join(struck, ", "))
+		c.text("fault mid", x+midWidth/2, y-8, strings.Join(struck, ", "))
 		cross(c, x+midWidth-16, y+18, 8)
 	}
 }
@@ -287,7 +288,7 @@ func drawMiddle(c *canvas, r *record.Record, x float64, ports map[string]port) {
 // link draws one from a host's box to another place, with the interface's name
 // at the host's end, the delay on the client's, and where the fault cut it.
 func link(c *canvas, r *record.Record, from, to, y float64, host record.Host) {
-	class, cut := "wire", false
+	class, cut, oneWay := "wire", false, false
 	for _, f := range faultsOf(r) {
 		if f.Host != host.Name {
 			continue
@@ -297,7 +298,7 @@ func link(c *canvas, r *record.Record, from, to, y float64, host record.Host) {
 			cut = true
 			class = "wire cut"
 		case atWay:
-			cut = true
+			oneWay = true
 		}
 	}
 	c.line(class, from, y, to, y)
@@ -314,12 +315,29 @@ func link(c *canvas, r *record.Record, from, to, y float64, host record.Host) {
 	if cut {
 		cross(c, (from+to)/2, y, 8)
 	}
+	if oneWay {
+		ways(c, from, to, y)
+	}
 	if d := r.Delay; d.By != "" && host.Name == r.Hosts[0].Name {
-		c.text("data small mid", (from+to)/2, y+22, record.Span(d.Time)+" each way")
+		c.text("data small mid", (from+to)/2, y-22, record.Span(d.Time)+" each way")
 		if d.Loss > 0 {
-			c.text("data small mid", (from+to)/2, y+37, fmt.Sprintf("%g%% lost", 100*d.Loss))
+			c.text("data small mid", (from+to)/2, y-37, fmt.Sprintf("%g%% lost", 100*d.Loss))
 		}
 	}
+}
+
+// ways draws below a link that what comes from its host ends in the middle, and
+// what is for it gets through.
+func ways(c *canvas, host, middle, y float64) {
+	toward := 1.0 // from the host to the middle
+	if middle < host {
+		toward = -1
+	}
+	stop := middle - toward*14
+	c.line("way lost", host+toward*6, y+20, stop-toward*10, y+20)
+	cross(c, stop, y+20, 7)
+	c.line("way", middle-toward*4, y+42, host+toward*8, y+42)
+	c.path("way head", fmt.Sprintf("M%s %sl%s -4v8z", num(host+toward*4), num(y+42), num(toward*8)))
 }
 
 // cross draws the sign of a fault.
