@@ -42,11 +42,8 @@ func (e *Experiment) expect(ctx context.Context, s scenarios.Expect) (held bool,
 	}
 	within, wait := e.patience(s, since)
 	x.Within = int64(within)
-	if s.Detection && e.prediction.Max > int64(time.Second) {
-		e.setStatus(Status{
-			Step: s.String(), Waiting: true, Decider: e.prediction.Decider,
-			Earliest: time.Duration(e.prediction.Min), Latest: time.Duration(e.prediction.Max),
-		})
+	if e.fault.Kind != "" && !s.Never {
+		e.waitStatus(s.String())
 	}
 	waiting, cancel := context.WithTimeoutCause(ctx, wait, errNotSeen)
 	defer cancel()

@@ -56,22 +56,10 @@ type Experiment struct {
 	clientStart  int64       // when the client was started last
 
 	mu      sync.Mutex // guards what others read during the run
-	status  Status
+	status  status
 	known   *known
 	reading sync.RWMutex // held for reading while others look at the events
 	judging bool         // guarded by reading: the events are the judges'
-}
-
-// Status says where a run stands, for a person who waits.
-type Status struct {
-	Step    string        // what is being done or waited for
-	Since   time.Duration // how long, already
-	Waiting bool          // for the kernel's timers
-	// Earliest and Latest say when the wait is predicted to end, counted as Since.
-	Earliest, Latest time.Duration
-	Decider          string // the setting that decides that
-	Timer            string // what the client's TCP is doing: "3 retransmitted, timer fires in 1.2 s"
-	started          time.Time
 }
 
 // New prepares a run of a scenario. It builds nothing yet.
@@ -105,7 +93,7 @@ func New(source *scenarios.Source, o Options) (*Experiment, error) {
 	}
 	e.sysctls, e.changed = sysctlPlan(s, o)
 	e.prediction = e.predict(record.SocketRow{})
-	e.setStatus(Status{Step: "not started"})
+	e.setStatus("not started")
 	e.publish()
 	return e, nil
 }
@@ -143,7 +131,7 @@ var ErrTimeout = errors.New("the run took longer than it was given")
 // start builds the network and the observers, which take their time beside
 // each other.
 func (e *Experiment) start() error {
-	e.setStatus(Status{Step: "building the network"})
+	e.setStatus("building the network")
 	var err error
 	if e.clock, err = observe.NewClock(); err != nil {
 		return err
@@ -206,7 +194,7 @@ func (e *Experiment) notReached(from int) {
 
 // finish makes the record out of all that was seen.
 func (e *Experiment) finish(failure error) *record.Record {
-	e.setStatus(Status{Step: "judging"})
+	e.setStatus("judging")
 	e.reading.Lock()
 	e.judging = true
 	e.reading.Unlock()
@@ -403,23 +391,4 @@ func (e *Experiment) Close() error {
 		e.scratchDir = ""
 	}
 	return errors.Join(errs...)
-}
-
-// Status says where the run stands; it may be called while Run runs.
-func (e *Experiment) Status() Status {
-	e.mu.Lock()
-	s := e.status
-	e.mu.Unlock() // what follows asks the kernel
-	s.Since = time.Since(s.started)
-	if s.Waiting { // then the network is there
-		s.Timer = e.clientTimer()
-	}
-	return s
-}
-
-func (e *Experiment) setStatus(s Status) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s.started = time.Now()
-	e.status = s
 }

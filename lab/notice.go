@@ -61,7 +61,7 @@ func (e *Experiment) noteConnections() {
 // notice waits until the client's programs were told and have acted, or their
 // time is up.
 func (e *Experiment) notice(ctx context.Context, s scenarios.Notice) error {
-	e.setStatus(Status{Step: "waiting for what the client is told, and does"})
+	e.waitStatus("waiting for what the client is told, and does")
 	within := s.Demand.Within
 	wait := within + min(within, overtime) - time.Duration(e.clock.Now()-e.fault.Time)
 	w := noticing{e: e, exit: s.Demand.Exit, v: newView(&record.Record{Fault: e.fault, Connections: e.noted}, e.serverAddr)}

@@ -380,16 +380,3 @@ func prediction(w predict.Window, from string) record.Prediction {
 	}
 	return r
 }
-
-// clientTimer describes the timer of the client's connection, for a person
-// who waits for it.
-func (e *Experiment) clientTimer() string {
-	if e.options.without(ObserveSockets) {
-		return ""
-	}
-	row, err := e.connection(e.net.Client)
-	if err != nil || row.Timer == "" {
-		return ""
-	}
-	return fmt.Sprintf("%d retransmitted, timer fires in %.1f s", row.Retransmits, time.Duration(row.Expires).Seconds())
-}

@@ -40,9 +40,13 @@ func TestFollow(t *testing.T) {
 				}
 			}()
 			var looks []look
+			var waits []*Wait
 			var following sync.WaitGroup
 			following.Go(func() {
-				e.Follow(t.Context(), func(r *record.Record, until int64) { looks = append(looks, look{r, until}) })
+				e.Follow(t.Context(), func(r *record.Record, until int64) {
+					looks = append(looks, look{r, until})
+					waits = append(waits, e.Status().Wait)
+				})
 			})
 			whole, err := e.Run(t.Context())
 			if err != nil {
@@ -53,7 +57,33 @@ func TestFollow(t *testing.T) {
 				t.Error("after the run SoFar gives a record")
 			}
 			checkLooks(t, looks, whole)
+			if name == "crash" {
+				checkWaits(t, waits)
+			}
 		})
+	}
+}
+
+// checkWaits wants each retransmission of crash to have been waited for, and
+// the end of the wait to come nearer.
+func checkWaits(t *testing.T, waits []*Wait) {
+	t.Helper()
+	waits = slices.DeleteFunc(waits, func(w *Wait) bool { return w == nil || w.Timer == "" })
+	var sent []int
+	for i, w := range waits {
+		if w.Timer != "retransmit" || w.State != "ESTABLISHED" || w.Of != 5 || w.Decider != "net.ipv4.tcp_retries2=5" || !slices.Equal(w.Errors, []string{"ETIMEDOUT"}) {
+			t.Errorf("wait %d: %+v", i, w)
+		}
+		if w.Earliest > w.Latest || i > 0 && w.Latest >= waits[i-1].Latest {
+			t.Errorf("wait %d: the end is expected in %v to %v, before it was in %v", i, w.Earliest, w.Latest, waits[i-1].Latest)
+		}
+		if w.Sent == w.Of && (w.Next < w.Earliest-100*time.Millisecond || w.Next > w.Latest+100*time.Millisecond) {
+			t.Errorf("wait %d: the last, of %v, the end is expected in %v to %v", i, w.Next, w.Earliest, w.Latest)
+		}
+		sent = append(sent, w.Sent)
+	}
+	if sent = slices.Compact(sent); !slices.IsSorted(sent) || !slices.Contains(sent, 3) || !slices.Contains(sent, 5) {
+		t.Errorf("there were %v retransmissions while it was waited", sent)
 	}
 }
 

@@ -20,7 +20,7 @@ func (e *Experiment) do(ctx context.Context, step scenarios.Step) (held bool, er
 	if err := context.Cause(ctx); err != nil {
 		return false, err
 	}
-	e.setStatus(Status{Step: step.String()})
+	e.setStatus(step.String())
 	switch s := step.(type) {
 	case scenarios.Start:
 		e.mark("start", s.Host, step.String())

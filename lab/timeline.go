@@ -90,21 +90,28 @@ func (t *timeline) all() []record.Event {
 // in which they became known, with what tidying changes of them.
 func (t *timeline) copied(want func(*record.Event) bool) []record.Event {
 	t.mu.Lock()
+	n := t.seen
+	t.mu.Unlock()
+	events := make([]record.Event, 0, n)
+	t.each(func(ev *record.Event) {
+		if want(ev) {
+			events = append(events, detached(*ev))
+		}
+	})
+	return events
+}
+
+// each gives f the events so far, in the order in which they became known. They
+// must not be written to.
+func (t *timeline) each(f func(*record.Event)) {
+	t.mu.Lock()
 	pieces := t.rest(&cursor{})
 	t.mu.Unlock() // the observers must not wait for the rest
-	n := 0
-	for _, piece := range pieces {
-		n += len(piece)
-	}
-	events := make([]record.Event, 0, n)
 	for _, piece := range pieces {
 		for i := range piece {
-			if want(&piece[i]) {
-				events = append(events, detached(piece[i]))
-			}
+			f(&piece[i])
 		}
 	}
-	return events
 }
 
 // detached is the event with a packet and a call of its own.

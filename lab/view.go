@@ -173,14 +173,20 @@ func (v *view) lastHeard() *record.Event {
 // firstWrite is the client's first successful write after the fault.
 func (v *view) firstWrite() *record.Event {
 	for _, e := range v.calls() {
-		switch e.Syscall.Name {
-		case "write", "writev", "sendto", "sendmsg":
-			if e.Syscall.Error == "" {
-				return e
-			}
+		if isWrite(e.Syscall) {
+			return e
 		}
 	}
 	return nil
+}
+
+// isWrite tells whether a call wrote something.
+func isWrite(c *record.Call) bool {
+	switch c.Name {
+	case "write", "writev", "sendto", "sendmsg":
+		return c.Error == ""
+	}
+	return false
 }
 
 // retransmissions are the client's segments after the fault that carry what

@@ -221,7 +221,8 @@ type batch struct {
 	streams streams
 	flags   runFlags
 	several bool
-	live    bool            // a status line is kept on the terminal
+	live    bool // a status line is kept on the terminal
+	line    liveLine
 	quiet   bool            // the runs themselves are not printed
 	own     bool            // they are of the user's own programs
 	program *viewer.Program // shows the packets, nil if nothing is to
@@ -381,6 +382,7 @@ func (b *batch) print(f func(io.Writer) error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.line.clear()
 	_, _ = b.streams.out.Write(buf.Bytes())
 }
 

@@ -2,8 +2,9 @@ package main
 
 import (
 	"fmt"
-	"strings"
+	"os"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -19,8 +20,9 @@ const (
 // showStatus keeps a line about the run on the terminal, or writes one now and
 // again where there is none, until stop is called.
 func (b *batch) showStatus(e *lab.Experiment, alone bool) (stop func()) {
+	live := b.live && alone
 	every := heartbeatEvery
-	if b.live && alone {
+	if live {
 		every = liveEvery
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
@@ -31,18 +33,18 @@ func (b *batch) showStatus(e *lab.Experiment, alone bool) (stop func()) {
 		for {
 			select {
 			case <-tick.C:
-				line := e.Scenario().Name + ": " + describe(e.Status())
+				s := e.Status()
 				b.mu.Lock()
-				if b.live && alone {
-					fmt.Fprintf(b.streams.err, "\r\x1b[K%s", b.fit(line))
+				if live {
+					b.line.draw(b.streams.err, e.Scenario().Name, s)
 				} else {
-					fmt.Fprintln(b.streams.err, line)
+					fmt.Fprintln(b.streams.err, statusLine(e.Scenario().Name, s, 0))
 				}
 				b.mu.Unlock()
 			case <-done:
-				if b.live && alone {
-					fmt.Fprint(b.streams.err, "\r\x1b[K")
-				}
+				b.mu.Lock()
+				b.line.clear()
+				b.mu.Unlock()
 				return
 			}
 		}
@@ -50,31 +52,44 @@ func (b *batch) showStatus(e *lab.Experiment, alone bool) (stop func()) {
 	return func() { close(done); <-ended }
 }
 
-// fit cuts a line to the terminal's width.
-func (b *batch) fit(line string) string {
-	width, _, err := term.GetSize(int(b.streams.err.Fd()))
+// A liveLine is the last line of a terminal, which is written anew again and
+// again. The zero value is on none.
+type liveLine struct {
+	f     *os.File
+	shown int // how many characters are
+}
+
+// width is how long a line may be: one that fills the last column makes some
+// terminals begin another.
+func (l *liveLine) width() int {
+	width, _, err := term.GetSize(int(l.f.Fd()))
 	if err != nil || width <= 0 {
 		width = 80
 	}
-	if runes := []rune(line); len(runes) >= width {
-		return string(runes[:width-1])
-	}
-	return line
+	return width - 1
 }
 
-// describe says where a run stands: what it waits for, what decides, how long
-// already, and until when.
-func describe(s lab.Status) string {
-	if !s.Waiting {
-		return fmt.Sprintf("%s (%.0f s)", s.Step, s.Since.Seconds())
+func (l *liveLine) draw(f *os.File, name string, s lab.Status) {
+	l.f = f
+	text := statusLine(name, s, l.width())
+	fmt.Fprint(l.f, l.erase()+text)
+	l.shown = utf8.RuneCountInString(text)
+}
+
+// clear leaves nothing of the line, and the cursor where it began.
+func (l *liveLine) clear() {
+	if l.shown > 0 {
+		fmt.Fprint(l.f, l.erase())
+		l.shown = 0
 	}
-	parts := []string{fmt.Sprintf("waiting for the kernel's timers: %.0f s of %.1f to %.1f s",
-		s.Since.Seconds(), s.Earliest.Seconds(), s.Latest.Seconds())}
-	if s.Timer != "" {
-		parts = append(parts, s.Timer)
+}
+
+// erase is what takes the line away. A terminal that became narrower has broken
+// it into several.
+func (l *liveLine) erase() string {
+	up := ""
+	if width := l.width() + 1; l.shown > width {
+		up = fmt.Sprintf("\x1b[%dA", (l.shown-1)/width)
 	}
-	if s.Decider != "" {
-		parts = append(parts, s.Decider+" decides")
-	}
-	return strings.Join(parts, "; ")
+	return "\r" + up + "\x1b[J"
 }
