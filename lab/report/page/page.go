@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"io/fs"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
@@ -95,19 +96,17 @@ func templates() (*template.Template, error) {
 
 // style is all style sheets, in the order of their names.
 func style() (template.CSS, error) {
-	entries, err := files.ReadDir(".")
+	names, err := fs.Glob(files, "*.css")
 	if err != nil {
-		return "", fmt.Errorf("read style of the page: %w", err)
+		return "", fmt.Errorf("find style of the page: %w", err)
 	}
 	var all template.CSS
-	for _, e := range entries {
-		if len(e.Name()) > 4 && e.Name()[len(e.Name())-4:] == ".css" {
-			css, err := files.ReadFile(e.Name())
-			if err != nil {
-				return "", fmt.Errorf("read style of the page: %w", err)
-			}
-			all += template.CSS(css)
+	for _, name := range names {
+		css, err := files.ReadFile(name)
+		if err != nil {
+			return "", fmt.Errorf("read style of the page: %w", err)
 		}
+		all += template.CSS(css)
 	}
 	return all, nil
 }
