@@ -42,6 +42,8 @@ func commandsIn(t *testing.T, page string) []string {
 // readmeStatus are the commands that do not end with 0, as the README says.
 var readmeStatus = map[string]int{
 	"sudo lab run crash --path direct": 1,
+	// They differ.
+	"sudo lab run kill reboot --out both; lab diff both/kill both/reboot": 1,
 	// An idle client is not told.
 	`sudo lab run reboot --client 'bash -c "exec 3<>/dev/tcp/server/{port}; echo hello >&3; cat <&3"' --when idle:1s --within 1s`: 1,
 	// One of the ways is not noticed in time.

@@ -45,6 +45,17 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+// The example of docs/reports.md is what lab diff prints.
+func TestDiffPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/reports.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := diff(t, load(t, "crash"), load(t, "crash-lan"), 0); !strings.Contains(string(page), "```\n"+got+"```\n") {
+		t.Errorf("docs/reports.md does not have\n%s", got)
+	}
+}
+
 // A comparison fits the terminal, whatever is compared.
 func TestDiffFits(t *testing.T) {
 	names := []string{"kill", "crash", "unreachable-host", "zero-window", "zombies", "connect-silent", "partition-to-client", "failover"}
@@ -147,6 +158,7 @@ func TestAgree(t *testing.T) {
 			}
 		}, false},
 		{"no packets seen", func(r *record.Record) { r.Missing = []record.Missing{{Observer: "wire"}} }, false},
+		{"an excerpt", func(r *record.Record) { r.LeftOut = 1 }, false},
 		{"no calls seen, and nothing told", func(r *record.Record) {
 			r.Detection, r.Missing = record.Detection{}, []record.Missing{{Observer: "ebpf"}}
 		}, false},

@@ -17,10 +17,10 @@ type Repeats struct {
 }
 
 // RepeatsOf gives them of each host that sent any, by its name. They are read
-// from the packets: where those were not observed, nothing is known, and ok is
-// false.
+// from the packets: where those were not observed, or not all of them are in
+// the record, nothing is known, and ok is false.
 func RepeatsOf(r *record.Record) (all []Repeats, ok bool) {
-	if !r.Observed("wire") || r.Fault.Kind == "" {
+	if !r.Observed("wire") || r.LeftOut > 0 || r.Fault.Kind == "" {
 		return nil, false
 	}
 	var streams record.Streams
