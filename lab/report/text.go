@@ -213,8 +213,8 @@ func verdict(p *printer, r *record.Record) {
 	for _, m := range r.Missing {
 		p.wrapped("missing   ", m.Observer+": "+clean(m.Why)+"; "+m.Cost)
 	}
-	if r.Prediction.Why != "" && r.Fault.Kind != "" && (r.Demand == nil || r.Prediction.Max >= atOnce || r.Prediction.Error == "") {
-		p.wrapped("rule      ", r.Prediction.Why)
+	if rule := Rule(r); rule != "" {
+		p.wrapped("rule      ", rule)
 	}
 	why := r.Why
 	if r.Outcome != record.AsExpected {
@@ -244,6 +244,16 @@ func outcomeColour(o record.Outcome) colour {
 		return red
 	}
 	return yellow
+}
+
+// Rule says what the prediction rests on, "" where that is not to the point: of
+// the user's own programs it is not known what they wait for, only how long at
+// most.
+func Rule(r *record.Record) string {
+	if r.Fault.Kind == "" || r.Demand != nil && r.Prediction.Max < atOnce && r.Prediction.Error != "" {
+		return ""
+	}
+	return r.Prediction.Why
 }
 
 // thousands writes a number as 1,203,442.

@@ -96,7 +96,7 @@ func TestPlain(t *testing.T) {
 			t.Errorf("%q becomes %q, not %q", in, got, want)
 		}
 	}
-	if got, want := bounded("ääää", 3), "ä … (cut here: 8 octets in all)"; got != want {
+	if got, want := bounded("ääää", 3), "ä … (cut here; the record has 8 octets)"; got != want {
 		t.Errorf("%q, not %q", got, want)
 	}
 }

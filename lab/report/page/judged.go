@@ -34,7 +34,7 @@ func judgedOf(r *record.Record, p places) judged {
 	if r.Detection.Error != "" {
 		j.Told = p.to(r, r.Detection.Time)
 	}
-	if q := &r.Prediction; q.Model != "" {
+	if q := &r.Prediction; q.Model != "" && (r.Demand == nil || report.Rule(r) != "") {
 		j.Prediction = append(j.Prediction, fact{"predicted", bounded(report.Predicted(q), maxText)}, fact{"rule", bounded(q.Model, maxText)})
 		if q.Held != nil {
 			m := marked(*q.Held, false)

@@ -81,7 +81,7 @@ func shown(r *record.Record, events []int) (lines []outputLine, left string) {
 		lines = append(lines, outputLine{since(r, e.Time), plain(e.Kind), bounded(e.Text, maxLine), e.Kind == record.KindStderr})
 	}
 	if rest > 0 {
-		left = fmt.Sprintf("%s are not shown; it wrote %s octets in all", count(rest, "more line"), thousands(octets))
+		left = fmt.Sprintf("%s are not shown; the record has %s octets of what it wrote", count(rest, "more line"), thousands(octets))
 	}
 	return lines, left
 }

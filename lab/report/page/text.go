@@ -42,7 +42,7 @@ func plain(s string) string {
 // maxText bounds what is shown of one text, in octets.
 const maxText = 2000
 
-// bounded cuts a text to what is shown of it, and says how much there was.
+// bounded cuts a text to what is shown of it, and says how much the record has.
 func bounded(s string, most int) string {
 	if len(s) <= most {
 		return plain(s)
@@ -51,7 +51,7 @@ func bounded(s string, most int) string {
 	for cut > most-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
 		cut--
 	}
-	return plain(s[:cut]) + " … (cut here: " + thousands(len(s)) + " octets in all)"
+	return plain(s[:cut]) + " … (cut here; the record has " + thousands(len(s)) + " octets)"
 }
 
 // all is bounded of each.

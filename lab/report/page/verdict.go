@@ -33,6 +33,7 @@ func verdictOf(r *record.Record) verdict {
 		Reasons: all(r.Reasons),
 		Command: bounded("sudo "+r.Command, maxText),
 		Facts:   factsOf(r),
+		Rule:    bounded(report.Rule(r), maxText),
 		Next:    all(r.Next),
 	}
 	switch r.Outcome {
@@ -43,9 +44,6 @@ func verdictOf(r *record.Record) verdict {
 		v.Mark = mark{"✕", words(r.Outcome), "bad"}
 	default:
 		v.Mark = mark{"?", words(r.Outcome), "unknown"}
-	}
-	if r.Fault.Kind != "" {
-		v.Rule = bounded(r.Prediction.Why, maxText)
 	}
 	if r.Demand != nil {
 		v.Demand = demandOf(r)
