@@ -260,6 +260,49 @@ func TestTsharkLive(t *testing.T) {
 	}
 }
 
+// Wireshark reads a pipe by dumpcap. That takes what lab hands over, with the
+// interface of a second boot in the middle of it.
+func TestWiresharkReads(t *testing.T) {
+	testenv.NeedRoot(t)
+	needTshark(t)
+	t.Parallel()
+	dir := openDir(t)
+	const script = "#!/bin/sh\ncd \"$(dirname \"$0\")\"\ndumpcap -q -i - -w live.pcapng 2>complaints\necho $? >status.new\nchmod a+r live.pcapng\nmv status.new status\n"
+	if err := os.WriteFile(filepath.Join(dir, "wireshark"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), newLab(t), "run", "keepalive-reboot", "--wireshark=server", "--out", filepath.Join(dir, "out"))
+	c.Dir = "/"
+	c.Env = append(withoutDisplay(), "DISPLAY=:99", "PATH="+dir+":"+os.Getenv("PATH"))
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v:\n%s", err, out)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) { // lab does not wait for a window
+		if status, err := os.ReadFile(filepath.Join(dir, "status")); err == nil {
+			if complaints, _ := os.ReadFile(filepath.Join(dir, "complaints")); string(status) != "0\n" {
+				t.Errorf("dumpcap: status %s%s", status, complaints)
+			}
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatal("dumpcap still reads after 10 s")
+		}
+	}
+	r, err := record.ReadFile(filepath.Join(dir, "out", recordName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := r.Hosts[1].MAC
+	want, got := dissect(t, filepath.Join(dir, "out", captureName("server")), mac), dissect(t, filepath.Join(dir, "live.pcapng"), mac)
+	for _, all := range [][]dissected{want, got} {
+		for i := range all {
+			all[i].comment = "" // what comes later is not known at first
+		}
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(dissected{})); diff != "" {
+		t.Errorf("what Wireshark gets (-of the capture +live):\n%s", diff)
+	}
+}
+
 // The commands of docs/captures.md do what it says, in their order.
 func TestCapturesPage(t *testing.T) {
 	testenv.NeedRoot(t)

@@ -36,8 +36,9 @@ type CaptureWriter struct {
 	ids        map[int]uint32 // those of the host, by boot
 	rows       uint32         // that of the rows
 	until      int64          // all before was written
-	frames     int            // that were written
-	late       int
+	frames     int            // before it, that were known
+	events     int            // of the host and of faults, before it, that were known
+	late       struct{ frames, events int }
 }
 
 // NewCaptureWriter makes a writer for a host's capture.
@@ -45,9 +46,10 @@ func NewCaptureWriter(w io.Writer, host string) *CaptureWriter {
 	return &CaptureWriter{out: bufio.NewWriter(w), host: host, ids: map[int]uint32{}, until: math.MinInt64}
 }
 
-// Late is how many frames became known only after what came later was written:
-// they are left out.
-func (w *CaptureWriter) Late() int { return w.late }
+// Late is how many frames and events became known only after what came later
+// was written: they are left out. So are calls that never return, which are
+// known in the end only, but those are not counted.
+func (w *CaptureWriter) Late() (frames, events int) { return w.late.frames, w.late.events }
 
 // Write writes what happened before a time and was not written yet, and begins
 // the capture if that was not done. A nil capture has no frames. After an error
@@ -73,7 +75,9 @@ func (w *CaptureWriter) write(r *record.Record, c *record.Capture, until int64) 
 	event := func(e record.Event) int64 { return e.Time }
 	first, next := before(c.Frames, w.until, frame), before(r.Events, w.until, event)
 	frames, events := c.Frames[first:before(c.Frames, until, frame)], before(r.Events, until, event)
-	w.late, w.frames, w.until = first-w.frames, w.frames+len(frames), until
+	w.late.frames += first - w.frames
+	w.late.events += w.lasting(r.Events[:next]) - w.events
+	w.frames, w.events, w.until = first+len(frames), w.lasting(r.Events[:events]), until
 	said, decided := notes(r, w.host), deciders(r)
 	rows := func(until int64) {
 		for ; next < events && r.Events[next].Time < until; next++ {
@@ -98,6 +102,18 @@ func (w *CaptureWriter) write(r *record.Record, c *record.Capture, until int64) 
 }
 
 func (w *CaptureWriter) put(block []byte) { _, _ = w.out.Write(block) }
+
+// lasting is how many of the events may have a row and are not only known once
+// the run is over.
+func (w *CaptureWriter) lasting(events []record.Event) int {
+	n := 0
+	for i := range events {
+		if e := &events[i]; e.Packet == nil && e.Kind != record.KindEnter && (e.Host == w.host || e.Source == record.Fault) {
+			n++
+		}
+	}
+	return n
+}
 
 // before is how many of what is sorted by time come before one.
 func before[T any](sorted []T, t int64, at func(T) int64) int {

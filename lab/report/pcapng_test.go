@@ -305,8 +305,8 @@ func TestCaptureWriter(t *testing.T) {
 				t.Errorf("%d packets before the run", seen)
 			}
 		}
-		if w.Late() != 0 {
-			t.Errorf("%d frames came too late", w.Late())
+		if frames, events := w.Late(); frames != 0 || events != 0 {
+			t.Errorf("%d frames and %d events came too late", frames, events)
 		}
 		got, _ := read(t, r, &b)
 		want, _ := readCapture(t, r, c)
@@ -322,20 +322,34 @@ func TestCaptureWriter(t *testing.T) {
 	}
 }
 
-// A frame that became known too late is counted, for its place is taken.
+// What became known too late is counted, for its place is taken; calls that
+// never return are not, for those are always known last.
 func TestCaptureWriterLate(t *testing.T) {
-	r := load(t, "crash")
+	r := load(t, "crash-idle")
 	c := capture(r, "client", 1)
-	first := *c
+	blocked := slices.IndexFunc(r.Events, func(e record.Event) bool { return e.Host == "client" && e.Kind == record.KindEnter })
+	typed := slices.IndexFunc(r.Events, func(e record.Event) bool { return e.Kind == "type" })
+	if blocked < typed || typed < 0 {
+		t.Fatal("the record has not the events that this is about")
+	}
+	firstRecord, first := *r, *c
 	first.Frames = slices.Delete(slices.Clone(c.Frames), 3, 4)
+	firstRecord.Events = slices.Delete(slices.Clone(r.Events), blocked, blocked+1)
+	firstRecord.Events = slices.Delete(firstRecord.Events, typed, typed+1)
 	w := report.NewCaptureWriter(io.Discard, "client")
-	for _, c := range []*record.Capture{&first, c} {
-		if err := w.Write(r, c, c.Frames[8].Time); err != nil {
+	if err := w.Write(&firstRecord, &first, r.Duration); err != nil {
+		t.Fatal(err)
+	}
+	if frames, events := w.Late(); frames != 0 || events != 0 {
+		t.Errorf("%d frames and %d events came too late, want none", frames, events)
+	}
+	for range 2 {
+		if err := w.Write(r, c, math.MaxInt64); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if w.Late() != 1 {
-		t.Errorf("%d frames came too late, want 1", w.Late())
+		if frames, events := w.Late(); frames != 1 || events != 1 {
+			t.Errorf("%d frames and %d events came too late, want 1 of each", frames, events)
+		}
 	}
 }
 

@@ -204,8 +204,8 @@ func (v *Viewer) Finish(r *record.Record, c *record.Capture) {
 	}
 	close(v.pieces)
 	<-v.pumped
-	if late := v.capture.Late(); late > 0 {
-		v.say(fmt.Errorf("%s lacks %d packets, which became known too late for their places", v.program.Name, late))
+	if frames, events := v.capture.Late(); frames+events > 0 {
+		v.say(fmt.Errorf("%s lacks what became known too late for its place: of the packets %d, of the events %d", v.program.Name, frames, events))
 	}
 	if v.program.Window {
 		return

@@ -187,6 +187,18 @@ func TestFails(t *testing.T) {
 	said.want(t, "sh did not show all: exit status 2: what is this")
 }
 
+// That something came too late for its place is said.
+func TestLate(t *testing.T) {
+	r, c := run(t, 100)
+	less := *c
+	less.Frames = c.Frames[1:]
+	said := newSaid()
+	v := start(t, shell("cat"), Options{Out: newScreen(), Say: said.say})
+	v.Show(r, &less, r.Fault.Time)
+	v.Finish(r, c)
+	said.want(t, "sh lacks what became known too late for its place: of the packets 1, of the events 0")
+}
+
 // One that never reads holds nothing up, neither meanwhile nor in the end, and
 // does not stay.
 func TestNeverReads(t *testing.T) {
