@@ -306,7 +306,7 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, dir string, a
 		b.print(func(w io.Writer) error { return report.Header(w, e.Preview(), b.streams.screen) })
 	}
 	stop := b.showStatus(e, alone)
-	end := b.follow(ctx, e)
+	end := b.showPackets(ctx, e)
 	r, err := e.Run(ctx)
 	stop()
 	end(r)

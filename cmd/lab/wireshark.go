@@ -64,24 +64,24 @@ func (b *batch) startViewer() error {
 	return nil
 }
 
-// follow shows a run in the viewer while it goes on, if there is one; end shows
+// showPackets shows a run in the viewer while it goes on, if there is one; end shows
 // the rest.
-func (b *batch) follow(ctx context.Context, e *lab.Experiment) (end func(*record.Record)) {
+func (b *batch) showPackets(ctx context.Context, e *lab.Experiment) (end func(*record.Record)) {
 	v := b.viewer
 	if v == nil {
 		return func(*record.Record) {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	followed := make(chan struct{})
+	shown := make(chan struct{})
 	go func() {
-		defer close(followed)
+		defer close(shown)
 		e.Follow(ctx, func(r *record.Record, until int64) {
 			v.Show(r, e.Capture(b.flags.wireshark), until)
 		})
 	}()
 	return func(r *record.Record) {
 		cancel()
-		<-followed
+		<-shown
 		v.Finish(r, e.Capture(b.flags.wireshark))
 	}
 }
