@@ -202,10 +202,12 @@ func (e *Experiment) repredict() {
 	if !models()[e.scenario.Predict.Model].timers {
 		return
 	}
-	e.prediction = e.predict(e.conn())
-	lag := e.clock.Now() - e.fault.Time
-	e.prediction.Min += lag
-	e.prediction.Max += lag
+	before := e.clock.Now() - e.fault.Time
+	conn := e.conn()
+	after := e.clock.Now() - e.fault.Time
+	e.prediction = e.predict(conn) // counted from when the kernel looked
+	e.prediction.Min += before
+	e.prediction.Max += after
 }
 
 // params is what the kernel's rules depend on.
