@@ -31,15 +31,15 @@ func chartsOf(r *record.Record) []chart {
 	if len(rto) > 1 {
 		charts = append(charts, chart{
 			"retransmission timeout (RTO)",
-			"in seconds; each dot is the kernel's word, the line before it says that it was in force until then",
-			plot(r, x, rto, "s", before),
+			"in seconds; each dot is the kernel's word, a line before it is the timer that ran out then",
+			plot(r, x, rto, "s", false),
 		})
 	}
 	if len(cwnd) > 1 {
 		charts = append(charts, chart{
 			"congestion window (cwnd)",
 			"in segments; each dot is the kernel's word, between them it may have been another",
-			plot(r, x, cwnd, "segments", unsure),
+			plot(r, x, cwnd, "segments", false),
 		})
 	}
 	if len(octets) > 1 {
@@ -47,17 +47,10 @@ func chartsOf(r *record.Record) []chart {
 		if r.Spared.Segments > 0 {
 			says += ". Not all segments were recorded: there may have been more"
 		}
-		charts = append(charts, chart{"unacknowledged", says, plot(r, x, octets, "octets", after)})
+		charts = append(charts, chart{"unacknowledged", says, plot(r, x, octets, "octets", true)})
 	}
 	return charts
 }
-
-// For when a point's value holds: from it on, until it, or only then.
-const (
-	after = iota
-	before
-	unsure
-)
 
 // The size of a chart, and of its margins.
 const (
@@ -69,8 +62,9 @@ const (
 	chartBottom = 24
 )
 
-// plot draws a value as steps.
-func plot(r *record.Record, x axis, points []point, unit string, holds int) template.HTML {
+// plot draws a value: as steps, if it is known from each point to the next, or
+// as dots.
+func plot(r *record.Record, x axis, points []point, unit string, steps bool) template.HTML {
 	c := &canvas{width: chartWidth, height: chartHeight}
 	y := axis{from: chartHeight - chartBottom, to: chartTop}
 	most, last := 0.0, points[len(points)-1].value
@@ -90,40 +84,53 @@ func plot(r *record.Record, x axis, points []point, unit string, holds int) temp
 		c.line("fault", x.at(0), chartTop, x.at(0), chartHeight-chartBottom)
 		c.text("label fault", x.at(0)-3, chartTop-6, "fault")
 	}
-	thin := thinned(points, func(p point) int { return int(x.at(inSeconds(p.at-r.Fault.Time)) * 2) })
-	d := ""
-	for i, p := range thin {
-		px, py := x.at(inSeconds(p.at-r.Fault.Time)), y.at(p.value)
-		switch {
-		case i == 0:
-			d = "M" + num(px) + " " + num(py)
-		case holds == unsure:
-			d += "L" + num(px) + " " + num(py)
-		case holds == before:
-			d += "V" + num(py) + "H" + num(px)
-		default:
-			d += "H" + num(px) + "V" + num(py)
-		}
-	}
-	if end, closed := closedAt(r); holds == after && closed {
-		px := x.at(inSeconds(end - r.Fault.Time))
-		d += "H" + num(px)
-		c.line("closed", px, chartHeight-chartBottom-9, px, chartHeight-chartBottom)
-		c.text("label end", px-4, chartHeight-chartBottom-5, "closed")
-	} else if holds == after {
-		d += "H" + num(x.to)
-	}
-	if holds == unsure {
-		c.path("series unsure", d)
+	at := func(t int64) float64 { return x.at(inSeconds(t - r.Fault.Time)) }
+	thin := thinned(points, func(p point) int { return int(at(p.at) * 2) })
+	if steps {
+		stairs(c, r, thin, at, y)
 	} else {
-		c.path("series", d)
-	}
-	if holds != after {
-		for _, p := range thin {
-			c.circle("series", x.at(inSeconds(p.at-r.Fault.Time)), y.at(p.value), 2.6)
-		}
+		dots(c, thin, at, y)
 	}
 	return c.drawn("chart", fmt.Sprintf("%d values, at most %s %s, in the end %s %s", len(points), spell(most), unit, spell(last), unit))
+}
+
+// stairs draws a value that holds from each point to the next, until the
+// connection was closed.
+func stairs(c *canvas, r *record.Record, points []point, at func(int64) float64, y axis) {
+	d := "M" + num(at(points[0].at)) + " " + num(y.at(points[0].value))
+	for _, p := range points[1:] {
+		d += "H" + num(at(p.at)) + "V" + num(y.at(p.value))
+	}
+	end, closed := closedAt(r)
+	if !closed {
+		c.path("series", d+"H"+num(at(r.Duration)))
+		return
+	}
+	x := at(end)
+	c.path("series", d+"H"+num(x))
+	c.line("closed", x, y.from-9, x, y.from)
+	c.text("label end", x-4, y.from-5, "closed")
+}
+
+// dots draws values of which nothing is known in between, and before them the
+// timers that ran out.
+func dots(c *canvas, points []point, at func(int64) float64, y axis) {
+	d := ""
+	for i, p := range points {
+		if i == 0 || p.ran > 0 {
+			d += "M"
+		} else {
+			d += "L"
+		}
+		d += num(at(p.at)) + " " + num(y.at(p.value))
+	}
+	c.path("series unsure", d)
+	for _, p := range points {
+		if p.ran > 0 {
+			c.line("series", max(chartLeft, at(p.at-p.ran)), y.at(p.value), at(p.at), y.at(p.value))
+		}
+		c.circle("series", at(p.at), y.at(p.value), 2.6)
+	}
 }
 
 // thinned keeps of the points in a column the first, the last, the least and

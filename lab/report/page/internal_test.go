@@ -33,9 +33,27 @@ func TestUnacknowledged(t *testing.T) {
 	add(record.KindOut, 13, 8, 0, record.FlagACK|record.FlagFIN)    // 6
 	add(record.KindIn, 8, 14, 0, record.FlagACK)                    // 0
 	add(record.KindIn, 8, 99, 0, record.FlagACK|record.FlagRST)     // counts nothing
-	want := []point{{1, 0}, {1, 1}, {2, 0}, {3, 10}, {4, 15}, {6, 5}, {9, 6}, {10, 0}}
+	want := []point{{1, 0, 0}, {1, 1, 0}, {2, 0, 0}, {3, 10, 0}, {4, 15, 0}, {6, 5, 0}, {9, 6, 0}, {10, 0, 0}}
 	if diff := cmp.Diff(want, unacknowledged(r), cmp.AllowUnexported(point{})); diff != "" {
 		t.Errorf("in flight (-want +got):\n%s", diff)
+	}
+}
+
+// The timeouts that ran out are those of the timer, not that of a tail loss
+// probe, nor that of an error which came before.
+func TestTimeouts(t *testing.T) {
+	r := &record.Record{Connections: []record.Connection{{Local: "a:1", Remote: "b:2"}}}
+	add := func(at int64, kind string, rto int64, n int) {
+		r.Events = append(r.Events, record.Event{Time: at, Host: "client", Source: record.TCP, Kind: kind, TCP: &record.TCPEvent{Local: "a:1", Remote: "b:2", RTO: rto, Retransmits: n}})
+	}
+	add(1e9, record.KindTLP, 2e9, 0)
+	add(3e9, record.KindRetransmit, 2e9, 1)
+	add(4e9, record.KindRetransmit, 3e9, 0) // by what the peer said, before its time
+	add(6e9, record.KindError, 4e9, 1)
+	add(9e9, record.KindError, 4e9, 1)
+	want := []point{{1e9, 2, 0}, {3e9, 2, 2e9}, {4e9, 3, 0}, {6e9, 4, 0}, {9e9, 4, 4e9}}
+	if diff := cmp.Diff(want, timeouts(r), cmp.AllowUnexported(point{})); diff != "" {
+		t.Errorf("timeouts (-want +got):\n%s", diff)
 	}
 }
 
@@ -43,7 +61,7 @@ func TestUnacknowledged(t *testing.T) {
 func TestThinned(t *testing.T) {
 	var points []point
 	for i := range int64(1000) {
-		points = append(points, point{i, float64(i*i%97) + 1})
+		points = append(points, point{at: i, value: float64(i*i%97) + 1})
 	}
 	points[123].value, points[777].value = 5000, -3
 	got := thinned(points, func(p point) int { return int(p.at / 100) })

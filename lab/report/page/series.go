@@ -6,17 +6,46 @@ import "github.com/seed-6fefc909/tcplab/lab/record"
 type point struct {
 	at    int64
 	value float64
+	// ran is how long the timer had run that expired then, 0 if none did.
+	ran int64
 }
 
 // timeouts are the retransmission timeouts that the client's kernel told of, in
-// seconds: each is the one that was in force until then.
+// seconds.
 func timeouts(r *record.Record) []point {
-	return known(r, func(e *record.Event) int64 {
+	points := known(r, func(e *record.Event) int64 {
 		if e.TCP != nil {
 			return e.TCP.RTO
 		}
 		return 0
 	}, func(s *record.SocketRow) int64 { return s.RTO }, 1e-9)
+	expired(r, points)
+	return points
+}
+
+// expired finds the timeouts that ran out: those of retransmissions by the
+// timer, and of an error that came when one was due.
+func expired(r *record.Record, points []point) {
+	byTime := map[int64]*point{}
+	for i := range points {
+		byTime[points[i].at] = &points[i]
+	}
+	var sent int64 // by the timer, or as a tail loss probe
+	for i := range r.Events {
+		e := &r.Events[i]
+		p := byTime[e.Time]
+		if p == nil || e.Host != "client" || e.TCP == nil {
+			continue
+		}
+		again := e.Kind == record.KindRetransmit || e.Kind == record.KindTLP
+		timer := e.Kind == record.KindRetransmit && e.TCP.Retransmits > 0
+		if timer || e.Kind == record.KindError && sent > 0 && e.Time-sent >= e.TCP.RTO {
+			p.ran = e.TCP.RTO
+		}
+		if again {
+			sent = e.Time
+		}
+	}
 }
 
 // windows are the congestion windows that the client's kernel told of, in
@@ -38,7 +67,7 @@ func known(r *record.Record, event func(*record.Event) int64, row func(*record.S
 	var points []point
 	add := func(at, v int64) {
 		if v > 0 {
-			points = append(points, point{at, float64(v) * scale})
+			points = append(points, point{at: at, value: float64(v) * scale})
 		}
 	}
 	for i := range r.Events {
@@ -80,7 +109,7 @@ func unacknowledged(r *record.Record) []point {
 			}
 			if !begun {
 				begun, next, acked = true, p.Seq, p.Seq
-				points = append(points, point{e.Time, 0})
+				points = append(points, point{at: e.Time})
 			}
 			if int32(end-next) <= 0 {
 				continue
@@ -94,7 +123,7 @@ func unacknowledged(r *record.Record) []point {
 		default:
 			continue
 		}
-		points = append(points, point{e.Time, float64(next - acked)})
+		points = append(points, point{at: e.Time, value: float64(next - acked)})
 	}
 	return points
 }
