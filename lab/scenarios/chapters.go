@@ -13,10 +13,10 @@ func Chapters() []Chapter {
 	return []Chapter{
 		{
 			"The book's cases",
-			"UNP 5.12 to 5.16: the server's process ends, its host crashes, crashes and reboots, or is shut down, while " +
-				"the client waits for its user. Look at when the client's read returns, and with what. A kernel that is " +
-				"still there says something, a FIN or a RST; one that is gone says nothing, and then the client's own " +
-				"kernel decides, by its timers. Look also at the first write after the fault: it succeeds every time.",
+			"UNP 5.12 to 5.16: the server's process ends, its host crashes, crashes and reboots, or is shut down. Look at " +
+				"when the client's read returns, and with what. A kernel that is still there says something, a FIN or a " +
+				"RST; one that is gone says nothing, and then the client's own kernel decides, by its timers. Look also at " +
+				"the first write after the fault, where there is one: it succeeds.",
 			[]string{"kill", "kill-unread", "crash", "crash-lan", "unreachable-host", "unreachable-net", "reboot", "shutdown"},
 		},
 		{

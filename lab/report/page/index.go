@@ -62,6 +62,7 @@ type card struct {
 	Page                          string
 	Thumb                         template.HTML
 	Circumstances                 string // what tells runs of one scenario apart
+	Again                         bool   // there are several of its scenario
 }
 
 // Index writes the page of several runs: a chapter after the other, in which
@@ -80,8 +81,16 @@ func Index(w io.Writer, entries []Entry, chapters []Chapter) error {
 	byName := map[string][]card{} // of built-in scenarios
 	var rest []card
 	outcomes := map[record.Outcome]int{}
+	times := map[string]int{}
+	for _, e := range entries {
+		times[e.Record.Scenario]++
+		if k := plain("Linux " + e.Record.Kernel.Release); !slices.Contains(v.Kernels, k) {
+			v.Kernels = append(v.Kernels, k)
+		}
+	}
 	for i, e := range entries {
-		c := cardOf(e)
+		c := cardOf(e, len(v.Kernels) > 1)
+		c.Again = times[e.Record.Scenario] > 1
 		c.ID = fmt.Sprintf("run-%d", i+1)
 		if name := e.Record.Scenario; e.Record.File == "" && inChapter(chapters, name) {
 			byName[name] = append(byName[name], c)
@@ -89,9 +98,6 @@ func Index(w io.Writer, entries []Entry, chapters []Chapter) error {
 			rest = append(rest, c)
 		}
 		outcomes[e.Record.Outcome]++
-		if k := plain("Linux " + e.Record.Kernel.Release); !slices.Contains(v.Kernels, k) {
-			v.Kernels = append(v.Kernels, k)
-		}
 	}
 	for o, n := range outcomes {
 		v.Sums = append(v.Sums, sum{outcomeMark(o), n})
@@ -128,11 +134,14 @@ func inChapter(chapters []Chapter, name string) bool {
 	return slices.ContainsFunc(chapters, func(c Chapter) bool { return slices.Contains(c.Names, name) })
 }
 
-func cardOf(e Entry) card {
+func cardOf(e Entry, kernels bool) card {
 	r := e.Record
 	circumstances := []string{r.Path, "IPv" + thousands(r.Family)}
 	if r.Timers == "real" {
 		circumstances = append(circumstances, "the kernel's own timers")
+	}
+	if kernels {
+		circumstances = append(circumstances, "Linux "+r.Kernel.Release)
 	}
 	return card{
 		Name: cmp.Or(bounded(r.Scenario, maxText), "unnamed"), Title: bounded(r.Title, maxText), Mark: outcomeMark(r.Outcome),

@@ -67,7 +67,7 @@ func TestIndex(t *testing.T) {
 	var pages []string
 	drawings := 0
 	for _, n := range elements(t, doc) {
-		if href := attribute(n, "href"); n.Data == "a" && !strings.HasPrefix(href, "#") {
+		if href := attribute(n, "href"); n.Data == "a" && !strings.HasPrefix(href, "#") && !slices.Contains(pages, href) {
 			pages = append(pages, href)
 		}
 		if n.Data == "svg" {
@@ -83,6 +83,23 @@ func TestIndex(t *testing.T) {
 	for _, want := range []string{"Look at this.", "the whole host", "read() = ETIMEDOUT", "13.4 s after the client&#39;s write", "ETIMEDOUT after 13.3 to 13.5 s"} {
 		if !bytes.Contains(doc, []byte(want)) {
 			t.Errorf("the index does not say %q", want)
+		}
+	}
+}
+
+// Runs of one scenario are told apart.
+func TestIndexOfOneScenario(t *testing.T) {
+	first, second := fixtures(t)["crash"], fixtures(t)["crash"]
+	second.Kernel.Release = "6.1.0"
+	second.Family = 6
+	got := texts(t, index(t, []page.Entry{{Record: first}, {Record: second}, {Record: fixtures(t)["kill"]}}, nil), "li")
+	for i, want := range []string{"switch, IPv4, Linux " + first.Kernel.Release, "switch, IPv6, Linux 6.1.0", ""} {
+		cards := got[len(got)-3:] // after those of the contents
+		if want != "" && !strings.Contains(cards[i], want) {
+			t.Errorf("card %d does not say %q: %q", i, want, cards[i])
+		}
+		if want == "" && strings.Contains(cards[i], "IPv4") {
+			t.Errorf("card %d tells what is the same of all: %q", i, cards[i])
 		}
 	}
 }
