@@ -47,6 +47,7 @@ type drawing struct {
 	down     []outage
 	linked   bool         // rows are linked to the table's
 	bars     map[int]bool // the rows of faults that have room for their words
+	low      float64      // where the lowest of the rows' texts ends
 
 	// The places of what stands beside each other.
 	clientText, clientCalls, clientTimers, clientLine float64
@@ -253,7 +254,7 @@ func (d *drawing) draw() (label string) {
 		}
 		d.cross(x, d.axis.of(o.from)-4)
 	}
-	bottom := d.legend(d.axis.end + 12)
+	bottom := d.legend(max(d.axis.end, d.low) + 12)
 	d.height = bottom
 	return "Ladder of " + bounded(cmp.Or(d.r.Scenario, "a run")+": "+d.r.Title, maxTitle)
 }
@@ -445,11 +446,7 @@ func (d *drawing) row(i int) {
 	case w.Left != nil:
 		d.open("left", "")
 		d.line("", d.clientLine+6, y-4, d.serverLine-6, y-4)
-		if d.room("wire", y-ascent, y+4) {
-			for n, line := range left(w) {
-				d.text("mid", (d.clientLine+d.serverLine)/2, y+float64(n)*lineHeight, line)
-			}
-		}
+		d.lines("wire", "mid", (d.clientLine+d.serverLine)/2, y, left(w))
 		d.shut()
 	default:
 		class := "row"
@@ -477,9 +474,11 @@ func (d *drawing) row(i int) {
 }
 
 func (d *drawing) lines(column, anchor string, x, y float64, lines []string) {
-	if len(lines) == 0 || !d.room(column, y-ascent, y+lineHeight*float64(len(lines)-1)+4) {
+	bottom := y + lineHeight*float64(len(lines)-1) + 4
+	if len(lines) == 0 || !d.room(column, y-ascent, bottom) {
 		return
 	}
+	d.low = max(d.low, bottom)
 	for n, line := range lines {
 		d.text(anchor, x, y+float64(n)*lineHeight, line)
 	}

@@ -127,7 +127,7 @@ async function land(page, targets) {
 }
 
 // switches tries every radio button: each must show something that no other of
-// its group shows.
+// its group shows, and all of that must be readable.
 async function switches(page, wanted) {
   const groups = await page.evaluate(() => {
     const groups = {};
@@ -140,6 +140,7 @@ async function switches(page, wanted) {
     const shows = [];
     for (const id of ids) {
       await press(page, id);
+      faults.push(...(await page.evaluate(covered)).map((fault) => `with ${id}: ${fault}`));
       const drawn = await page.evaluate(seen, 'svg');
       if (shows.includes(drawn.join())) faults.push(`${name}: ${id} shows no other drawing`);
       shows.push(drawn.join());
