@@ -64,7 +64,7 @@ func (a *descent) silence(long int64, y float64) float64 {
 }
 
 // trueScale puts everything where its time is, from the first row to the last.
-func trueScale(rows []ladder.Row, top, height float64) *descent {
+func trueScale(rows []ladder.Row, lines []int, top, height float64) *descent {
 	a := &descent{scale: true, end: top + height + ascent}
 	if len(rows) == 0 {
 		return a
@@ -77,6 +77,7 @@ func trueScale(rows []ladder.Row, top, height float64) *descent {
 		}
 		a.at = append(a.at, y)
 		a.times = append(a.times, rows[i].Time)
+		a.end = max(a.end, y+lineHeight*float64(lines[i]))
 	}
 	return a
 }

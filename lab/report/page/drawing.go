@@ -103,7 +103,7 @@ func newDrawing(r *record.Record, rows []ladder.Row, scale bool) *drawing {
 		}
 	}
 	if scale {
-		d.axis = trueScale(rows, headHeight, trueHeight)
+		d.axis = trueScale(rows, heights, headHeight, trueHeight)
 	} else {
 		d.axis = compressed(rows, heights, headHeight)
 	}

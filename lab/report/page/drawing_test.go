@@ -250,6 +250,21 @@ func TestTrueScaleIsTrue(t *testing.T) {
 	}
 }
 
+// The last rows' texts do not reach into the legend.
+func TestDrawingEndsBelowItsTexts(t *testing.T) {
+	for _, name := range []string{"hang", "simultaneous-close", "crash"} {
+		r := recorded(t, name)
+		for _, scale := range []bool{false, true} {
+			d := newDrawing(r, ladder.Rows(r), scale)
+			for i, y := range d.axis.at {
+				if bottom := y + lineHeight*float64(max(len(d.client[i]), len(d.server[i]))-1) + 4; bottom > d.axis.end+1 {
+					t.Errorf("%s, to scale %v: row %d ends at %.1f, the drawing at %.1f", name, scale, i, bottom, d.axis.end)
+				}
+			}
+		}
+	}
+}
+
 // Without scale no row stands upon another, and time never runs upwards.
 func TestCompressedRowsHaveRoom(t *testing.T) {
 	for name, r := range evidence(t) {
