@@ -42,6 +42,7 @@ type runFlags struct {
 	parallel int
 	// wireshark is the host whose packets are shown, "" for none.
 	wireshark string
+	follow    bool
 	own       ownFlags
 }
 
@@ -82,6 +83,7 @@ func runCommand(s streams) *cobra.Command {
 	flags.DurationVar(&f.grace, "grace", topology.DefaultGrace, "`TIME` from SIGTERM to SIGKILL at a shutdown")
 	flags.DurationVar(&f.timeout, "timeout", 0, "end a run after `TIME`")
 	flags.StringSliceVar(&f.without, "without", nil, "leave `OBSERVER`s out: "+strings.Join(lab.ObserverNames, ", "))
+	flags.BoolVar(&f.follow, "follow", false, "print what happens while it happens; with --output jsonl a line an event, {\"scenario\": NAME, \"event\": ...}, before its run's record")
 	flags.StringVar(&f.out, "out", "", "write report.html, record.json and a capture of each end into `DIR` (of several runs: DIR/NAME, and an index.html), and junit.xml of all")
 	flags.StringVar(&f.output, "output", outputText, "print `FORM`: text, json, jsonl (a line as each run ends)")
 	flags.IntVar(&f.parallel, "parallel", 0, "run `N` scenarios at a time (default: 1, for all of lab's own programs: as many as there are)")
@@ -169,6 +171,9 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 			}
 			todo = append(todo, sc)
 		}
+	}
+	if err := f.checkFollow(min(parallel, len(todo)), o.Execution.Terminal != nil); err != nil {
+		return err
 	}
 	if o.Execution.Terminal != nil && len(todo) > 1 {
 		return usageError(errors.New("--input -: several runs cannot read the same"), "run one, or give --input a file")
@@ -301,15 +306,16 @@ func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 // one performs an experiment and prints it. Alone, its header comes before
 // the run; beside others, all of it at the end.
 func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, dir string, alone bool) {
-	alone = alone && !(b.own && b.several)
+	alone = alone && (b.flags.follow || !(b.own && b.several))
 	if alone && b.flags.output == outputText && !b.quiet {
 		b.print(func(w io.Writer) error { return report.Header(w, e.Preview(), b.streams.screen) })
 	}
 	stop := b.showStatus(e, alone)
-	end := b.showPackets(ctx, e)
+	shown, told := b.showPackets(ctx, e), b.follow(ctx, e)
 	r, err := e.Run(ctx)
 	stop()
-	end(r)
+	shown(r)
+	told(r)
 	b.mu.Lock()
 	b.records[i] = r
 	broke := err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, lab.ErrTimeout) && !errors.Is(err, lab.ErrScenario)
@@ -323,7 +329,7 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, dir string, a
 			return nil
 		case broke && r.Fault.Kind == "":
 			return nil // nothing was run: the error says why
-		case b.flags.output == outputText && b.own && b.several && r.Outcome == record.AsExpected:
+		case b.flags.output == outputText && b.own && b.several && r.Outcome == record.AsExpected && !b.flags.follow:
 			return nil // it has its row in the table
 		case b.flags.output == outputJSONL:
 			return json.NewEncoder(w).Encode(r)
@@ -334,7 +340,11 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, dir string, a
 				return err
 			}
 		}
-		if err := report.Text(w, r, b.streams.screen); err != nil {
+		show := report.Text
+		if b.flags.follow {
+			show = report.Verdict
+		}
+		if err := show(w, r, b.streams.screen); err != nil {
 			return err
 		}
 		if b.several {
@@ -382,8 +392,12 @@ func (b *batch) print(f func(io.Writer) error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.line.clear()
+	if buf.Len() == 0 {
+		return
+	}
+	b.line.hide()
 	_, _ = b.streams.out.Write(buf.Bytes())
+	b.line.show()
 }
 
 // finish prints what concerns all runs, and decides the exit status.

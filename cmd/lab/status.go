@@ -56,7 +56,8 @@ func (b *batch) showStatus(e *lab.Experiment, alone bool) (stop func()) {
 // again. The zero value is on none.
 type liveLine struct {
 	f     *os.File
-	shown int // how many characters are
+	text  string // "": there is none
+	shown bool
 }
 
 // width is how long a line may be: one that fills the last column makes some
@@ -72,24 +73,39 @@ func (l *liveLine) width() int {
 func (l *liveLine) draw(f *os.File, name string, s lab.Status) {
 	l.f = f
 	text := statusLine(name, s, l.width())
-	fmt.Fprint(l.f, l.erase()+text)
-	l.shown = utf8.RuneCountInString(text)
+	l.hide()
+	l.text = text
+	l.show()
 }
 
-// clear leaves nothing of the line, and the cursor where it began.
-func (l *liveLine) clear() {
-	if l.shown > 0 {
+// hide takes the line away, which leaves the cursor where it began.
+func (l *liveLine) hide() {
+	if l.shown {
 		fmt.Fprint(l.f, l.erase())
-		l.shown = 0
+		l.shown = false
 	}
+}
+
+// show writes the line again, if there is one.
+func (l *liveLine) show() {
+	if l.text != "" {
+		fmt.Fprint(l.f, l.text)
+		l.shown = true
+	}
+}
+
+// clear leaves nothing of the line.
+func (l *liveLine) clear() {
+	l.hide()
+	l.text = ""
 }
 
 // erase is what takes the line away. A terminal that became narrower has broken
 // it into several.
 func (l *liveLine) erase() string {
 	up := ""
-	if width := l.width() + 1; l.shown > width {
-		up = fmt.Sprintf("\x1b[%dA", (l.shown-1)/width)
+	if n, width := utf8.RuneCountInString(l.text), l.width()+1; n > width {
+		up = fmt.Sprintf("\x1b[%dA", (n-1)/width)
 	}
 	return "\r" + up + "\x1b[J"
 }

@@ -90,9 +90,7 @@ func (b *batch) showPackets(ctx context.Context, e *lab.Experiment) (end func(*r
 func (b *batch) say(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	clear := ""
-	if b.live {
-		clear = "\r\x1b[K"
-	}
-	fmt.Fprintf(b.streams.err, "%slab: %v\n", clear, err)
+	b.line.hide()
+	fmt.Fprintf(b.streams.err, "lab: %v\n", err)
+	b.line.show()
 }

@@ -16,7 +16,8 @@ import (
 // server's, which may be without an end.
 type columns struct {
 	screen               Screen
-	gap                  int // between the time and the client's
+	anew                 bool // what comes before the fault counts from the run's beginning
+	gap                  int  // between the time and the client's
 	client, wire, server int
 }
 
@@ -58,7 +59,11 @@ func (c columns) heading() string {
 
 // row gives the lines of a row.
 func (c columns) row(r *record.Record, w *ladder.Row) []string {
-	at := fmt.Sprintf("%*.6f", timeWidth, time.Duration(w.Time-r.Fault.Time).Seconds())
+	zero := r.Fault.Time
+	if c.anew && w.Time < zero {
+		zero = 0
+	}
+	at := fmt.Sprintf("%*.6f", timeWidth, time.Duration(w.Time-zero).Seconds())
 	none := strings.Repeat(" ", timeWidth)
 	switch {
 	case w.Across != "":

@@ -35,6 +35,7 @@ func (t *telling) steady() map[int]*exchange {
 	for i := range t.r.Events {
 		e := &t.r.Events[i]
 		switch {
+		case !t.tells(e):
 		case isBulk(e), isExchange(e):
 			run = append(run, i)
 		case e.Source == record.TCP && e.Kind == record.KindDrop, e.Kind != record.KindSnapshot && t.place(i) == nil:

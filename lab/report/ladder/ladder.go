@@ -5,6 +5,7 @@ package ladder
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -105,6 +106,8 @@ func count(n int, what string) string {
 // A telling is a record that is told event by event.
 type telling struct {
 	r       *record.Record
+	from    int64            // only events after it are told,
+	to      int64            // and none after that
 	sent    map[arrival]bool // packets that an observed host sent
 	numbers map[int]relative // by index of the event
 }
@@ -119,8 +122,18 @@ type arrival struct {
 // while its run goes on, the rows stay as they were but for what comes later
 // to be known: how long it was to the next retransmission, and that something
 // is one of many of its kind, of which not all are told.
-func Rows(r *record.Record) []Row {
-	t := telling{r: r, sent: map[arrival]bool{}, numbers: numbers(r.Events)}
+func Rows(r *record.Record) []Row { return Between(r, math.MinInt64, math.MaxInt64) }
+
+// Settled is by how much a record must go on after the rows that are made of
+// it, for these to tell all that they tell together.
+const Settled = 2 * time.Millisecond
+
+// Between gives the rows of the events after from, up to to, of which those of a
+// long stretch are left out as if it began and ended there. What a row says
+// rests on the whole record: pieces that follow on one another tell everything
+// once.
+func Between(r *record.Record, from, to int64) []Row {
+	t := telling{r: r, from: from, to: to, sent: map[arrival]bool{}, numbers: numbers(r.Events)}
 	for _, e := range r.Events {
 		if e.Packet != nil && e.Kind == record.KindOut && e.Packet.Fate == record.FateArrived {
 			t.sent[arrival{e.Packet.Proto, e.Time + e.Packet.Transit}] = true
@@ -138,6 +151,12 @@ func (t *telling) rows() []Row {
 	steady := t.steady()
 	for i := range events {
 		e := &events[i]
+		if !t.tells(e) {
+			if j := toldBy(events, i); j >= 0 && e.Time <= t.from {
+				told[j] = true
+			}
+			continue
+		}
 		if x := steady[i]; x != nil {
 			streaming, segments = nil, 0
 			if x.last == i {
@@ -188,6 +207,9 @@ func (t *telling) rows() []Row {
 	}
 	return rows
 }
+
+// tells tells whether an event is among those that are to be told.
+func (t *telling) tells(e *record.Event) bool { return e.Time > t.from && e.Time <= t.to }
 
 // side puts a text on a host's side.
 func (w *Row) side(host, text string) {

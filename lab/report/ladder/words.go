@@ -15,7 +15,7 @@ func Text(r *record.Record, i int) string {
 	switch e.Source {
 	case record.Wire:
 		if e.Packet == nil { // the carrier
-			if e.Time < r.Fault.Time && e.Link == record.LinkUp {
+			if (r.Fault.Kind == "" || e.Time < r.Fault.Time) && e.Link == record.LinkUp {
 				return "" // as it should be
 			}
 			return "link " + e.Link

@@ -1,0 +1,118 @@
+package report
+
+import (
+	"io"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
+)
+
+// A Follower writes the timeline of a run that goes on, as far as it is known,
+// in pieces that follow on one another. Times count from the run's beginning,
+// and anew from the fault: when that will be is not known before.
+type Follower struct {
+	Screen Screen
+	begun  bool
+	told   int64 // until when everything was
+	busy   bool  // something was left out of the last piece
+}
+
+// busyEvery is how often so much is told that some of it is left out.
+const busyEvery = 2 * time.Second
+
+// Write writes what came since the last time, of a record that is complete
+// until a time.
+func (f *Follower) Write(w io.Writer, r *record.Record, until int64) error {
+	until -= int64(ladder.Settled)
+	if f.busy && until-f.told < int64(busyEvery) {
+		return nil
+	}
+	return f.piece(w, r, until)
+}
+
+// End writes the rest, of the record of the whole run. Of calls that never
+// returned it is known only then.
+func (f *Follower) End(w io.Writer, r *record.Record) error {
+	told, begun := f.told, f.begun
+	if err := f.piece(w, r, math.MaxInt64); err != nil || !begun {
+		return err
+	}
+	unreturned := slices.DeleteFunc(ladder.Rows(r), func(row ladder.Row) bool {
+		return row.Time > told || len(row.Events) == 0 || r.Events[row.Events[0]].Kind != record.KindEnter
+	})
+	if len(unreturned) == 0 {
+		return nil
+	}
+	p := &printer{w: w, screen: f.Screen}
+	p.fitted("%*s these calls began earlier, and never returned:", timeWidth, "")
+	f.rows(p, r, unreturned)
+	return p.err
+}
+
+func (f *Follower) piece(w io.Writer, r *record.Record, until int64) error {
+	from := int64(math.MinInt64)
+	if f.begun {
+		from = f.told
+	}
+	if until <= from {
+		return nil
+	}
+	rows := ladder.Between(r, from, until)
+	p := &printer{w: w, screen: f.Screen}
+	if !f.begun && len(rows) > 0 {
+		f.begun = true
+		p.line("")
+		p.fitted("times count from the beginning of the run, and anew from the fault")
+		p.line("%s", f.columns().heading())
+	}
+	if f.begun {
+		f.told = until
+	}
+	f.rows(p, r, rows)
+	f.busy = slices.ContainsFunc(rows, func(row ladder.Row) bool { return row.Left != nil })
+	return p.err
+}
+
+func (f *Follower) rows(p *printer, r *record.Record, rows []ladder.Row) {
+	c := f.columns()
+	for i := range rows {
+		for _, line := range c.row(r, &rows[i]) {
+			p.line("%s", line)
+		}
+	}
+}
+
+func (f *Follower) columns() columns {
+	c := columnsOf(f.Screen)
+	c.anew = true
+	return c
+}
+
+// A Lines follower gives the events of a run one by one, in the order of their
+// times.
+type Lines struct {
+	told  int64
+	begun bool
+}
+
+// A Line is an event, and which run it is of.
+type Line struct {
+	Scenario string       `json:"scenario"`
+	Event    record.Event `json:"event"`
+}
+
+// Next gives those that came since the last time, of a record that is complete
+// until a time; at the end that is math.MaxInt64.
+func (l *Lines) Next(r *record.Record, until int64) []Line {
+	var lines []Line
+	for _, e := range r.Events {
+		if (!l.begun || e.Time > l.told) && e.Time <= until {
+			lines = append(lines, Line{r.Scenario, e})
+		}
+	}
+	l.begun, l.told = true, until
+	return lines
+}
