@@ -32,7 +32,9 @@ const browser = await chromium.launch({
   ],
 });
 try {
-  for (const p of pages) await look(p);
+  const queue = [...pages];
+  const some = async () => { for (let p = queue.shift(); p; p = queue.shift()) await look(p); };
+  await Promise.all([some(), some()]); // two pages at a time
 } finally {
   await browser.close();
 }
@@ -150,18 +152,32 @@ async function switches(page, wanted) {
   return faults;
 }
 
-// filters tries every checkbox: unticked it must hide rows, and ticked again
-// show them.
+// filters tries every checkbox: alone of its group it must show rows that are
+// not there without any, and all together must show what they did.
 async function filters(page, wanted) {
-  const ids = await page.evaluate(() => [...document.querySelectorAll('input[type=checkbox]')].map((i) => i.id));
-  const faults = wanted && ids.length === 0 ? ['there is none'] : [];
-  for (const id of ids) {
-    const before = (await page.evaluate(seen, 'tr')).length;
-    await press(page, id);
-    const during = (await page.evaluate(seen, 'tr')).length;
-    await press(page, id);
-    const after = (await page.evaluate(seen, 'tr')).length;
-    if (during === before || after !== before) faults.push(`${id}: ${before} rows, then ${during}, then ${after}`);
+  const groups = await page.evaluate(() => {
+    const groups = new Map();
+    for (const i of document.querySelectorAll('input[type=checkbox]')) {
+      const group = i.closest('fieldset') ?? document.body;
+      groups.set(group, [...(groups.get(group) ?? []), i.id]);
+    }
+    return [...groups.values()];
+  });
+  const faults = wanted && groups.length === 0 ? ['there is none'] : [];
+  const rows = async () => (await page.evaluate(seen, 'tr')).length;
+  const before = await rows();
+  for (const ids of groups) {
+    for (const id of ids) await press(page, id);
+    const none = await rows();
+    for (const id of ids) {
+      await press(page, id);
+      const some = await rows();
+      if (some <= none) faults.push(`${id}: ${none} rows without it, ${some} with it`);
+      await press(page, id);
+    }
+    for (const id of ids) await press(page, id);
+    const after = await rows();
+    if (after !== before || none >= before) faults.push(`${ids}: ${before} rows, then ${none}, then ${after}`);
   }
   return faults;
 }
