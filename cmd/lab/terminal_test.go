@@ -138,6 +138,22 @@ func TestLiveLineResized(t *testing.T) {
 	checkEnd(t, p)
 }
 
+// Who interrupts a run is left no part of the line.
+func TestLiveLineInterrupted(t *testing.T) {
+	testenv.NeedRoot(t)
+	t.Parallel()
+	p := newPane(t, 80, 24, newLab(t)+" run keepalive --follow")
+	p.await("a live line", contains("keepalive probe 0"))
+	p.tmux("send-keys", "C-c")
+	lines := p.await("the end", contains("the end: "))
+	if !contains("the end: 130")(lines) || !contains("verdict   inconclusive")(lines) {
+		t.Errorf("it ended with:\n%s", strings.Join(lines, "\n"))
+	}
+	if left := live(lines); len(left) > 0 {
+		t.Errorf("left of the live line: %q", left)
+	}
+}
+
 // checkEnd wants a good run, and nothing of the live line, in the end.
 func checkEnd(t *testing.T, p *pane) {
 	t.Helper()
