@@ -36,6 +36,9 @@ func (b *batch) findViewer(experiments []*lab.Experiment) error {
 	if !p.Window && b.flags.output != outputText {
 		return usageError(fmt.Errorf("--wireshark --output %s: %s prints to standard output, too", b.flags.output, p.Name), "leave one of them out")
 	}
+	if !p.Window && b.flags.follow {
+		return usageError(fmt.Errorf("--wireshark --follow: %s prints what happens, too", p.Name), "leave one of them out")
+	}
 	if !p.Window && b.streams.screen.Width > 0 {
 		b.live = false // the line would be among what it prints
 	}
