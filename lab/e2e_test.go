@@ -386,6 +386,23 @@ func TestDirectCrashIsNone(t *testing.T) {
 	}
 }
 
+// The congestion control is the machine's own choice, and recorded as such: it
+// may be another on another machine.
+func TestCongestionControlIsRecorded(t *testing.T) {
+	testenv.NeedRoot(t)
+	t.Parallel()
+	own, err := os.ReadFile("/proc/sys/net/ipv4/tcp_congestion_control")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := runScenario(t, scenario(t, "kill"), lab.Options{})
+	for _, host := range []string{"client", "server"} {
+		if got, want := r.Sysctls[host]["net.ipv4.tcp_congestion_control"], strings.TrimSpace(string(own)); got != want {
+			t.Errorf("%s: %q, want %q", host, got, want)
+		}
+	}
+}
+
 // What is not observed is not judged.
 func TestWithoutObserver(t *testing.T) {
 	testenv.NeedRoot(t)

@@ -168,6 +168,11 @@ func nodes(s *scenarios.Scenario) []string {
 	return list
 }
 
+// congestionControl is recorded as the machine has it: what sets the congestion
+// window. A network namespace of one's own may not choose every algorithm
+// (tcp_set_default_congestion_control).
+const congestionControl = "net.ipv4.tcp_congestion_control"
+
 // readSysctls reads back what is in force.
 func readSysctls(n *topology.Network, plan map[string]map[string]string) (map[string]map[string]string, error) {
 	inForce := map[string]map[string]string{}
@@ -180,7 +185,11 @@ func readSysctls(n *topology.Network, plan map[string]map[string]string) (map[st
 			}
 			ns = h.Namespace()
 		}
-		values, err := ns.Sysctls(slices.Sorted(maps.Keys(set)))
+		keys := slices.Sorted(maps.Keys(set))
+		if node != string(topology.Router) && set[congestionControl] == "" {
+			keys = append(keys, congestionControl)
+		}
+		values, err := ns.Sysctls(keys)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", node, err)
 		}
