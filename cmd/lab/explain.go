@@ -46,13 +46,13 @@ func explain(s streams, sc *scenarios.Source, o lab.Options) error {
 	}
 	var b strings.Builder
 	for _, paragraph := range sc.Story {
-		b.WriteString("\n" + wrap(paragraph, 80) + "\n")
+		b.WriteString("\n" + strings.Join(report.Wrap(paragraph, 80), "\n") + "\n")
 	}
 	if len(sc.Why) > 0 {
 		b.WriteString("\nWhat to take from it:\n")
 	}
 	for _, paragraph := range sc.Why {
-		b.WriteString("\n" + wrap(paragraph, 80) + "\n")
+		b.WriteString("\n" + strings.Join(report.Wrap(paragraph, 80), "\n") + "\n")
 	}
 	fmt.Fprintf(&b, "\nThe script (lab show %s prints it, lab help scenario tells how to read it):\n\n", sc.Argument())
 	for line := range strings.Lines(sc.Script()) {
@@ -70,23 +70,6 @@ func explain(s streams, sc *scenarios.Source, o lab.Options) error {
 	}
 	_, err = fmt.Fprint(s.out, b.String())
 	return err
-}
-
-// wrap breaks a paragraph into lines of at most width characters.
-func wrap(paragraph string, width int) string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(paragraph) {
-		if line != "" && len(line)+1+len(word) > width {
-			lines = append(lines, line)
-			line = ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
-	}
-	return strings.Join(append(lines, line), "\n")
 }
 
 // findScenario finds a scenario by its name, or reads it from a file: that is

@@ -75,7 +75,7 @@ func (g *ComparisonGroup) write(p *printer, width int) {
 			same = append(same, row.short())
 			continue
 		}
-		label, a, b := wrap(row.Label, labels), wrap(row.A, cell), wrap(row.B, cell)
+		label, a, b := Wrap(row.Label, labels), Wrap(row.A, cell), Wrap(row.B, cell)
 		for i := range max(len(label), len(a), len(b)) {
 			at := func(lines []string) string {
 				if i < len(lines) {

@@ -44,35 +44,29 @@ func (s Screen) paint(c colour, text string) string {
 	return string(c) + text + "\x1b[0m"
 }
 
-// wrap breaks a text between its words into lines of at most a width, and in
+// Wrap breaks a text between its words into lines of at most a width, and in
 // the middle of words that are longer. Width 0 breaks nothing.
-func wrap(text string, width int) []string {
+func Wrap(text string, width int) []string {
 	if width <= 0 || utf8.RuneCountInString(text) <= width {
 		return []string{text}
 	}
 	var lines []string
 	line, used := "", 0
 	for _, word := range strings.Fields(text) {
-		n := utf8.RuneCountInString(word)
-		if used > 0 && used+1+n > width {
+		letters := []rune(word)
+		if used > 0 && used+1+len(letters) > width {
 			lines = append(lines, line)
 			line, used = "", 0
 		}
-		for ; n > width; n -= width {
-			letters := []rune(word)
-			if used > 0 {
-				lines = append(lines, line)
-				line, used = "", 0
-			}
+		for ; len(letters) > width; letters = letters[width:] {
 			lines = append(lines, string(letters[:width]))
-			word = string(letters[width:])
 		}
 		if used > 0 {
 			line += " "
 			used++
 		}
-		line += word
-		used += n
+		line += string(letters)
+		used += len(letters)
 	}
 	return append(lines, line)
 }

@@ -364,7 +364,7 @@ func (p *printer) wrapped(label, text string) { p.painted("", "", label, text) }
 // painted does so with a word in a colour: the first of its kind.
 func (p *printer) painted(c colour, word, label, text string) {
 	indent := utf8.RuneCountInString(label)
-	for i, line := range wrap(strings.Join(strings.Fields(text), " "), p.screen.prose()-indent) {
+	for i, line := range Wrap(strings.Join(strings.Fields(text), " "), p.screen.prose()-indent) {
 		if i == 0 && word != "" {
 			line = strings.Replace(label+line, word, p.screen.paint(c, word), 1)
 		} else {

@@ -70,7 +70,7 @@ func (c columns) row(r *record.Record, w *ladder.Row) []string {
 		bar := strings.Repeat("─", 8)
 		return c.beside(at, bar+" "+w.Across+" "+bar, bold)
 	case w.Left != nil && w.Left.Streaming:
-		return c.cells(none, []string{""}, wrap("("+w.Left.String()+")", c.bounded(c.wire)), []string{""}, "")
+		return c.cells(none, []string{""}, Wrap("("+w.Left.String()+")", c.bounded(c.wire)), []string{""}, "")
 	case w.Left != nil:
 		return c.beside(none, "("+w.Left.String()+")", "")
 	case w.Table:
@@ -84,7 +84,7 @@ func (c columns) row(r *record.Record, w *ladder.Row) []string {
 			lost = red
 		}
 	}
-	return c.cells(at, wrap(w.Client, c.bounded(c.client)), wire, wrap(w.Server, c.server), lost)
+	return c.cells(at, Wrap(w.Client, c.bounded(c.client)), wire, Wrap(w.Server, c.server), lost)
 }
 
 // bounded is a width where the screen has one: else no cell is broken.
@@ -120,7 +120,7 @@ func (c columns) beside(at, text string, colour colour) []string {
 	if c.screen.Width > 0 {
 		room = c.client + c.wire + c.server + 2
 	}
-	lines := wrap(text, room)
+	lines := Wrap(text, room)
 	for i, line := range lines {
 		lines[i] = at + strings.Repeat(" ", c.gap) + c.screen.paint(colour, line)
 		at = strings.Repeat(" ", timeWidth)
@@ -132,9 +132,9 @@ func (c columns) beside(at, text string, colour colour) []string {
 // above it.
 func (c columns) arrow(a *ladder.Arrow) []string {
 	if a.Packet == nil {
-		return wrap(a.Text, c.bounded(c.wire))
+		return Wrap(a.Text, c.bounded(c.wire))
 	}
-	lines := wrap(a.Text, c.bounded(c.wire-6))
+	lines := Wrap(a.Text, c.bounded(c.wire-6))
 	last := lines[len(lines)-1]
 	line := strings.Repeat("─", max(c.wire-utf8.RuneCountInString(last)-6, 1))
 	lost, answered := a.Packet.Fate == record.FateLost, a.Packet.Fate == record.FateAnswered

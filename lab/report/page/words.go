@@ -2,9 +2,9 @@ package page
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
 	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
 )
 
@@ -64,25 +64,7 @@ func fold(text string, width float64) []string {
 	if text == "" {
 		return nil
 	}
-	room := int(width / letter)
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		letters := []rune(word)
-		for len(letters) > room {
-			if line != "" {
-				lines, line = append(lines, line), ""
-			}
-			lines, letters = append(lines, string(letters[:room])), letters[room:]
-		}
-		if line != "" && len([]rune(line))+1+len(letters) > room {
-			lines, line = append(lines, line), ""
-		}
-		line = strings.TrimLeft(line+" "+string(letters), " ")
-	}
-	if line != "" {
-		lines = append(lines, line)
-	}
+	lines := report.Wrap(text, int(width/letter))
 	if len(lines) > mostLines {
 		lines = append(lines[:mostLines-1], lines[mostLines-1]+" …")
 	}
