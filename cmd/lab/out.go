@@ -23,8 +23,10 @@ const (
 )
 
 // prepareOut makes the directory of --out before anything runs, so that a
-// place that cannot be written to is known at once.
-func (b *batch) prepareOut() error {
+// place that cannot be written to is known at once, and takes away what would
+// tell of an earlier batch: one that does not end must not seem to have gone as
+// that. dirs are those of the runs there.
+func (b *batch) prepareOut(dirs []string) error {
 	if b.flags.out == "" {
 		return nil
 	}
@@ -35,16 +37,10 @@ func (b *batch) prepareOut() error {
 	if err == nil {
 		err = errors.Join(probe.Close(), os.Remove(probe.Name()))
 	}
-	// A batch that does not end must not seem to have gone as an earlier one.
-	for _, name := range []string{junitName, indexName} {
-		if gone := os.Remove(filepath.Join(b.flags.out, name)); err == nil && !errors.Is(gone, os.ErrNotExist) {
-			err = gone
-		}
-	}
 	if err != nil {
 		return &exitError{exitInternal, fmt.Errorf("write to directory of --out: %w", err), ""}
 	}
-	return nil
+	return b.clearOut(dirs)
 }
 
 // save writes a run's files: its record, its page, and what was captured at each end.

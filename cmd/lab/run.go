@@ -249,7 +249,7 @@ func (b *batch) perform(ctx context.Context, experiments []*lab.Experiment, trac
 	if err := lab.TrySysctls(experiments); err != nil {
 		return cannot(err)
 	}
-	if err := b.prepareOut(); err != nil {
+	if err := b.prepareOut(b.runDirs(experiments)); err != nil {
 		return err
 	}
 	if err := b.startViewer(); err != nil {

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -358,6 +359,12 @@ func ReadFile(name string) (*Record, error) {
 	}
 	defer f.Close()
 	return Read(f)
+}
+
+// Is tells whether a file is one that Write wrote, of whatever version, by its
+// beginning.
+func Is(file []byte) bool {
+	return bytes.HasPrefix(file, []byte("{\n \"schema\": \"lab-record/"))
 }
 
 // Read reads a record that Write wrote.

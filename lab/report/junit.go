@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -51,6 +52,11 @@ func JUnit(w io.Writer, records []*record.Record) error {
 		return fmt.Errorf("write JUnit XML: %w", err)
 	}
 	return nil
+}
+
+// IsJUnit tells whether a file is one that JUnit wrote, by its beginning.
+func IsJUnit(file []byte) bool {
+	return bytes.HasPrefix(file, []byte(xml.Header+`<testsuites name="lab" `))
 }
 
 type junitSuites struct {

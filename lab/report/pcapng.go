@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -161,6 +162,12 @@ func (w *CaptureWriter) title(r *record.Record, c *record.Capture) []byte {
 	}
 	b = option(b, optOS, printable("Linux "+r.Kernel.Release))
 	return option(b, optApplication, "lab")
+}
+
+// IsPCAPNG tells whether a file is a capture that PCAPNG wrote, by its
+// beginning.
+func IsPCAPNG(file []byte) bool {
+	return bytes.HasPrefix(file, le.AppendUint32(nil, blockSection)) && bytes.Contains(file, option(nil, optApplication, "lab"))
 }
 
 // hardware is a host's hardware address, nil if it is not known.

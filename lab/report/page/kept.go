@@ -113,6 +113,12 @@ func Read(page []byte) (*record.Record, error) {
 	return record.Read(bytes.NewReader(whole))
 }
 
+// Marked tells whether a file is a page that this package wrote, of one run or
+// of several, by its beginning.
+func Marked(file []byte) bool {
+	return Is(file) && bytes.Contains(file[:min(len(file), 512)], []byte(`<meta name="generator" content="lab">`))
+}
+
 // Is tells whether a file is a page, by its beginning.
 func Is(file []byte) bool {
 	return bytes.HasPrefix(bytes.TrimSpace(file[:min(len(file), 512)]), []byte("<!DOCTYPE html>"))
