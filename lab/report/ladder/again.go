@@ -62,6 +62,10 @@ func sentAgain(events []record.Event, i int) *Again {
 	return a
 }
 
+// MiniSocket tells of a change of state to CLOSE that only means that a
+// mini-socket has taken the socket's place.
+func MiniSocket(r *record.Record, i int) bool { return replaced(r.Events, i) }
+
 // replaced tells whether a socket's change to CLOSE only means that a
 // mini-socket has taken its place, to wait in FIN_WAIT2 or TIME_WAIT without a
 // process (tcp_time_wait): nothing reset it.

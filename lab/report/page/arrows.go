@@ -8,37 +8,26 @@ import (
 )
 
 // arrow draws a packet from where and when it left to where and when it
-// arrived, or to a cross where it was lost.
+// arrived, to a cross where it was lost, or to the middle if nothing beyond is
+// known of it: it was for what lies between, or the other end was not observed.
 func (d *drawing) arrow(i int) {
 	w, y := d.rows[i].Wire, d.axis.at[i]
-	if w == nil {
+	if w == nil || w.Packet == nil {
 		return
 	}
 	middle := (d.clientLine + d.serverLine) / 2
-	if w.Packet == nil {
-		d.label("mid lost", middle, y, w)
-		return
-	}
 	from, to := d.clientLine+2, d.serverLine-2
 	if !w.Right {
 		from, to = to, from
 	}
-	p := w.Packet
+	p, end, in := w.Packet, d.arrives(i), d.heard(i)
 	class := "packet"
-	end := y + 5
-	if p.Transit > 0 {
-		end = max(end, d.axis.of(d.rows[i].Time+p.Transit))
-	}
-	if d.axis.scale && p.Transit > 0 {
-		end = d.axis.of(d.rows[i].Time + p.Transit)
-	}
-	in := len(d.rows[i].Events) > 0 && d.r.Events[d.rows[i].Events[0]].Kind == record.KindIn
 	switch {
 	case in: // from what lies between
 		from = middle + (from-middle)*0.55
 	case p.Fate == record.FateLost:
 		to, class = middle+(to-middle)*0.5, "packet lost"
-	case p.Fate == record.FateAnswered:
+	case p.Fate != record.FateArrived:
 		to = middle
 	}
 	if p.Flags&record.FlagRST != 0 {
@@ -47,39 +36,64 @@ func (d *drawing) arrow(i int) {
 	if p.Proto != "tcp" {
 		class += " other"
 	}
-	d.open(class, arrowTitle(w))
+	d.open(class, arrowTitle(w, in))
 	d.line("", from, y, to, end)
 	switch {
-	case p.Fate == record.FateLost:
-		d.cross(to, end)
-	case p.Fate == record.FateAnswered:
-		d.line("", to, end-6, to, end+6)
-	default:
+	case in || p.Fate == record.FateArrived:
 		back := 7.0
 		if to > from {
 			back = -back
 		}
 		slope := (end - y) / (to - from) * back
 		d.path("tip", fmt.Sprintf("M%s %sL%s %sL%s %sZ", num(to), num(end), num(to+back), num(end+slope-3.5), num(to+back), num(end+slope+3.5)))
+	case p.Fate == record.FateLost:
+		d.cross(to, end)
+	case p.Fate == record.FateAnswered:
+		d.line("", to, end-6, to, end+6)
 	}
 	if in {
 		d.circle("origin", from, y, 3)
 	}
 	d.shut()
-	switch {
-	case end-y <= 2*lineHeight:
-		d.label("mid", middle, y, w)
-	case w.Right: // a long way: beside its sender
-		d.label("start", d.clientLine+12, y, w)
-	default:
-		d.label("end", d.serverLine-12, y, w)
-	}
 }
 
-func (d *drawing) label(class string, x, y float64, w *ladder.Arrow) {
-	if d.room("wire", y-ascent-3, y+2) {
-		d.text(class, x, y-2, arrowText(w))
+// heard tells a packet that was not seen to leave a host, only to arrive.
+func (d *drawing) heard(i int) bool {
+	events := d.rows[i].Events
+	return len(events) > 0 && d.r.Events[events[0]].Kind == record.KindIn
+}
+
+// arrives is where an arrow ends, downwards.
+func (d *drawing) arrives(i int) float64 {
+	y, p := d.axis.at[i], d.rows[i].Wire.Packet
+	switch {
+	case p == nil || p.Transit <= 0:
+		return y + 5
+	case d.axis.scale:
+		return d.axis.of(d.rows[i].Time + p.Transit)
 	}
+	return max(y+5, d.axis.of(d.rows[i].Time+p.Transit))
+}
+
+// label writes what a packet is at its arrow, or, of a long way, beside its
+// sender; if there is any, and room for it.
+func (d *drawing) label(i int) bool {
+	w, y := d.rows[i].Wire, d.axis.at[i]
+	if w == nil || !d.room("wire", y-ascent-3, y+2) {
+		return false
+	}
+	class, x := "mid", (d.clientLine+d.serverLine)/2
+	switch {
+	case w.Packet == nil:
+		class = "mid lost"
+	case d.arrives(i)-y <= 2*lineHeight:
+	case w.Right:
+		class, x = "start", d.clientLine+12
+	default:
+		class, x = "end", d.serverLine-12
+	}
+	d.text(class, x, y-2, arrowText(w))
+	return true
 }
 
 // arrowText is a packet's flags, its place in the streams, and its length.
@@ -105,7 +119,7 @@ func arrowText(w *ladder.Arrow) string {
 	return text
 }
 
-func arrowTitle(w *ladder.Arrow) string {
+func arrowTitle(w *ladder.Arrow, in bool) string {
 	p := w.Packet
 	title := p.Src + " to " + p.Dst + ": " + w.Text
 	switch {
@@ -113,6 +127,12 @@ func arrowTitle(w *ladder.Arrow) string {
 		title += ", lost"
 	case p.Transit > 0:
 		title += ", arrived after " + record.Span(p.Transit)
+	case in:
+		title += ", from what lies between"
+	case p.Fate == record.FateAnswered:
+		title += ", answered by what lies between"
+	case p.Fate == "":
+		title += ", not seen to arrive at a host"
 	}
 	return title
 }

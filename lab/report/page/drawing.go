@@ -43,9 +43,12 @@ type drawing struct {
 	brackets []bracket
 	timers   []timer
 	down     []outage
-	linked   bool         // rows are linked to the table's
-	bars     map[int]bool // the rows of faults that have room for their words
-	low      float64      // where the lowest of the rows' texts ends
+	// How many strips and timers there are besides.
+	moreStrips, moreTimers int
+
+	linked bool         // rows are linked to the table's
+	bars   map[int]bool // the rows of faults that have room for their words
+	low    float64      // where the lowest of the rows' texts ends
 
 	// The places of what stands beside each other.
 	clientText, clientCalls, clientTimers, clientLine float64
@@ -84,9 +87,11 @@ func laddersOf(r *record.Record, rows []ladder.Row) ladders {
 
 func newDrawing(r *record.Record, rows []ladder.Row, scale bool) *drawing {
 	d := &drawing{
-		r: r, rows: rows, strips: strips(r), brackets: brackets(r, rows), timers: timers(r), down: outages(r),
+		r: r, rows: rows, brackets: brackets(r, rows), down: outages(r),
 		taken: map[string][][2]float64{}, bars: map[int]bool{},
 	}
+	d.strips, d.moreStrips = strips(r)
+	d.timers, d.moreTimers = timers(r)
 	d.arrange()
 	heights := make([]int, len(rows))
 	for i := range rows {
@@ -117,11 +122,15 @@ func (d *drawing) arrange() {
 	for _, b := range d.brackets {
 		calls[b.side] = max(calls[b.side], b.lane+1)
 	}
+	clocks := map[string]int{"client": 1, "server": 1}
+	for _, t := range d.timers {
+		clocks[sideOf(t.host)] = max(clocks[sideOf(t.host)], t.lane+1)
+	}
 	x := timeColumn + sideColumn
 	d.clientText = x
 	x += 6 + callWidth*float64(calls["client"])
 	d.clientCalls = x
-	x += timerWidth
+	x += timerWidth * float64(clocks["client"])
 	d.clientTimers = x - timerWidth/2
 	x += laneWidth * float64(lanes["client"])
 	d.clientLine = x
@@ -129,7 +138,7 @@ func (d *drawing) arrange() {
 	d.serverLine = x
 	x += laneWidth * float64(lanes["server"])
 	d.serverTimers = x + timerWidth/2
-	x += timerWidth
+	x += timerWidth * float64(clocks["server"])
 	d.serverCalls = x
 	x += 6 + callWidth*float64(calls["server"])
 	d.serverText = x
@@ -156,6 +165,10 @@ func (d *drawing) draw() (label string) {
 		if d.rows[i].Across != "" {
 			d.reserve(i)
 		}
+	}
+	d.unseen()
+	for i := range d.rows { // below all words
+		d.arrow(i)
 	}
 	for _, above := range []bool{false, true} {
 		for _, i := range order {

@@ -17,7 +17,7 @@ func (d *drawing) lifelines() {
 		if sideOf(h.Name) == "server" {
 			x, anchor = d.serverLine, "start"
 		}
-		d.text("head "+anchor, x, 18, h.Name+" "+h.Address)
+		d.text("head "+anchor, x, 18, h.Name+" "+h.Address+d.successor(h))
 		y := headHeight - 8
 		for _, o := range d.down {
 			if o.host != h.Name {
@@ -28,7 +28,7 @@ func (d *drawing) lifelines() {
 				to = d.axis.of(o.to)
 			}
 			d.line("life", x, y, x, from)
-			d.open("down", h.Name+" is down from here on")
+			d.open("down", h.Name+" is down")
 			d.line("dead", x, from, x, to)
 			d.shut()
 			y = to
@@ -39,11 +39,38 @@ func (d *drawing) lifelines() {
 	d.text("head end", timeColumn-12, 18, "time (s)")
 }
 
+// successor says who has a host's address after it, and since when.
+func (d *drawing) successor(h record.Host) string {
+	for _, f := range append([]record.FaultInfo{d.r.Fault}, d.r.Later...) {
+		if f.Kind == "failover" && f.Host == h.Name && f.Back > 0 && len(d.r.Hosts) > 2 {
+			return "; from " + since(d.r, f.Back) + " s on " + d.r.Hosts[2].Name
+		}
+	}
+	return ""
+}
+
+// unseen says what was not observed, where nothing is therefore drawn.
+func (d *drawing) unseen() {
+	middle, y := (d.clientLine+d.serverLine)/2, headHeight+2
+	if !d.r.Observed("wire") {
+		d.rect("unseen", d.clientLine+1, headHeight-8, d.serverLine-d.clientLine-2, d.axis.end-headHeight+8)
+		d.room("wire", y-ascent, y+4)
+		d.text("mid unseen", middle, y-2, "packets were not observed")
+	}
+	if !d.r.Observed("ebpf") {
+		d.text("end unseen", d.clientText, 30, "calls and kernel not observed")
+		d.text("start unseen", d.serverText, 30, "calls and kernel not observed")
+	}
+}
+
 // cross marks where something ends for good.
 func (d *drawing) cross(x, y float64) {
 	const n = 5
 	d.path("cross", fmt.Sprintf("M%s %sL%s %sM%s %sL%s %s", num(x-n), num(y-n), num(x+n), num(y+n), num(x-n), num(y+n), num(x+n), num(y-n)))
 }
+
+// mostWords is how often a strip says its state.
+const mostWords = 40
 
 // strip draws the time in a state, with its name where there is room for it.
 func (d *drawing) strip(s *strip) {
@@ -60,11 +87,15 @@ func (d *drawing) strip(s *strip) {
 	if s.remote != "" && s.remote != "0.0.0.0:0" {
 		who += " to " + s.remote
 	}
-	d.open(stateClass(s.state), strings.TrimSpace(s.host+": "+s.state+" for "+record.Span(s.to-s.from)+", "+who))
+	class, kind := stateClass(s.state), ""
+	if s.mini {
+		class, kind = class+" mini", ", a mini-socket, which no process holds"
+	}
+	d.open(class, strings.TrimSpace(s.host+": "+s.state+" for "+record.Span(s.to-s.from)+", "+who+kind))
 	d.rect("", x+1, top, laneWidth-2, bottom-top)
 	long := float64(len(s.state))*6.6 + 8
 	const again = 420.0 // so that it is on every screen
-	for y := d.below(top+long, long); y <= bottom; y = d.below(y+again, long) {
+	for y, n := d.below(top+long, long), 0; y <= bottom && n < mostWords; y, n = d.below(y+again, long), n+1 {
 		d.upright("word", x+laneWidth/2+3.2, y-4, s.state)
 	}
 	d.shut()
@@ -87,9 +118,9 @@ func (d *drawing) below(y, long float64) float64 {
 }
 
 func (d *drawing) timer(t *timer) {
-	x := d.clientTimers
+	x := d.clientTimers - timerWidth*float64(t.lane)
 	if sideOf(t.host) == "server" {
-		x = d.serverTimers
+		x = d.serverTimers + timerWidth*float64(t.lane)
 	}
 	top, bottom := d.axis.of(t.from), d.axis.of(t.to)
 	if t.beyond {
@@ -102,6 +133,8 @@ func (d *drawing) timer(t *timer) {
 	d.line("", x, top, x, bottom)
 	if t.beyond {
 		d.path("tip", fmt.Sprintf("M%s %sL%s %sL%s %s", num(x-3), num(bottom-5), num(x), num(bottom), num(x+3), num(bottom-5)))
+	} else if t.off {
+		d.path("tip", fmt.Sprintf("M%s %sl6 6m0 -6l-6 6", num(x-3), num(bottom-3)))
 	} else {
 		d.line("tip", x-3, bottom, x+3, bottom)
 	}

@@ -14,9 +14,10 @@ func (d *drawing) row(i int) {
 	if link {
 		fmt.Fprintf(&d.b, `<a href="#e%d">`, w.Events[0])
 	}
+	said := false // its words have room, or some of them
 	switch {
 	case w.Across != "":
-		d.fault(i)
+		said = d.fault(i)
 	case w.Left != nil:
 		d.open("left", "")
 		d.line("", d.clientLine+6, y-4, d.serverLine-6, y-4)
@@ -33,29 +34,30 @@ func (d *drawing) row(i int) {
 			}
 		}
 		d.open(class, "")
-		d.arrow(i)
-		d.lines("client", "end", d.clientText, y, d.client[i])
-		d.lines("server", "start", d.serverText, y, d.server[i])
+		said = d.label(i)
+		said = d.lines("client", "end", d.clientText, y, d.client[i]) || said
+		said = d.lines("server", "start", d.serverText, y, d.server[i]) || said
 		d.shut()
 	}
-	if w.Left == nil && d.room("time", y-ascent, y+4) {
-		class := "time end"
-		d.text(class, timeColumn-12, y, fmt.Sprintf("%.6f", time.Duration(w.Time-d.r.Fault.Time).Seconds()))
+	if said && (w.Across != "" || d.room("time", y-ascent, y+4)) {
+		d.text("time end", timeColumn-12, y, fmt.Sprintf("%.6f", time.Duration(w.Time-d.r.Fault.Time).Seconds()))
 	}
 	if link {
 		d.b.WriteString(`</a>`)
 	}
 }
 
-func (d *drawing) lines(column, anchor string, x, y float64, lines []string) {
+// lines writes texts, if there are any and they have room.
+func (d *drawing) lines(column, anchor string, x, y float64, lines []string) bool {
 	bottom := y + lineHeight*float64(len(lines)-1) + 4
 	if len(lines) == 0 || !d.room(column, y-ascent, bottom) {
-		return
+		return false
 	}
 	d.low = max(d.low, bottom)
 	for n, line := range lines {
 		d.text(anchor, x, y+float64(n)*lineHeight, line)
 	}
+	return true
 }
 
 // reserve takes the room of a fault's bar, if it is free.
@@ -65,13 +67,16 @@ func (d *drawing) reserve(i int) {
 	if d.bars[i] = d.room("bars", top, bottom); !d.bars[i] {
 		return
 	}
-	for _, column := range []string{"client", "wire", "server"} {
+	for _, column := range []string{"time", "client", "wire", "server"} {
 		d.room(column, top, bottom)
 	}
 }
 
-// fault draws a bar across.
-func (d *drawing) fault(i int) {
+// fault draws a bar across, if it does not lie within another one's.
+func (d *drawing) fault(i int) bool {
+	if !d.bars[i] {
+		return false
+	}
 	w, y := &d.rows[i], d.axis.at[i]
 	lines := d.across(w)
 	class := "fault"
@@ -83,11 +88,10 @@ func (d *drawing) fault(i int) {
 	}
 	d.open(class, "")
 	left, height := timeColumn-4, lineHeight*float64(len(lines))+5
-	if d.bars[i] { // else it lies within another one's
-		d.rect("", left, y-ascent-2, d.width-left, height)
-		for n, line := range lines {
-			d.text("mid", (left+d.width)/2, y+1+float64(n)*lineHeight, line)
-		}
+	d.rect("", left, y-ascent-2, d.width-left, height)
+	for n, line := range lines {
+		d.text("mid", (left+d.width)/2, y+1+float64(n)*lineHeight, line)
 	}
 	d.shut()
+	return true
 }
