@@ -139,7 +139,7 @@ func Between(r *record.Record, from, to int64) []Row {
 			t.sent[arrival{e.Packet.Proto, e.Time + e.Packet.Transit}] = true
 		}
 	}
-	return t.repeats(t.rows())
+	return bound(t.repeats(t.rows()))
 }
 
 func (t *telling) rows() []Row {

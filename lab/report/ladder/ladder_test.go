@@ -170,6 +170,28 @@ func TestRepeatsAreLeftOut(t *testing.T) {
 	}
 }
 
+// However many kinds of rows there are, there are not too many rows.
+func TestRowsAreBounded(t *testing.T) {
+	var events []record.Event
+	for i := range 20_000 {
+		events = append(events, record.Event{Time: int64(i + 1), Host: "client", Source: record.Step, Kind: "type", Text: fmt.Sprint("the user types: ", i)})
+	}
+	events = append(events[:10_000:10_000], append([]record.Event{{Time: 10_000, Host: "server", Source: record.Fault, Kind: "crash", Text: "link down"}}, events[10_000:]...)...)
+	rows := ladder.Rows(&record.Record{Events: events})
+	faults, left := 0, 0
+	for _, w := range rows {
+		if w.Across != "" {
+			faults++
+		}
+		if w.Left != nil {
+			left += w.Left.Rows
+		}
+	}
+	if len(rows) != 2000+3 || faults != 1 || left != 18_000 {
+		t.Errorf("%d rows, %d faults, %d left out", len(rows), faults, left)
+	}
+}
+
 func TestClean(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain, ä":            "plain, ä",

@@ -40,6 +40,11 @@ func (t *telling) repeats(rows []Row) []Row {
 		}
 	}
 	cut()
+	return without(rows, left)
+}
+
+// without puts in the place of rows that are left out how many they were.
+func without(rows []Row, left []bool) []Row {
 	var kept []Row
 	var out *Left
 	for i := range rows {
@@ -55,6 +60,21 @@ func (t *telling) repeats(rows []Row) []Row {
 		kept[len(kept)-1].Time = rows[i].Time
 	}
 	return kept
+}
+
+// mostRows is how many rows there are at most, but for faults.
+const mostRows = 2000
+
+// bound leaves the middle out of a timeline that is too long all the same.
+func bound(rows []Row) []Row {
+	if len(rows) <= mostRows {
+		return rows
+	}
+	left := make([]bool, len(rows))
+	for i := mostRows / 2; i < len(rows)-mostRows/2; i++ {
+		left[i] = rows[i].Across == ""
+	}
+	return without(rows, left)
 }
 
 // add leaves a row out, too.
