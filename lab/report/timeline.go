@@ -138,6 +138,14 @@ func (c columns) arrow(a *ladder.Arrow) []string {
 	last := lines[len(lines)-1]
 	line := strings.Repeat("─", max(c.wire-utf8.RuneCountInString(last)-6, 1))
 	lost, answered := a.Packet.Fate == record.FateLost, a.Packet.Fate == record.FateAnswered
+	head := "◀"
+	if a.Right {
+		head = "▶"
+	}
+	if a.Packet.Fate == "" && !a.Heard { // it was seen no further
+		head = "?"
+		answered = answered || a.Packet.Proto != "tcp" // for what lies between
+	}
 	switch {
 	case answered && a.Right:
 		last = "── " + last + " " + line + "┤"
@@ -146,11 +154,11 @@ func (c columns) arrow(a *ladder.Arrow) []string {
 	case a.Right && lost:
 		last = "── " + last + " " + line + "✕"
 	case a.Right:
-		last = "── " + last + " " + line + "▶"
+		last = "── " + last + " " + line + head
 	case lost:
 		last = "✕" + line + " " + last + " ──"
 	default:
-		last = "◀" + line + " " + last + " ──"
+		last = head + line + " " + last + " ──"
 	}
 	lines[len(lines)-1] = last
 	return lines

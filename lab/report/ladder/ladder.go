@@ -44,6 +44,7 @@ type Arrow struct {
 	Packet *record.Packet
 	Text   string // what it is, in a few words
 	Right  bool   // from the client's side to the server's
+	Heard  bool   // it was not seen to leave a host, only to arrive
 	// Seq and Ack count from the first octets of their streams, as far as
 	// those are known: of a SYN it is 0.
 	Seq, Ack uint32

@@ -56,7 +56,7 @@ func (t *telling) heardOnly(e *record.Event) bool {
 func (t *telling) arrow(i int) *Arrow {
 	e, n := &t.r.Events[i], t.numbers[i]
 	return &Arrow{
-		Packet: e.Packet, Text: Clean(e.Packet.String()), Right: (e.Host == "client") == (e.Kind == record.KindOut),
+		Packet: e.Packet, Text: Clean(e.Packet.String()), Right: (e.Host == "client") == (e.Kind == record.KindOut), Heard: e.Kind == record.KindIn,
 		Seq: n.seq, Ack: n.ack,
 	}
 }

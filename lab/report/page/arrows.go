@@ -20,7 +20,7 @@ func (d *drawing) arrow(i int) {
 	if !w.Right {
 		from, to = to, from
 	}
-	p, end, in := w.Packet, d.arrives(i), d.heard(i)
+	p, end, in := w.Packet, d.arrives(i), w.Heard
 	class := "packet"
 	switch {
 	case in: // from what lies between
@@ -55,12 +55,6 @@ func (d *drawing) arrow(i int) {
 		d.circle("origin", from, y, 3)
 	}
 	d.shut()
-}
-
-// heard tells a packet that was not seen to leave a host, only to arrive.
-func (d *drawing) heard(i int) bool {
-	events := d.rows[i].Events
-	return len(events) > 0 && d.r.Events[events[0]].Kind == record.KindIn
 }
 
 // arrives is where an arrow ends, downwards.

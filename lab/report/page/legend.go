@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
 )
 
 // legend explains what is drawn, and returns where it ends.
@@ -69,7 +70,7 @@ func (d *drawing) legend(y float64) float64 {
 			d.shut()
 		})
 	}
-	if d.any(func(_ int, p *record.Packet) bool { return p.Fate == record.FateLost }) {
+	if d.any(func(w *ladder.Arrow) bool { return w.Packet.Fate == record.FateLost }) {
 		item(24, "lost on its way", func(x, y float64) {
 			d.open("packet lost", "")
 			d.line("", x, y, x+18, y)
@@ -77,7 +78,7 @@ func (d *drawing) legend(y float64) float64 {
 			d.shut()
 		})
 	}
-	if d.any(func(_ int, p *record.Packet) bool { return p.Flags&record.FlagRST != 0 }) {
+	if d.any(func(w *ladder.Arrow) bool { return w.Packet.Flags&record.FlagRST != 0 }) {
 		item(24, "a reset (RST)", func(x, y float64) {
 			d.open("packet rst", "")
 			d.line("", x, y, x+20, y)
@@ -85,7 +86,7 @@ func (d *drawing) legend(y float64) float64 {
 			d.shut()
 		})
 	}
-	if d.any(func(_ int, p *record.Packet) bool { return p.Fate == record.FateAnswered }) {
+	if d.any(func(w *ladder.Arrow) bool { return w.Packet.Fate == record.FateAnswered }) {
 		item(24, "answered by what lies between", func(x, y float64) {
 			d.open("packet other", "")
 			d.line("", x, y, x+18, y)
@@ -93,7 +94,7 @@ func (d *drawing) legend(y float64) float64 {
 			d.shut()
 		})
 	}
-	if d.any(func(i int, _ *record.Packet) bool { return d.heard(i) }) {
+	if d.any(func(w *ladder.Arrow) bool { return w.Heard }) {
 		item(24, "comes from what lies between", func(x, y float64) {
 			d.open("packet other", "")
 			d.circle("origin", x+3, y, 3)
@@ -102,7 +103,7 @@ func (d *drawing) legend(y float64) float64 {
 			d.shut()
 		})
 	}
-	if d.any(func(i int, p *record.Packet) bool { return p.Fate == "" && !d.heard(i) }) {
+	if d.any(func(w *ladder.Arrow) bool { return w.Packet.Fate == "" && !w.Heard }) {
 		item(24, "seen no further", func(x, y float64) {
 			d.open("packet other", "")
 			d.line("", x, y, x+18, y)
@@ -139,9 +140,9 @@ func (d *drawing) legend(y float64) float64 {
 }
 
 // any tells whether there is such an arrow.
-func (d *drawing) any(is func(i int, p *record.Packet) bool) bool {
+func (d *drawing) any(is func(w *ladder.Arrow) bool) bool {
 	for i := range d.rows {
-		if w := d.rows[i].Wire; w != nil && w.Packet != nil && is(i, w.Packet) {
+		if w := d.rows[i].Wire; w != nil && w.Packet != nil && is(w) {
 			return true
 		}
 	}
