@@ -80,7 +80,7 @@ func (f *Follower) rows(p *printer, r *record.Record, rows []ladder.Row) {
 	c := f.columns()
 	for i := range rows {
 		for _, line := range c.row(r, &rows[i]) {
-			p.line("%s", line)
+			p.put(line)
 		}
 	}
 }

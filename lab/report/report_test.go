@@ -2,9 +2,11 @@ package report_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -153,5 +155,70 @@ func TestSummary(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 	if len(lines) != 2 || !strings.HasPrefix(lines[0], "crash            as expected") || !strings.Contains(lines[1], "ENETUNREACH") {
 		t.Errorf("summary:\n%s", b.String())
+	}
+}
+
+// A record may be anybody's: none of its strings reaches a terminal as it is,
+// whatever is printed of it.
+func TestHostileRecordIsHarmless(t *testing.T) {
+	const hostile = "\x1b[31m\u009b31m\rX\n\u202e"
+	for _, scenario := range []string{"crash", "kill", "failover"} {
+		for _, everything := range []bool{false, true} {
+			r, demanded := load(t, scenario), load(t, scenario)
+			demanded.Demand = &record.Demand{Server: []string{"s"}, Client: []string{"c"}, When: "connected", Expect: "EOF"}
+			demanded.Actions = []record.Action{{Kind: record.ActExit, What: "exit 1"}}
+			for _, r := range []*record.Record{r, demanded} {
+				poison(reflect.ValueOf(r).Elem(), hostile, everything)
+			}
+			for _, s := range []report.Screen{{}, {Width: 80}, {Width: 200, Colour: true}} {
+				var b bytes.Buffer
+				for _, r := range []*record.Record{r, demanded} {
+					err := errors.Join(report.Header(&b, r, s), report.Text(&b, r, s), report.Failure(&b, r), report.Diff(&b, r, load(t, "crash"), s),
+						report.Summary(&b, []*record.Record{r}, s), report.Ways(&b, []*record.Record{r}, s))
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				got := b.String()
+				if strings.Contains(got, "\x1b[31m\\x") || strings.Contains(got, "\x1b[31m\u009b") || !s.Colour && strings.Contains(got, "\x1b") || strings.ContainsAny(got, "\u009b\r\u202e") {
+					t.Errorf("%s, screen %+v, everything %v: a control character of the record is in the text", scenario, s, everything)
+				}
+			}
+		}
+	}
+}
+
+// poison appends to each string of a value, but, unless it is to everything, to
+// those that say what kind of thing it is.
+func poison(v reflect.Value, with string, everything bool) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(v.String() + with)
+	case reflect.Pointer:
+		if !v.IsNil() {
+			poison(v.Elem(), with, everything)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			poison(v.Index(i), with, everything)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			switch name := v.Type().Field(i).Name; {
+			case !everything && (name == "Kind" || name == "Source" || name == "Model" || name == "From" || name == "Fate" || name == "Outcome" || name == "Proto"):
+			default:
+				poison(v.Field(i), with, everything)
+			}
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			k, e := reflect.New(key.Type()).Elem(), reflect.New(v.Type().Elem()).Elem()
+			k.Set(key)
+			e.Set(v.MapIndex(key))
+			poison(k, with, everything)
+			poison(e, with, everything)
+			v.SetMapIndex(key, reflect.Value{})
+			v.SetMapIndex(k, e)
+		}
 	}
 }

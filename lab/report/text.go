@@ -332,25 +332,30 @@ func expected(p *record.Prediction) string {
 	return fmt.Sprintf("%s after %s, %s", Possible(p), window(p), tolerance(p))
 }
 
-// A printer remembers the first error, so that callers check once.
+// A printer remembers the first error, so that callers check once. Whatever it
+// is given is made harmless (clean), as the record may be anybody's; the colours
+// are its own.
 type printer struct {
 	w      io.Writer
 	screen Screen
 	err    error
 }
 
-func (p *printer) line(format string, args ...any) {
+func (p *printer) line(format string, args ...any) { p.put(clean(fmt.Sprintf(format, args...))) }
+
+// put writes a line that was made harmless before it was painted.
+func (p *printer) put(line string) {
 	if p.err != nil {
 		return
 	}
-	_, p.err = fmt.Fprintln(p.w, strings.TrimRight(fmt.Sprintf(format, args...), " "))
+	_, p.err = fmt.Fprintln(p.w, strings.TrimRight(line, " "))
 }
 
 // fitted writes a line, and breaks it if it is longer than the screen is wide.
 func (p *printer) fitted(format string, args ...any) {
-	text := strings.TrimRight(fmt.Sprintf(format, args...), " ")
+	text := strings.TrimRight(clean(fmt.Sprintf(format, args...)), " ")
 	if p.screen.Width == 0 || utf8.RuneCountInString(text) <= p.screen.Width {
-		p.line("%s", text)
+		p.put(text)
 		return
 	}
 	body := strings.TrimLeft(text, " ")
@@ -363,14 +368,15 @@ func (p *printer) wrapped(label, text string) { p.painted("", "", label, text) }
 
 // painted does so with a word in a colour: the first of its kind.
 func (p *printer) painted(c colour, word, label, text string) {
+	word, label = clean(word), clean(label)
 	indent := utf8.RuneCountInString(label)
-	for i, line := range Wrap(strings.Join(strings.Fields(text), " "), p.screen.prose()-indent) {
+	for i, line := range Wrap(clean(strings.Join(strings.Fields(text), " ")), p.screen.prose()-indent) {
 		if i == 0 && word != "" {
 			line = strings.Replace(label+line, word, p.screen.paint(c, word), 1)
 		} else {
 			line = label + line
 		}
-		p.line("%s", line)
+		p.put(line)
 		label = strings.Repeat(" ", indent)
 	}
 }

@@ -47,7 +47,7 @@ func Timeline(w io.Writer, r *record.Record, rows []ladder.Row, s Screen) error 
 	p.line("%s", c.heading())
 	for i := range rows {
 		for _, line := range c.row(r, &rows[i]) {
-			p.line("%s", line)
+			p.put(line)
 		}
 	}
 	return p.err
@@ -57,7 +57,7 @@ func (c columns) heading() string {
 	return fmt.Sprintf("%*s%*s%-*s %-*s %s", timeWidth, "time (s)", c.gap, "", c.client, "client", c.wire, "wire", "server")
 }
 
-// row gives the lines of a row.
+// row gives the lines of a row, harmless and painted.
 func (c columns) row(r *record.Record, w *ladder.Row) []string {
 	zero := r.Fault.Time
 	if c.anew && w.Time < zero {
@@ -99,7 +99,7 @@ func (c columns) bounded(width int) int {
 func (c columns) cells(at string, client, wire, server []string, colour colour) []string {
 	part := func(lines []string, i int) string {
 		if i < len(lines) {
-			return lines[i]
+			return clean(lines[i])
 		}
 		return ""
 	}
@@ -120,7 +120,7 @@ func (c columns) beside(at, text string, colour colour) []string {
 	if c.screen.Width > 0 {
 		room = c.client + c.wire + c.server + 2
 	}
-	lines := Wrap(text, room)
+	lines := Wrap(clean(text), room)
 	for i, line := range lines {
 		lines[i] = at + strings.Repeat(" ", c.gap) + c.screen.paint(colour, line)
 		at = strings.Repeat(" ", timeWidth)
@@ -181,7 +181,7 @@ func (c columns) table(at string, w *ladder.Row) []string {
 		timer = ""
 	}
 	lines := []string{
-		at + strings.Repeat(" ", c.gap) + "sockets of the " + w.Host + ":",
+		at + strings.Repeat(" ", c.gap) + "sockets of the " + clean(w.Host) + ":",
 		row("Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State", "PID", timer),
 	}
 	for _, s := range w.Sockets {
@@ -197,9 +197,9 @@ func (c columns) table(at string, w *ladder.Row) []string {
 		if narrow {
 			timer, below = "", timer
 		}
-		lines = append(lines, row(s.RecvQueue, s.SendQueue, s.Local, s.Remote, s.State, strings.Join(pids, ","), timer))
+		lines = append(lines, clean(row(s.RecvQueue, s.SendQueue, s.Local, s.Remote, s.State, strings.Join(pids, ","), timer)))
 		if below != "" {
-			lines = append(lines, strings.Repeat(" ", 16)+"timer: "+below)
+			lines = append(lines, strings.Repeat(" ", 16)+"timer: "+clean(below))
 		}
 	}
 	return lines
