@@ -42,6 +42,9 @@ comment. Programs' relative paths count from where lab is run.
 ` + strings.TrimRight(reference.String(), "\n"),
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := wantFiles(c, "out"); err != nil {
+				return err
+			}
 			return runCheck(c.Context(), s, f, args[0])
 		},
 	}

@@ -25,17 +25,24 @@ Exit status: 0 if the outcome, what told the client, and the number of
 retransmissions agree, 1 if they do not or are not known, 2 if a record cannot
 be read.`,
 		Args: cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := wantFiles(c, "html"); err != nil {
+				return err
+			}
 			var both [2]*record.Record
+			var files []string
 			for i, name := range args {
-				records, _, err := readRecords([]string{name})
+				records, from, err := readRecords([]string{name})
 				if err == nil && len(records) != 1 {
 					err = fmt.Errorf("%s holds %d records", name, len(records))
 				}
 				if err != nil {
 					return usageError(err, "it must be the record.json of a run, or its directory")
 				}
-				both[i] = records[0]
+				both[i], files = records[0], append(files, from...)
+			}
+			if err := checkTarget("html", html, files); err != nil {
+				return err
 			}
 			err := report.Diff(s.out, both[0], both[1], s.screen)
 			if html != "" {

@@ -41,7 +41,7 @@ func TestDiffStatus(t *testing.T) {
 		{"diff a", 2, "", "lab: accepts 2 arg(s), received 1\n"},
 		{"diff a a b", 2, "", "lab: accepts 2 arg(s), received 3\n"},
 		{"diff . b", 2, "", "lab: . holds 2 records\nhint: "},
-		{"diff a nowhere", 2, "", "lab: read record: open nowhere: no such file"},
+		{"diff a nowhere", 2, "", "lab: open nowhere: no such file"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			errs, err := os.CreateTemp(dir, "stderr")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-6fefc909/tcplab/lab/claims"
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
 	"github.com/seed-6fefc909/tcplab/lab/report/page"
 )
 
@@ -27,13 +28,20 @@ func writePage(w io.Writer, r *record.Record) error {
 func readRecord(name string) (*record.Record, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("read record: %w", err)
+		return nil, err // it says which file
 	}
 	defer f.Close()
 	in := bufio.NewReader(f)
 	begin, _ := in.Peek(512) // a shorter file is no page, and an error is met again
+	if report.IsPCAPNG(begin) {
+		return nil, fmt.Errorf("read %s: it is a capture, not the record that belongs to it", name)
+	}
 	if !page.Is(begin) {
-		return record.Read(in)
+		r, err := record.Read(in)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		return r, nil
 	}
 	whole, err := io.ReadAll(in)
 	if err != nil {

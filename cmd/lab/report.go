@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,7 +29,10 @@ pages that carry their record. --html writes the page of one anew, of several
 an index, with links to the pages beside their records. --svg draws the ladder
 of one.`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := wantFiles(c, "html", "svg"); err != nil {
+				return err
+			}
 			write, known := map[string]func(io.Writer, []*record.Record) error{
 				outputText: func(w io.Writer, records []*record.Record) error { return texts(w, records, s.screen) }, outputJSON: jsons, outputJUnit: report.JUnit,
 			}[output]
@@ -38,6 +42,9 @@ of one.`,
 			records, files, err := readRecords(args)
 			if err != nil {
 				return usageError(err, "it must be the record.json of a run, or its report.html")
+			}
+			if err := cmp.Or(checkTarget("html", html, files), checkTarget("svg", svg, files)); err != nil {
+				return err
 			}
 			if svg != "" {
 				if err := savePicture(svg, records); err != nil {

@@ -66,6 +66,9 @@ func runCommand(s streams) *cobra.Command {
 		},
 		ValidArgsFunction: completeScenario,
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := wantFiles(c, "out"); err != nil {
+				return err
+			}
 			f.delaySet = c.Flags().Changed("delay")
 			f.own.look(c)
 			f.own.files = slices.ContainsFunc(args, isFile)

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -358,7 +359,11 @@ func ReadFile(name string) (*Record, error) {
 		return nil, fmt.Errorf("read record: %w", err)
 	}
 	defer f.Close()
-	return Read(f)
+	r, err := Read(f)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return r, nil
 }
 
 // Is tells whether a file is one that Write wrote, of whatever version, by its
@@ -371,10 +376,14 @@ func Is(file []byte) bool {
 func Read(in io.Reader) (*Record, error) {
 	var r Record
 	if err := json.NewDecoder(in).Decode(&r); err != nil {
-		return nil, fmt.Errorf("read record: %w", err)
+		return nil, fmt.Errorf("not a record: %w", err)
 	}
-	if r.Schema != Schema {
-		return nil, fmt.Errorf("read record: schema %q, not %q", r.Schema, Schema)
+	switch r.Schema {
+	case Schema:
+	case "":
+		return nil, errors.New("not a record: it names no schema")
+	default:
+		return nil, fmt.Errorf("a record of another version of lab: its schema is %q, not %q", r.Schema, Schema)
 	}
 	for i := range r.Events {
 		if err := r.Events[i].check(); err != nil {
