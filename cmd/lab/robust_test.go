@@ -154,7 +154,7 @@ func TestInterruptedRunIsRecorded(t *testing.T) {
 		}
 		entries, err := os.ReadDir(out)
 		for _, f := range entries {
-			if !slices.Contains([]string{"record.json", "junit.xml", "capture-client.pcapng", "capture-server.pcapng"}, f.Name()) {
+			if !slices.Contains([]string{"record.json", "report.html", "junit.xml", "capture-client.pcapng", "capture-server.pcapng"}, f.Name()) {
 				t.Errorf("%v: more than the results: %v, %v", m, entries, err)
 			}
 		}
