@@ -16,17 +16,23 @@ func TestManyOfAKind(t *testing.T) {
 			local := fmt.Sprintf("10.0.0.1:%d", 1024+i)
 			for n, to := range []string{"SYN_SENT", "ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "CLOSE"} {
 				from := []string{"CLOSE", "SYN_SENT", "ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2"}[n]
-				r.Events = append(r.Events, record.Event{Time: at + int64(n), Host: "client", Source: record.Socket, Kind: record.KindState, Boot: 1,
-					State: &record.State{Local: local, Remote: "10.0.0.2:9998", From: from, To: to, Sock: uint64(10 + i)}})
+				r.Events = append(r.Events, record.Event{
+					Time: at + int64(n), Host: "client", Source: record.Socket, Kind: record.KindState, Boot: 1,
+					State: &record.State{Local: local, Remote: "10.0.0.2:9998", From: from, To: to, Sock: uint64(10 + i)},
+				})
 			}
 		},
 		"retransmissions": func(r *record.Record, i int, at int64) {
-			r.Events = append(r.Events, record.Event{Time: at, Host: "client", Source: record.TCP, Kind: record.KindRetransmit, Boot: 1,
-				TCP: &record.TCPEvent{Local: "10.0.0.1:42158", Remote: "10.0.0.2:9998", State: "ESTABLISHED", RTO: 204e6, Retransmits: 1 + i, Sock: 2}})
+			r.Events = append(r.Events, record.Event{
+				Time: at, Host: "client", Source: record.TCP, Kind: record.KindRetransmit, Boot: 1,
+				TCP: &record.TCPEvent{Local: "10.0.0.1:42158", Remote: "10.0.0.2:9998", State: "ESTABLISHED", RTO: 204e6, Retransmits: 1 + i, Sock: 2},
+			})
 		},
 		"programs": func(r *record.Record, i int, at int64) {
-			r.Events = append(r.Events, record.Event{Time: at, Host: "server", Source: record.Process, Kind: record.KindExec, PID: 100 + i, Comm: fmt.Sprintf("p%c%c%c", 'a'+i%26, 'a'+i/26%26, 'a'+i/676%26), Boot: 1,
-				Process: &record.ProcEvent{Argv: []string{fmt.Sprintf("p%c%c%c", 'a'+i%26, 'a'+i/26%26, 'a'+i/676%26)}}})
+			r.Events = append(r.Events, record.Event{
+				Time: at, Host: "server", Source: record.Process, Kind: record.KindExec, PID: 100 + i, Comm: fmt.Sprintf("p%c%c%c", 'a'+i%26, 'a'+i/26%26, 'a'+i/676%26), Boot: 1,
+				Process: &record.ProcEvent{Argv: []string{fmt.Sprintf("p%c%c%c", 'a'+i%26, 'a'+i/26%26, 'a'+i/676%26)}},
+			})
 		},
 		"steps": func(r *record.Record, i int, at int64) {
 			r.Events = append(r.Events, record.Event{Time: at, Host: "client", Source: record.Step, Kind: "type", Text: fmt.Sprint("the user types: ", i)})
