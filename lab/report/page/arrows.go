@@ -48,7 +48,7 @@ func (d *drawing) arrow(i int) {
 		d.path("tip", fmt.Sprintf("M%s %sL%s %sL%s %sZ", num(to), num(end), num(to+back), num(end+slope-3.5), num(to+back), num(end+slope+3.5)))
 	case p.Fate == record.FateLost:
 		d.cross(to, end)
-	case p.Fate == record.FateAnswered:
+	case p.Fate == record.FateAnswered, p.Proto != "tcp": // for what lies between
 		d.line("", to, end-6, to, end+6)
 	}
 	if in {

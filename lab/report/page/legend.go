@@ -86,8 +86,11 @@ func (d *drawing) legend(y float64) float64 {
 			d.shut()
 		})
 	}
-	if d.any(func(w *ladder.Arrow) bool { return w.Packet.Fate == record.FateAnswered }) {
-		item(24, "answered by what lies between", func(x, y float64) {
+	between := func(w *ladder.Arrow) bool {
+		return w.Packet.Fate == record.FateAnswered || w.Packet.Fate == "" && !w.Heard && w.Packet.Proto != "tcp"
+	}
+	if d.any(between) {
+		item(24, "for what lies between, or answered by it", func(x, y float64) {
 			d.open("packet other", "")
 			d.line("", x, y, x+18, y)
 			d.line("", x+18, y-6, x+18, y+6)
@@ -103,7 +106,7 @@ func (d *drawing) legend(y float64) float64 {
 			d.shut()
 		})
 	}
-	if d.any(func(w *ladder.Arrow) bool { return w.Packet.Fate == "" && !w.Heard }) {
+	if d.any(func(w *ladder.Arrow) bool { return w.Packet.Fate == "" && !w.Heard && !between(w) }) {
 		item(24, "seen no further", func(x, y float64) {
 			d.open("packet other", "")
 			d.line("", x, y, x+18, y)

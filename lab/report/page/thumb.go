@@ -163,10 +163,11 @@ func shoot(c *canvas, a *ladder.Arrow, y float64) {
 	switch {
 	case a.Packet.Flags&record.FlagRST != 0:
 		class = "thumb-arrow rst"
-	case a.Packet.Proto == "icmp" || a.Packet.Proto == "icmpv6" && a.Packet.Target == "":
-		from = thumbMiddle // a router's
-	case a.Packet.Proto != "tcp":
+	case a.Packet.Proto != "tcp" && !a.Packet.ICMPError():
 		class = "thumb-arrow other"
+	}
+	if a.Heard { // from what lies between
+		from = thumbMiddle
 	}
 	switch a.Packet.Fate {
 	case record.FateLost:
@@ -178,6 +179,11 @@ func shoot(c *canvas, a *ladder.Arrow, y float64) {
 	case record.FateAnswered:
 		end, fall = thumbMiddle, fall/2
 		c.line("thumb-stop", end, y+fall-3, end, y+fall+3)
+	case "":
+		if !a.Heard { // it was seen no further
+			c.line(class, from, y, thumbMiddle, y+fall/2)
+			return
+		}
 	}
 	c.line(class, from, y, end, y+fall)
 	c.path(class, fmt.Sprintf("M%s %sl%s -2.4m%s 2.4l%s 2.4", num(end), num(y+fall), num(-way*4), num(way*4), num(-way*4)))
