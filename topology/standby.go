@@ -52,7 +52,7 @@ func (n *Network) takeOver(note Note) error {
 	if err := errors.Join(h.end().waitUp(), n.far(h).waitUp()); err != nil {
 		return err
 	}
-	note("link up")
+	note("the standby's link up")
 	if err := h.Namespace().SetSysctls(map[string]string{notify: "1"}); err != nil {
 		return err
 	}
