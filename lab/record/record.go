@@ -372,23 +372,20 @@ func Is(file []byte) bool {
 	return bytes.HasPrefix(file, []byte("{\n \"schema\": \"lab-record/"))
 }
 
-// Read reads a record that Write wrote.
+// Read reads a record that Write wrote, and nothing after it.
 func Read(in io.Reader) (*Record, error) {
 	var r Record
-	if err := json.NewDecoder(in).Decode(&r); err != nil {
+	dec := json.NewDecoder(in)
+	if err := dec.Decode(&r); err != nil {
 		return nil, fmt.Errorf("not a record: %w", err)
 	}
-	switch r.Schema {
-	case Schema:
-	case "":
-		return nil, errors.New("not a record: it names no schema")
-	default:
-		return nil, fmt.Errorf("a record of another version of lab: its schema is %q, not %q", r.Schema, Schema)
+	if err := r.check(); err != nil {
+		return nil, err
 	}
-	for i := range r.Events {
-		if err := r.Events[i].check(); err != nil {
-			return nil, fmt.Errorf("read record: event %d: %w", i, err)
-		}
+	if _, err := dec.Token(); err == nil {
+		return nil, errors.New("there is more after the record")
+	} else if err != io.EOF {
+		return nil, fmt.Errorf("after the record: %w", err)
 	}
 	return &r, nil
 }

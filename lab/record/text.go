@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -54,6 +55,8 @@ func (c *Call) EndOfFile() bool {
 func Span(ns int64) string {
 	d := time.Duration(ns)
 	switch {
+	case ns == math.MinInt64: // which cannot be negated
+		return "-" + Span(math.MaxInt64)
 	case d < 0:
 		return "-" + Span(-ns)
 	case d >= 10*time.Second:

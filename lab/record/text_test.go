@@ -1,6 +1,9 @@
 package record
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 func TestText(t *testing.T) {
 	call := func(c Call) Event { return Event{Source: Syscall, Kind: KindCall, Syscall: &c} }
@@ -22,6 +25,17 @@ func TestText(t *testing.T) {
 	} {
 		if got := c.event.String(); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for ns, want := range map[int64]string{
+		0: "0 µs", -1500: "-1.5 µs", 1e6: "1 ms", 1234e6: "1.23 s", 99e9: "99.0 s",
+		math.MinInt64: "-9223372036.9 s", math.MaxInt64: "9223372036.9 s",
+	} {
+		if got := Span(ns); got != want {
+			t.Errorf("%d: got %q, want %q", ns, got, want)
 		}
 	}
 }
