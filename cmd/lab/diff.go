@@ -23,7 +23,9 @@ are within 10 ms or 5 % of each other are the same.
 
 Exit status: 0 if the outcome, what told the client, and the number of
 retransmissions agree, 1 if they do not or are not known, 2 if a record cannot
-be read.`,
+be read. Attempts that the kernel had no hardware address or route for count as
+retransmissions; in two runs with such, chance decides how many there are, and
+the number does not count.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := wantFiles(c, "html"); err != nil {

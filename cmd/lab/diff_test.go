@@ -43,7 +43,7 @@ func TestDiffStatus(t *testing.T) {
 		{"diff a a/record.json", 0, "agree; 0 differences in all.", ""},
 		{"diff a b", 1, "These are two scenarios", ""},
 		{"diff a b --html ab.html", 1, "These are two scenarios", ""},
-		{"diff a b --html nowhere/ab.html", 4, "These are two scenarios", "lab: save nowhere/ab.html: "},
+		{"diff a b --html nowhere/ab.html", 2, "", "lab: --html nowhere/ab.html: "},
 		{"diff a", 2, "", "lab: accepts 2 arg(s), received 1\n"},
 		{"diff a a b", 2, "", "lab: accepts 2 arg(s), received 3\n"},
 		{"diff . b", 2, "", "lab: . holds 2 records\nhint: "},

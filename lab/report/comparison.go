@@ -1,6 +1,8 @@
 package report
 
 import (
+	"slices"
+
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
@@ -48,23 +50,53 @@ func Compare(a, b *record.Record) *Comparison {
 }
 
 // Agree tells whether both runs came to the same: the outcome, what told the
-// client, and how often each host sent something again after the fault. What
-// is not known of either does not agree.
+// client, and how often each host tried to send something again after the
+// fault, unless chance decided that. What is not known of either does not agree.
 func (c *Comparison) Agree() bool {
-	if c.A.Outcome != c.B.Outcome || !toldKnown(c.A) || !toldKnown(c.B) || c.A.Detection.Error != c.B.Detection.Error {
-		return false
+	differ, unknown := c.apart()
+	return len(differ)+len(unknown) == 0
+}
+
+// apart names what does not agree.
+func (c *Comparison) apart() (differ, unknown []string) {
+	if c.A.Outcome != c.B.Outcome {
+		differ = append(differ, "outcome")
 	}
-	a, okA := RepeatsOf(c.A)
-	b, okB := RepeatsOf(c.B)
-	if !okA || !okB || len(a) != len(b) {
-		return false
+	switch {
+	case !toldKnown(c.A) || !toldKnown(c.B):
+		unknown = append(unknown, "error")
+	case c.A.Detection.Error != c.B.Detection.Error:
+		differ = append(differ, "error")
 	}
-	for i := range a {
-		if a[i].Host != b[i].Host || len(a[i].Times) != len(b[i].Times) {
-			return false
-		}
+	const repeats = "number of retransmissions"
+	a, b, okA, okB := c.repeats()
+	switch {
+	case !okA || !okB:
+		unknown = append(unknown, repeats)
+	case !slices.EqualFunc(a, b, func(x, y Repeats) bool { return x.Host == y.Host && (len(x.Times) == len(y.Times) || excused(&x, &y)) }):
+		differ = append(differ, repeats)
 	}
-	return true
+	return differ, unknown
+}
+
+// excused tells whether a number may differ by chance: in both runs some attempts
+// did not go out. Such a one undoes a step of the timer's backoff (RFC 6069), so
+// their number hangs on when the kernel came to ask for the address, which is
+// random (neigh_rand_reach_time).
+func excused(x, y *Repeats) bool { return x.Sent < len(x.Times) && y.Sent < len(y.Times) }
+
+// byChance tells whether a number of retransmissions differs, and is excused.
+func (c *Comparison) byChance() bool {
+	a, b, _, _ := c.repeats()
+	return len(a) == len(b) && !slices.EqualFunc(a, b, func(x, y Repeats) bool { return len(x.Times) == len(y.Times) })
+}
+
+// repeats are those of both runs, counted alike.
+func (c *Comparison) repeats() (a, b []Repeats, okA, okB bool) {
+	told := toldOfRepeats(c.A) && toldOfRepeats(c.B)
+	a, okA = repeatsOf(c.A, told)
+	b, okB = repeatsOf(c.B, told)
+	return a, b, okA, okB
 }
 
 // toldKnown tells whether it is known what told the client, or that nothing

@@ -26,10 +26,14 @@ func runRows(a, b *record.Record) []ComparisonRow {
 		text("network", path),
 		text("IP", func(r *record.Record) string { return "IPv" + strconv.Itoa(r.Family) }),
 		text("a dead host's address", func(r *record.Record) string {
-			if r.AnswerARP {
+			dies := func(f record.FaultInfo) bool { return slices.Contains([]string{"crash", "reboot", "failover"}, f.Kind) }
+			switch {
+			case r.AnswerARP:
 				return "answered"
+			case dies(r.Fault) || slices.ContainsFunc(r.Later, dies):
+				return "not answered"
 			}
-			return "not answered"
+			return "" // no host is dead
 		}),
 		text("timers", func(r *record.Record) string { return r.Timers }),
 		text("fault", faults),
@@ -96,12 +100,12 @@ func settingRows(a, b *record.Record) []ComparisonRow {
 		}
 	}
 	if same > 0 {
-		n := plural(same, "sysctl")
-		rows = append(rows, ComparisonRow{"other sysctls", n, n, true})
+		n := strconv.Itoa(same)
+		rows = append(rows, ComparisonRow{"sysctls that agree", n, n, true})
 	}
 	if alone > 0 {
-		n := plural(alone, "sysctl") + " of one alone"
-		rows = append(rows, ComparisonRow{"not compared", n, n, true})
+		n := strconv.Itoa(alone)
+		rows = append(rows, ComparisonRow{"sysctls of one alone, not compared", n, n, true})
 	}
 	return append(rows, textRow("the client's socket", options(a), options(b)))
 }
@@ -239,8 +243,7 @@ func predictionRows(a, b *record.Record) []ComparisonRow {
 const mostRepeats = 24
 
 func repeatRows(a, b *record.Record) []ComparisonRow {
-	x, okA := RepeatsOf(a)
-	y, okB := RepeatsOf(b)
+	x, y, okA, okB := (&Comparison{A: a, B: b}).repeats()
 	of := func(all []Repeats, host string) Repeats {
 		for _, r := range all {
 			if r.Host == host {
@@ -266,6 +269,9 @@ func repeatRows(a, b *record.Record) []ComparisonRow {
 	for _, host := range keys(hosts, nil) {
 		p, q := of(x, host), of(y, host)
 		rows = append(rows, textRow("by the "+host, number(p.Times, okA), number(q.Times, okB)))
+		if okA && okB && (p.Sent < len(p.Times) || q.Sent < len(q.Times)) {
+			rows = append(rows, textRow("of which went out", strconv.Itoa(p.Sent), strconv.Itoa(q.Sent)))
+		}
 		if p.From != "" && q.From != "" {
 			rows = append(rows, textRow("counted from", p.From, q.From))
 		}

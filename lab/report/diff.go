@@ -58,11 +58,28 @@ func (c *Comparison) Sum() string {
 			}
 		}
 	}
-	s := "Outcome, error and number of retransmissions agree"
-	if !c.Agree() {
-		s = "Outcome, error or number of retransmissions differ, or are not known"
+	s := "outcome, error and number of retransmissions agree"
+	if unequal, unknown := c.apart(); len(unequal)+len(unknown) == 0 {
+		if c.byChance() {
+			s = "outcome and error agree, and the number of retransmissions hung on when an address was asked for"
+		}
+	} else {
+		var parts []string
+		for _, p := range []struct {
+			names     []string
+			one, many string
+		}{{unequal, " differs", " differ"}, {unknown, " is not known", " are not known"}} {
+			switch n := len(p.names); n {
+			case 0:
+			case 1:
+				parts = append(parts, p.names[0]+p.one)
+			default:
+				parts = append(parts, strings.Join(p.names[:n-1], ", ")+" and "+p.names[n-1]+p.many)
+			}
+		}
+		s = strings.Join(parts, ", ")
 	}
-	return s + "; " + plural(differ, "difference") + " in all."
+	return strings.ToUpper(s[:1]) + s[1:] + "; " + plural(differ, "difference") + " in all."
 }
 
 // write gives a line to what differs, and one for all that is the same.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -154,15 +155,21 @@ func TestAgree(t *testing.T) {
 		{"another kernel", func(r *record.Record) { r.Kernel.Release = "6.1" }, true},
 		{"another outcome", func(r *record.Record) { r.Outcome = record.Inconclusive }, false},
 		{"another error", func(r *record.Record) { r.Detection.Error = "EOF" }, false},
+		{"a retransmission that did not go out", removeRepeat, true},
 		{"a retransmission less", func(r *record.Record) {
-			var streams record.Streams
-			for i := range r.Events {
-				if streams.Classify(&r.Events[i]) == record.SentAgain {
-					r.Events = append(r.Events[:i], r.Events[i+1:]...)
-					return
-				}
-			}
+			removeRepeat(r)
+			i := slices.IndexFunc(r.Events, func(e record.Event) bool { return e.Kind == record.KindTLP })
+			r.Events = slices.Delete(r.Events, i, i+1)
 		}, false},
+		{"a retransmission less, of those that went out", func(r *record.Record) {
+			i := slices.IndexFunc(r.Events, func(e record.Event) bool { return e.Kind == record.KindRetransmit })
+			r.Events = slices.Delete(r.Events, i, i+1)
+			removeRepeat(r)
+		}, false},
+		{"the kernel not heard", func(r *record.Record) {
+			r.Missing = []record.Missing{{Observer: "ebpf:tcp_retransmit_skb"}}
+			r.Events = slices.DeleteFunc(r.Events, func(e record.Event) bool { return e.Kind == record.KindTLP || e.Kind == record.KindRetransmit })
+		}, true},
 		{"no packets seen", func(r *record.Record) { r.Missing = []record.Missing{{Observer: "wire"}} }, false},
 		{"an excerpt", func(r *record.Record) { r.LeftOut = 1 }, false},
 		{"no calls seen, and nothing told", func(r *record.Record) {
@@ -176,6 +183,59 @@ func TestAgree(t *testing.T) {
 				t.Errorf("agree: %v, want %v", got, c.want)
 			}
 		})
+	}
+}
+
+// removeRepeat takes the first packet out that was sent again, the tail loss
+// probe.
+func removeRepeat(r *record.Record) {
+	var streams record.Streams
+	for i := range r.Events {
+		if streams.Classify(&r.Events[i]) == record.SentAgain {
+			r.Events = slices.Delete(r.Events, i, i+1)
+			return
+		}
+	}
+}
+
+// The comparison says what differs, and what is not known.
+func TestDiffSum(t *testing.T) {
+	for _, c := range []struct {
+		change func(r *record.Record)
+		want   string
+	}{
+		{func(r *record.Record) { r.Detection.Error = "EOF" }, "\nError differs; 1 difference in all.\n"},
+		{func(r *record.Record) { r.Outcome, r.Detection.Error = record.Inconclusive, "EOF" }, "\nOutcome and error differ; "},
+		{func(r *record.Record) {
+			r.Outcome, r.Missing = record.Inconclusive, []record.Missing{{Observer: "wire"}}
+		}, "\nOutcome differs, number of retransmissions is not known; "},
+	} {
+		b := load(t, "crash")
+		c.change(b)
+		if got := diff(t, load(t, "crash"), b, 0); !strings.Contains(got, c.want) {
+			t.Errorf("want %q in\n%s", c.want, got)
+		}
+	}
+}
+
+// Where no address was resolved, some attempts did not go out: they count, too.
+func TestRepeatsThatDidNotGoOut(t *testing.T) {
+	all, ok := report.RepeatsOf(load(t, "crash-lan"))
+	if !ok || len(all) != 1 || len(all[0].Times) != 7 || all[0].Sent != 5 {
+		t.Errorf("repeats: %+v, %v", all, ok)
+	}
+}
+
+// How many attempts there are where some cannot go out is chance.
+func TestAttemptsByChance(t *testing.T) {
+	b := load(t, "crash-lan")
+	last := slices.IndexFunc(b.Events, func(e record.Event) bool { return e.Kind == record.KindRetransmit && e.TCP.Retransmits == 6 })
+	b.Events = slices.Delete(b.Events, last, last+1)
+	if !report.Compare(load(t, "crash-lan"), b).Agree() {
+		t.Error("they do not agree")
+	}
+	if got := diff(t, load(t, "crash-lan"), b, 0); !strings.Contains(got, "  by the client           7                           6\n") || !strings.Contains(got, "\nOutcome and error agree, and the number of retransmissions hung on when an\naddress was asked for; ") {
+		t.Errorf("text:\n%s", got)
 	}
 }
 

@@ -128,12 +128,21 @@ func since(from string) string {
 func window(p *record.Prediction) string {
 	low, high := time.Duration(p.Min), time.Duration(p.Max)
 	if high >= 2*time.Minute {
-		return low.Round(time.Second).String() + " to " + high.Round(time.Second).String()
+		return fromTo(low.Round(time.Second).String(), high.Round(time.Second).String(), "")
 	}
+	digits := 1
 	if high < 10*time.Second {
-		return fmt.Sprintf("%.2f to %.2f s", low.Seconds(), high.Seconds())
+		digits = 2
 	}
-	return fmt.Sprintf("%.1f to %.1f s", low.Seconds(), high.Seconds())
+	return fromTo(strconv.FormatFloat(low.Seconds(), 'f', digits, 64), strconv.FormatFloat(high.Seconds(), 'f', digits, 64), " s")
+}
+
+// fromTo says what may be anything between two, of what is the same once.
+func fromTo(low, high, unit string) string {
+	if low == high {
+		return low + unit
+	}
+	return low + " to " + high + unit
 }
 
 // Text writes the timeline and the verdict.
