@@ -24,6 +24,13 @@ func writePage(w io.Writer, r *record.Record) error {
 	return page.Write(w, r, o)
 }
 
+// maxPage bounds what is read of a page, in octets: those of the longest runs
+// have a tenth of it.
+const maxPage = 128 << 20
+
+// byteOrderMark is what some editors put before a text that they save as UTF-8.
+const byteOrderMark = "\ufeff"
+
 // readRecord reads a record, or the one that a page carries.
 func readRecord(name string) (*record.Record, error) {
 	f, err := os.Open(name)
@@ -32,6 +39,9 @@ func readRecord(name string) (*record.Record, error) {
 	}
 	defer f.Close()
 	in := bufio.NewReader(f)
+	if mark, _ := in.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
+		_, _ = in.Discard(len(byteOrderMark)) // it is buffered
+	}
 	begin, _ := in.Peek(512) // a shorter file is no page, and an error is met again
 	if report.IsPCAPNG(begin) {
 		return nil, fmt.Errorf("read %s: it is a capture, not the record that belongs to it", name)
@@ -43,7 +53,10 @@ func readRecord(name string) (*record.Record, error) {
 		}
 		return r, nil
 	}
-	whole, err := io.ReadAll(in)
+	whole, err := io.ReadAll(io.LimitReader(in, maxPage+1))
+	if err == nil && len(whole) > maxPage {
+		err = fmt.Errorf("more than %d octets: no page is so large", maxPage)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}

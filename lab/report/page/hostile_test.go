@@ -210,15 +210,20 @@ func TestManyPackets(t *testing.T) {
 	}
 }
 
+// noise is a text of so many octets that does not get much smaller packed.
+func noise(n int) string {
+	text := make([]byte, n)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range text {
+		text[i] = byte('!' + rng.IntN(90))
+	}
+	return string(text)
+}
+
 // What is too large even without its long stretches is not carried at all.
 func TestTooLarge(t *testing.T) {
 	r := fixtures(t)["crash"]
-	noise := make([]byte, 3<<20)
-	rng := rand.New(rand.NewPCG(1, 2))
-	for i := range noise {
-		noise[i] = byte('!' + rng.IntN(90))
-	}
-	r.Title = string(noise)
+	r.Title = noise(3 << 20)
 	text := write(t, r)
 	if len(text) > 300_000 {
 		t.Errorf("%d octets", len(text))

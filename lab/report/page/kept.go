@@ -18,6 +18,10 @@ import (
 // there.
 const maxCopy = 1 << 20
 
+// maxRecord bounds what a copy unpacks to, in octets. Copies of real runs are
+// some twenty times smaller packed; another's might unpack to anything.
+const maxRecord = 64 << 20
+
 // A kept is the copy of the record that a page carries.
 type kept struct {
 	Link template.HTML // "" if there is none: it would be too large
@@ -30,16 +34,16 @@ type kept struct {
 // the events of stretches that the timeline folds, which says so itself
 // (Record.LeftOut), or none.
 func keep(r *record.Record, rows []ladder.Row) (kept, error) {
-	encoded, err := encode(r)
+	encoded, fits, err := encode(r)
 	if err != nil {
 		return kept{}, err
 	}
 	var k kept
-	if len(encoded) > maxCopy {
+	if !fits {
 		short := excerpt(r, rows)
 		k.Left = thousands(short.LeftOut) + " of the run's " + thousands(len(r.Events)+r.LeftOut) +
 			" events, of long stretches of the same, are left out of this copy, which says so in left_out. The whole is record.json, if it was kept."
-		if encoded, err = encode(short); err != nil || len(encoded) > maxCopy {
+		if encoded, fits, err = encode(short); err != nil || !fits {
 			return kept{}, err
 		}
 	} else if r.LeftOut > 0 {
@@ -79,36 +83,57 @@ func excerpt(r *record.Record, rows []ladder.Row) *record.Record {
 // it: what is not the page's own is escaped.
 const copyBegins = `<a id="record" download="record.json.gz" href="data:application/gzip;base64,`
 
-// encode gives a record as gzipped JSON in base64.
-func encode(r *record.Record) ([]byte, error) {
+// encode gives a record as gzipped JSON in base64, and tells whether a page can
+// carry it.
+func encode(r *record.Record) (encoded []byte, fits bool, err error) {
 	var b bytes.Buffer
 	text := base64.NewEncoder(base64.StdEncoding, &b)
 	zip := gzip.NewWriter(text)
-	enc := json.NewEncoder(zip)
+	var size tally
+	enc := json.NewEncoder(io.MultiWriter(zip, &size))
 	enc.SetEscapeHTML(false)
 	if err := errors.Join(enc.Encode(r), zip.Close(), text.Close()); err != nil {
-		return nil, fmt.Errorf("put the record into the page: %w", err)
+		return nil, false, fmt.Errorf("put the record into the page: %w", err)
 	}
-	return b.Bytes(), nil
+	return b.Bytes(), b.Len() <= maxCopy && size <= maxRecord, nil
+}
+
+// A tally counts the octets that are written to it.
+type tally int
+
+func (t *tally) Write(b []byte) (int, error) {
+	*t += tally(len(b))
+	return len(b), nil
 }
 
 // ErrNoRecord is what a page that carries no record is read with.
 var ErrNoRecord = errors.New("the page carries no record")
 
+// errCut is what a page without its end is read with.
+var errCut = errors.New("the page was cut: the end of it is missing, and the record with that")
+
 // Read gives the record that a page carries.
 func Read(page []byte) (*record.Record, error) {
 	_, text, found := bytes.Cut(page, []byte(copyBegins))
 	text, _, closed := bytes.Cut(text, []byte(`"`))
-	if !found || !closed {
+	switch {
+	case found && !closed, !found && Marked(page) && !bytes.HasSuffix(bytes.TrimSpace(page), []byte("</html>")):
+		return nil, errCut
+	case !found:
 		return nil, ErrNoRecord
+	case len(text) > maxCopy:
+		return nil, fmt.Errorf("read the record of a page: %d octets: lab puts no more than %d into one", len(text), maxCopy)
 	}
 	zip, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(text)))
 	if err != nil {
 		return nil, fmt.Errorf("read the record of a page: %w", err)
 	}
-	whole, err := io.ReadAll(zip)
+	whole, err := io.ReadAll(io.LimitReader(zip, maxRecord+1))
 	if err != nil {
 		return nil, fmt.Errorf("read the record of a page: %w", err)
+	}
+	if len(whole) > maxRecord {
+		return nil, fmt.Errorf("read the record of a page: it unpacks to more than %d octets", maxRecord)
 	}
 	return record.Read(bytes.NewReader(whole))
 }
