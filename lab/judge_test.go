@@ -586,7 +586,7 @@ func TestWrongVerdictsFail(t *testing.T) {
 					r.Events[i].Time += int64(2 * time.Second)
 				}
 			}
-		}, "after the last segment received, predicted were"},
+		}, "after the last segment received before the fault, predicted were"},
 		{"connect() takes too long", "connect-silent", func(r *record.Record) {
 			for i := range r.Events {
 				if c := r.Events[i].Syscall; c != nil && c.Error == "ETIMEDOUT" {

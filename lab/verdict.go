@@ -159,7 +159,7 @@ func span(from string, d *record.Detection) (took int64, since string) {
 	case fromCall:
 		return d.Blocked, "the call began"
 	case fromHeard:
-		return d.AfterHeard, "the last segment received"
+		return d.AfterHeard, "the last segment received before the fault"
 	}
 	return d.AfterFault, "the fault"
 }

@@ -7,7 +7,7 @@ import "github.com/seed-6fefc909/tcplab/lab/record"
 // Saw says what told the client, or what else there is to say of the run's end.
 func Saw(r *record.Record) string {
 	if d := r.Detection; d.Error != "" && r.Demand == nil && r.Prediction.Model != "" {
-		return d.Syscall + "() = " + d.Error
+		return told(&d)
 	}
 	return Answer(r)
 }

@@ -146,7 +146,7 @@ func resultRows(a, b *record.Record) []ComparisonRow {
 		rows = append(rows,
 			spanRow("after the fault", count(x, x.AfterFault), count(y, y.AfterFault)),
 			spanRow("after the client's write", count(x, x.AfterWrite), count(y, y.AfterWrite)),
-			spanRow("after the last segment received", count(x, x.AfterHeard), count(y, y.AfterHeard)),
+			spanRow("after the last segment received before the fault", count(x, x.AfterHeard), count(y, y.AfterHeard)),
 			spanRow("the call had lasted", count(x, x.Blocked), count(y, y.Blocked)))
 	}
 	rows = append(rows, textRow("expectations met", met(a), met(b)))

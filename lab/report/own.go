@@ -94,12 +94,11 @@ func Told(r *record.Record) string {
 	case d.Error == "":
 		return "never, in the " + record.Span(r.Duration-r.Fault.Time) + " after the fault"
 	}
-	s := fmt.Sprintf("%s() = %s", d.Syscall, d.Error)
-	if d.Events != "" {
-		s = fmt.Sprintf("%s() told %s: %s", d.Syscall, d.Events, d.Error)
-	}
-	s += fmt.Sprintf(", in process %d, %s after the fault", d.PID, record.Span(d.AfterFault))
-	if d.AfterWrite >= 0 {
+	s := told(&d) + fmt.Sprintf(", in process %d, %s after the fault", d.PID, record.Span(d.AfterFault))
+	switch {
+	case BeforeFault(&d):
+		s += ", " + record.Span(d.AfterWrite) + " after the client's write, which began before the fault"
+	case d.AfterWrite >= 0:
 		s += ", " + record.Span(d.AfterWrite) + " after the client's first write"
 	}
 	return s

@@ -188,6 +188,25 @@ func TestHostileRecordIsHarmless(t *testing.T) {
 	}
 }
 
+// A wait tells of events, and names no error; a write that began before the
+// fault is none after it.
+func TestToldAsItWas(t *testing.T) {
+	r := load(t, "keepalive")
+	r.Detection.Syscall, r.Detection.Events = "ppoll", "POLLERR"
+	if got := text(t, r); !strings.Contains(got, "verdict   as expected: ppoll() told POLLERR: ETIMEDOUT, 5.08 s after the last segment received before the\n") {
+		t.Errorf("keepalive:\n%s", got)
+	}
+	if got := report.Saw(r); got != "ppoll() told POLLERR: ETIMEDOUT" {
+		t.Errorf("keepalive: %s", got)
+	}
+	if got := report.Told(load(t, "zero-window-lost")); !strings.HasSuffix(got, " after the client's write, which began before the fault") {
+		t.Errorf("zero-window-lost: %s", got)
+	}
+	if got := report.Told(load(t, "crash")); !strings.HasSuffix(got, " after the client's first write") {
+		t.Errorf("crash: %s", got)
+	}
+}
+
 // poison appends to each string of a value, but, unless it is to everything, to
 // those that say what kind of thing it is.
 func poison(v reflect.Value, with string, everything bool) {

@@ -120,7 +120,7 @@ func since(from string) string {
 	case "call":
 		return "the call began"
 	case "heard":
-		return "the last segment that the client received"
+		return "the last segment that the client received before the fault"
 	}
 	return "the fault"
 }
@@ -314,8 +314,21 @@ func Answer(r *record.Record) string {
 	default:
 		return "which system call told the client was not observed"
 	}
-	return d.Syscall + "() = " + d.Error + ", " + after(&d, p.From) + " (predicted: " + expected(&p) + ")"
+	return told(&d) + ", " + after(&d, p.From) + " (predicted: " + expected(&p) + ")"
 }
+
+// told says by which call the client was told what. A wait names no error: it
+// tells of events, and the error is what the kernel had set.
+func told(d *record.Detection) string {
+	if d.Events != "" {
+		return d.Syscall + "() told " + d.Events + ": " + d.Error
+	}
+	return d.Syscall + "() = " + d.Error
+}
+
+// BeforeFault tells whether the write that a detection counts from began before
+// the fault, and ended after it.
+func BeforeFault(d *record.Detection) bool { return d.AfterWrite > d.AfterFault }
 
 // after is how long a detection took, counted as its prediction is.
 func after(d *record.Detection, from string) string {
@@ -323,7 +336,7 @@ func after(d *record.Detection, from string) string {
 	case from == "write" && d.AfterWrite >= 0:
 		return record.Span(d.AfterWrite) + " after the client's write"
 	case from == "heard" && d.AfterHeard >= 0:
-		return record.Span(d.AfterHeard) + " after the last segment received"
+		return record.Span(d.AfterHeard) + " after the last segment received before the fault"
 	case from == "call":
 		return record.Span(d.Blocked) + " after it was called"
 	}

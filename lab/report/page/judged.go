@@ -91,7 +91,11 @@ func detectionOf(r *record.Record) []fact {
 		}
 	}
 	add("after the fault", d.AfterFault)
-	add("after the first write after it", d.AfterWrite)
+	write := "after the first write after it"
+	if report.BeforeFault(d) {
+		write = "after the client's write, which began before it"
+	}
+	add(write, d.AfterWrite)
 	add("after the last segment before it", d.AfterHeard)
 	add("the call had lasted", d.Blocked)
 	return facts

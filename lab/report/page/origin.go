@@ -1,6 +1,9 @@
 package page
 
-import "github.com/seed-6fefc909/tcplab/lab/record"
+import (
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
+)
 
 // originOf is what the schedule counts from: its name, and its time.
 func originOf(r *record.Record) (name string, at int64, ok bool) {
@@ -37,6 +40,8 @@ func originOf(r *record.Record) (name string, at int64, ok bool) {
 		})
 		at, ok = last(func(e *record.Event) bool { return heard(e) && e.Time < probe })
 		return "the last segment received before the first probe, when nothing was in flight any more", at, ok && found
+	case p.From == "write" && d.Error != "" && report.BeforeFault(d):
+		return "the client's write, which began before the fault", d.Time - d.AfterWrite, true
 	case p.From == "write" && d.AfterWrite >= 0 && d.Error != "":
 		return "the client's first write after the fault", d.Time - d.AfterWrite, true
 	case p.From == "write":
