@@ -207,6 +207,16 @@ func TestToldAsItWas(t *testing.T) {
 	}
 }
 
+// What was acknowledged ended by nothing of its own.
+func TestNoEndAfterAnAnswer(t *testing.T) {
+	if got := text(t, load(t, "zero-window-lost")); !strings.Contains(got, "tail loss probe") || strings.Contains(got, "tail loss probe, end after") {
+		t.Errorf("zero-window-lost:\n%s", got)
+	}
+	if got := text(t, load(t, "crash")); !strings.Contains(got, ", end after") {
+		t.Errorf("crash:\n%s", got)
+	}
+}
+
 // poison appends to each string of a value, but, unless it is to everything, to
 // those that say what kind of thing it is.
 func poison(v reflect.Value, with string, everything bool) {

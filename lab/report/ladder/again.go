@@ -43,8 +43,12 @@ func toldBy(events []record.Event, i int) int {
 func sentAgain(events []record.Event, i int) *Again {
 	e := &events[i]
 	a := &Again{Text: e.String()}
+	heard := false // of the other end, since: what ends the connection then is no answer to this
 	for j := i + 1; j < len(events); j++ {
 		n := &events[j]
+		if p := n.Packet; p != nil && n.Time > e.Time && n.Kind == record.KindIn && n.Host == e.Host && n.Boot == e.Boot && p.Proto == "tcp" && p.Src == e.TCP.Remote && p.Dst == e.TCP.Local {
+			heard = true
+		}
 		if n.Time <= e.Time || n.TCP == nil || n.TCP.Sock != e.TCP.Sock || n.Host != e.Host || n.Boot != e.Boot {
 			continue
 		}
@@ -53,7 +57,7 @@ func sentAgain(events []record.Event, i int) *Again {
 			break
 		}
 		if n.Kind == record.KindError {
-			if n.Time-e.Time >= int64(10*time.Millisecond) { // else it was not its timer that ended it
+			if !heard && n.Time-e.Time >= int64(10*time.Millisecond) { // else it was not its timer that ended it
 				a.Next, a.End = n.Time-e.Time, true
 			}
 			break
