@@ -271,7 +271,8 @@ func (o Options) ownWords() []string {
 }
 
 func quote(value string) string {
-	if value == "" || strings.ContainsAny(value, " \t\n\"'$\\`|&;<>()*?[]#~!{}") {
+	braces := strings.Contains(value, "{") && (strings.Contains(value, ",") || strings.Contains(value, "..")) // or {port} stands for itself
+	if value == "" || braces || strings.ContainsAny(value, " \t\n\"'$\\`|&;<>()*?[]#~!") {
 		return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'"
 	}
 	return value

@@ -3,12 +3,14 @@ package lab
 import (
 	"errors"
 	"math"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
@@ -198,6 +200,27 @@ func TestCommand(t *testing.T) {
 		" --sysctl client:net.ipv4.tcp_rmem='4096 8192 16384' --grace 1s --timeout 1m0s --without wire,ebpf"
 	if got := o.command(compiled(t, "kill", o)); got != want {
 		t.Errorf("command\n%s, want\n%s", got, want)
+	}
+}
+
+// Quoted is what a shell would change, and no more.
+func TestQuote(t *testing.T) {
+	for value, want := range map[string]string{
+		"{port}": "{port}", "http://{server}:{port}/": "http://{server}:{port}/", "a{b,c}": "'a{b,c}'", "{1..3}": "'{1..3}'", "a b": "'a b'", "it's": `'it'\''s'`, "": "''",
+	} {
+		if got := quote(value); got != want {
+			t.Errorf("%q: %s, want %s", value, got, want)
+		}
+	}
+}
+
+// A check that a fault brings along and the scenario asks for, too, is made
+// once.
+func TestNoCheckTwice(t *testing.T) {
+	v := newView(&record.Record{Fault: record.FaultInfo{Kind: "kill", Host: "server"}}, netip.MustParseAddrPort("10.0.0.2:9998"))
+	s := v.signature(&scenarios.Scenario{Verify: []string{"end-before-fin", "carrier", "reset-answers-data"}})
+	if len(s.Checks) != 3 {
+		t.Errorf("checks: %+v", s.Checks)
 	}
 }
 

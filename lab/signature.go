@@ -78,8 +78,13 @@ func checkers() map[string]checker {
 func (v *view) signature(sc *scenarios.Scenario) record.Signature {
 	s := record.Signature{OK: true, Checks: []record.Check{}}
 	all, own := checkers(), sc.Own != nil || sc.ByHand
+	made := map[string]bool{}
 	add := func(v *view, prefix string, names []string) {
 		for _, name := range names {
+			if made[prefix+name] { // the fault's kind asks for it, and the scenario too
+				continue
+			}
+			made[prefix+name] = true
 			c := all[name](v)
 			c.Name = prefix + c.Name
 			s.Checks = append(s.Checks, c)

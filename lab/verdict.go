@@ -23,7 +23,7 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 		// What the run was cut off from cannot be held against it.
 		for i := range r.Signature.Checks {
 			if c := &r.Signature.Checks[i]; !c.OK && !c.Unknown {
-				c.Unknown, c.Seen = true, "the run was cut short: "+c.Seen
+				c.Unknown, c.Seen = true, "the run was cut short; until then: "+c.Seen
 			}
 		}
 	}
@@ -32,7 +32,7 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 		switch {
 		case x.Optional:
 		case x.Unknown:
-			blind[x.Actual] = append(blind[x.Actual], x.What)
+			blind[x.Actual] = append(blind[x.Actual], fmt.Sprintf("%q was met", x.What))
 		case !x.OK:
 			wrong = append(wrong, expected(&x, r.Fault.Time))
 			broke = true
@@ -47,7 +47,7 @@ func judge(r *record.Record, v *view, dropped uint64, failure error) {
 		}
 	}
 	for _, why := range slices.Sorted(maps.Keys(blind)) {
-		unsure = append(unsure, why+": not known: "+strings.Join(blind[why], "; "))
+		unsure = append(unsure, "it is not known whether "+strings.Join(blind[why], ", or whether ")+": "+why)
 	}
 	switch {
 	case errors.Is(failure, context.Canceled):
