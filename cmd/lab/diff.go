@@ -46,7 +46,7 @@ the number does not count.`,
 			if err := checkTarget("html", html, files); err != nil {
 				return err
 			}
-			err := report.Diff(s.out, both[0], both[1], s.screen)
+			err := report.Diff(s.out, both[0], both[1], s.screenNow())
 			if html != "" {
 				err = errors.Join(err, saveFile(html, func(w io.Writer) error { return page.Diff(w, both[0], both[1]) }))
 			}

@@ -41,7 +41,7 @@ func explain(s streams, sc *scenarios.Source, o lab.Options) error {
 			return cannot(err)
 		}
 	}
-	if err := report.Header(s.out, e.Preview(), s.screen); err != nil {
+	if err := report.Header(s.out, e.Preview(), s.screenNow()); err != nil {
 		return err
 	}
 	var b strings.Builder

@@ -34,7 +34,7 @@ func (b *batch) follow(ctx context.Context, e *lab.Experiment) (end func(*record
 	if !b.flags.follow {
 		return func(*record.Record) {}
 	}
-	text, lines := report.Follower{Screen: b.streams.screen}, report.Lines{}
+	text, lines := report.Follower{Screen: b.streams.screenNow()}, report.Lines{}
 	piece := func(w io.Writer, r *record.Record, until int64) error {
 		switch {
 		case b.flags.output == outputText && until == math.MaxInt64:

@@ -38,7 +38,7 @@ func listCommand(s streams) *cobra.Command {
 				return err
 			}
 			text := table.String()
-			if widest, _, _ := strings.Cut(text, "\n"); s.screen.Width > 0 && s.screen.Width < len(widest) {
+			if widest, _, _ := strings.Cut(text, "\n"); s.screenNow().Width > 0 && s.screenNow().Width < len(widest) {
 				text = narrow.String()
 			}
 			_, err := fmt.Fprint(s.out, text)

@@ -34,7 +34,7 @@ of one.`,
 				return err
 			}
 			write, known := map[string]func(io.Writer, []*record.Record) error{
-				outputText: func(w io.Writer, records []*record.Record) error { return texts(w, records, s.screen) }, outputJSON: jsons, outputJUnit: report.JUnit,
+				outputText: func(w io.Writer, records []*record.Record) error { return texts(w, records, s.screenNow()) }, outputJSON: jsons, outputJUnit: report.JUnit,
 			}[output]
 			if !known {
 				return usageError(fmt.Errorf("output %q: there are text, json, junit", output), "")

@@ -46,10 +46,19 @@ func usageError(err error, hint string) error { return &exitError{exitUsage, err
 
 // streams are the program's standard streams.
 type streams struct {
-	in     *os.File
-	out    io.Writer
-	err    *os.File
-	screen report.Screen // that out is
+	in       *os.File
+	out      io.Writer
+	err      *os.File
+	terminal *os.File // that out writes to, nil if that is no file
+}
+
+// screenNow is what results are shown on. It may be resized while a run lasts,
+// so it is asked for when something is printed.
+func (s streams) screenNow() report.Screen {
+	if s.terminal == nil {
+		return report.Screen{}
+	}
+	return screenOf(s.terminal)
 }
 
 // run executes a command line and returns the exit status.
@@ -76,10 +85,8 @@ Exit status: 0 as expected, 1 not as expected or inconclusive, 2 usage,
 		return usageError(err, "see "+c.CommandPath()+" --help")
 	})
 	results := &resultWriter{w: out}
-	s := streams{in, results, errs, report.Screen{}}
-	if f, ok := out.(*os.File); ok {
-		s.screen = screenOf(f)
-	}
+	s := streams{in: in, out: results, err: errs}
+	s.terminal, _ = out.(*os.File)
 	root.AddCommand(listCommand(s), explainCommand(s), showCommand(s), runCommand(s), checkCommand(s), claimsCommand(s), reportCommand(s), diffCommand(s), doctorCommand(s), schemaCommand(s), scenarioTopic())
 	root.SetArgs(args)
 	root.SetIn(in)

@@ -166,6 +166,9 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 				return usageError(errors.New("all stands alone"), "")
 			}
 			sc, err := findScenario(name)
+			if err != nil && f.wireshark != "" && slices.Contains(lab.HostNames, name) {
+				return usageError(fmt.Errorf("unknown scenario %q", name), "a host of --wireshark is joined to it by =, as in --wireshark="+name)
+			}
 			if err != nil {
 				return err
 			}
@@ -311,7 +314,7 @@ func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, dir string, alone bool) {
 	alone = alone && (b.flags.follow || !(b.own && b.several))
 	if alone && b.flags.output == outputText && !b.quiet {
-		b.print(func(w io.Writer) error { return report.Header(w, e.Preview(), b.streams.screen) })
+		b.print(func(w io.Writer) error { return report.Header(w, e.Preview(), b.streams.screenNow()) })
 	}
 	stop := b.showStatus(e, alone)
 	shown, told := b.showPackets(ctx, e), b.follow(ctx, e)
@@ -339,7 +342,7 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, dir string, a
 		case b.flags.output == outputJSON:
 			return nil // all at the end
 		case !alone:
-			if err := report.Header(w, r, b.streams.screen); err != nil {
+			if err := report.Header(w, r, b.streams.screenNow()); err != nil {
 				return err
 			}
 		}
@@ -347,7 +350,7 @@ func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, dir string, a
 		if b.flags.follow {
 			show = report.Verdict
 		}
-		if err := show(w, r, b.streams.screen); err != nil {
+		if err := show(w, r, b.streams.screenNow()); err != nil {
 			return err
 		}
 		if b.several {
@@ -415,9 +418,9 @@ func (b *batch) finish(ctx context.Context) error {
 	case b.flags.output == outputJSON && len(b.records) > 0:
 		b.print(b.records[0].Write)
 	case b.flags.output == outputText && b.several && b.own:
-		b.print(func(w io.Writer) error { return report.Ways(w, b.records, b.streams.screen) })
+		b.print(func(w io.Writer) error { return report.Ways(w, b.records, b.streams.screenNow()) })
 	case b.flags.output == outputText && b.several:
-		b.print(func(w io.Writer) error { return report.Summary(w, b.records, b.streams.screen) })
+		b.print(func(w io.Writer) error { return report.Summary(w, b.records, b.streams.screenNow()) })
 	}
 	// For want of those that never began it would look better than it was.
 	all := slices.Concat(b.records, b.notBegun)

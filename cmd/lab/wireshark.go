@@ -39,7 +39,7 @@ func (b *batch) findViewer(experiments []*lab.Experiment) error {
 	if !p.Window && b.flags.follow {
 		return usageError(fmt.Errorf("--wireshark --follow: %s prints what happens, too", p.Name), "leave one of them out")
 	}
-	if !p.Window && b.streams.screen.Width > 0 {
+	if !p.Window && b.streams.screenNow().Width > 0 {
 		b.live = false // the line would be among what it prints
 	}
 	b.program = &p
