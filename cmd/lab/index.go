@@ -16,7 +16,8 @@ const indexName = "index.html"
 
 // writeIndex writes the page of several runs, in the chapters of the built-in
 // scenarios. pages are where the runs' own pages are, from there; "" for none.
-func writeIndex(w io.Writer, records []*record.Record, pages []string) error {
+// notBegun are the scenarios of those that were not.
+func writeIndex(w io.Writer, records []*record.Record, pages, notBegun []string) error {
 	var chapters []page.Chapter
 	for _, c := range scenarios.Chapters() {
 		chapters = append(chapters, page.Chapter{Title: c.Title, Text: c.Text, Names: c.Names})
@@ -29,7 +30,7 @@ func writeIndex(w io.Writer, records []*record.Record, pages []string) error {
 		}
 		entries = append(entries, e)
 	}
-	return page.Index(w, entries, chapters)
+	return page.Index(w, entries, chapters, notBegun...)
 }
 
 // saveIndex writes the page of all runs, if there are several.
@@ -43,7 +44,11 @@ func (b *batch) saveIndex() error {
 			pages[i] = filepath.Join(dir, pageName)
 		}
 	}
-	return saveFile(filepath.Join(b.flags.out, indexName), func(w io.Writer) error { return writeIndex(w, b.records, pages) })
+	var notBegun []string
+	for _, r := range b.notBegun {
+		notBegun = append(notBegun, r.Scenario)
+	}
+	return saveFile(filepath.Join(b.flags.out, indexName), func(w io.Writer) error { return writeIndex(w, b.records, pages, notBegun) })
 }
 
 // pageBeside finds the page of a record's file, as a path from a directory on;

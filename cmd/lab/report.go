@@ -91,7 +91,7 @@ func savePage(name string, records []*record.Record, files []string) error {
 				return &exitError{exitInternal, err, ""}
 			}
 		}
-		write = func(w io.Writer) error { return writeIndex(w, records, pages) }
+		write = func(w io.Writer) error { return writeIndex(w, records, pages, nil) }
 	}
 	if err := saveFile(name, write); err != nil {
 		return &exitError{exitInternal, err, ""}

@@ -34,6 +34,7 @@ type Chapter struct {
 // An index is what its template shows.
 type index struct {
 	Title    string
+	NotBegun string // "" if all were
 	Style    template.CSS
 	Kernels  []string
 	Sums     []sum
@@ -67,8 +68,9 @@ type card struct {
 
 // Index writes the page of several runs: a chapter after the other, in which
 // each run has a small drawing, and a table of all. What is in no chapter, for
-// it is no built-in scenario, comes last.
-func Index(w io.Writer, entries []Entry, chapters []Chapter) error {
+// it is no built-in scenario, comes last. notBegun names the scenarios that were
+// asked for, too, but not begun before an interrupt.
+func Index(w io.Writer, entries []Entry, chapters []Chapter, notBegun ...string) error {
 	t, err := templates()
 	if err != nil {
 		return err
@@ -77,7 +79,7 @@ func Index(w io.Writer, entries []Entry, chapters []Chapter) error {
 	if err != nil {
 		return err
 	}
-	v := index{Title: count(len(entries), "run"), Style: style, Legend: legend()}
+	v := index{Title: title(len(entries), len(notBegun)), NotBegun: bounded(strings.Join(notBegun, ", "), maxText), Style: style, Legend: legend()}
 	byName := map[string][]card{} // of built-in scenarios
 	var rest []card
 	outcomes := map[record.Outcome]int{}
@@ -128,6 +130,14 @@ func Index(w io.Writer, entries []Entry, chapters []Chapter) error {
 		return fmt.Errorf("write index: %w", err)
 	}
 	return nil
+}
+
+// title says how many runs there are, of how many that were asked for.
+func title(runs, notBegun int) string {
+	if notBegun == 0 {
+		return count(runs, "run")
+	}
+	return fmt.Sprintf("%d of %s", runs, count(runs+notBegun, "run"))
 }
 
 func inChapter(chapters []Chapter, name string) bool {
