@@ -13,9 +13,9 @@ func Saw(r *record.Record) string {
 }
 
 // Measured says how long it took until the client was told, counted as the
-// prediction is; "" where nothing told it.
+// prediction is; "" where nothing told it, or that is not what the run is about.
 func Measured(r *record.Record) string {
-	if r.Detection.Error == "" {
+	if r.Detection.Error == "" || r.Prediction.Model == "" {
 		return ""
 	}
 	return after(&r.Detection, r.Prediction.From)

@@ -92,9 +92,9 @@ func Told(r *record.Record) string {
 	case d.Error == "" && !r.Observed(record.ClientCalls):
 		return "not known: see what is missing"
 	case d.Error == "":
-		return "never, in the " + record.Span(r.Duration-r.Fault.Time) + " after the fault"
+		return "never, in the " + record.Span(r.Duration-r.Fault.Time) + afterZero(r)
 	}
-	s := told(&d) + fmt.Sprintf(", in process %d, %s after the fault", d.PID, record.Span(d.AfterFault))
+	s := told(&d) + fmt.Sprintf(", in process %d, %s%s", d.PID, record.Span(d.AfterFault), afterZero(r))
 	switch {
 	case BeforeFault(&d):
 		s += ", " + record.Span(d.AfterWrite) + " after the client's write, which began before the fault"
@@ -102,6 +102,14 @@ func Told(r *record.Record) string {
 		s += ", " + record.Span(d.AfterWrite) + " after the client's first write"
 	}
 	return s
+}
+
+// afterZero says behind a span what it counts from.
+func afterZero(r *record.Record) string {
+	if r.Fault.Kind == "zero" {
+		return " after the moment that the scenario counts from"
+	}
+	return " after the fault"
 }
 
 // DidNothing says that the client did nothing, and, if it was told, for how

@@ -49,7 +49,8 @@ func (f *filters) class(names []string) string {
 	return strings.Join(ids, "-and-")
 }
 
-// style is what hides the rows of each class.
+// style is what hides the rows of each class. A row that a link leads to is
+// shown all the same.
 func (f *filters) style() template.CSS {
 	var b strings.Builder
 	for _, set := range f.sets {
@@ -57,7 +58,7 @@ func (f *filters) style() template.CSS {
 		for _, n := range set {
 			b.WriteString(":has(#" + f.id(n) + ":not(:checked))")
 		}
-		b.WriteString(" tr." + f.class(set) + "{display:none}\n")
+		b.WriteString(" tr." + f.class(set) + ":not(:target,:has(:target)){display:none}\n")
 	}
 	return template.CSS("@media screen{" + b.String() + "}\n")
 }

@@ -14,6 +14,7 @@ type judged struct {
 	Detection    []fact
 	Told         jump
 	Expectations []expectation
+	Checked      string // what the signature's checks are of
 	Signature    []check
 }
 
@@ -55,6 +56,10 @@ func judgedOf(r *record.Record, p places) judged {
 		}
 		j.Expectations = append(j.Expectations, e)
 	}
+	j.Checked = "The fault's signature: was it what it is called?"
+	if r.Fault.Kind == "zero" {
+		j.Checked = "The signature: was there what had to be seen?"
+	}
 	for _, c := range r.Signature.Checks {
 		j.Signature = append(j.Signature, check{marked(c.OK, c.Unknown), bounded(c.Name, maxText), bounded(c.Seen, maxText)})
 	}
@@ -90,7 +95,7 @@ func detectionOf(r *record.Record) []fact {
 			facts = append(facts, fact{name, fine(ns) + " s"})
 		}
 	}
-	add("after the fault", d.AfterFault)
+	add("after "+zero(r), d.AfterFault)
 	write := "after the first write after it"
 	if report.BeforeFault(d) {
 		write = "after the client's write, which began before it"

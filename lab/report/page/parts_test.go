@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
 )
 
 // section is the element with an id.
@@ -163,9 +164,9 @@ func TestFilters(t *testing.T) {
 		}
 	}
 	for class, want := range map[string]string{
-		"host-client":                 "body:has(#f-host-client:not(:checked)) tr.host-client{",
-		"host-client-and-host-server": "body:has(#f-host-client:not(:checked)):has(#f-host-server:not(:checked)) tr.host-client-and-host-server{",
-		"source-syscall":              "body:has(#f-source-syscall:not(:checked)) tr.source-syscall{",
+		"host-client":                 "body:has(#f-host-client:not(:checked)) tr.host-client:not(",
+		"host-client-and-host-server": "body:has(#f-host-client:not(:checked)):has(#f-host-server:not(:checked)) tr.host-client-and-host-server:not(",
+		"source-syscall":              "body:has(#f-source-syscall:not(:checked)) tr.source-syscall:not(",
 	} {
 		if !used[class] {
 			t.Errorf("no row is of %s", class)
@@ -175,7 +176,7 @@ func TestFilters(t *testing.T) {
 		}
 	}
 	for class := range used {
-		if !strings.Contains(style, " tr."+class+"{display:none}") {
+		if !strings.Contains(style, " tr."+class+":not(:target,:has(:target)){display:none}") {
 			t.Errorf("nothing hides %s", class)
 		}
 		for part := range strings.SplitSeq(class, "-and-") {
@@ -203,5 +204,34 @@ func TestExpectationsLeadToTheirEvents(t *testing.T) {
 		if !slices.ContainsFunc(leads, func(s string) bool { return strings.Contains(s, want) }) {
 			t.Errorf("nothing leads to %q, only to %q", want, leads)
 		}
+	}
+}
+
+// Where there was no fault none is spoken of.
+func TestNoFault(t *testing.T) {
+	r := *fixtures(t)["zombies"]
+	r.Detection = record.Detection{Error: "EOF", Syscall: "read", Time: r.Fault.Time + 5e6, AfterFault: 5e6, AfterWrite: -1, AfterHeard: -1}
+	text := write(t, &r)
+	for _, id := range []string{"network", "judged", "settings"} {
+		got := inner(section(t, text, id))
+		for _, word := range []string{"fault struck", "fault's signature", "after the fault", "before the fault"} {
+			if strings.Contains(got, word) {
+				t.Errorf("%s: %q in %q", id, word, got)
+			}
+		}
+	}
+	if got := report.Measured(&r); got != "" {
+		t.Errorf("a card says %q of a run that nothing was predicted of", got)
+	}
+}
+
+// A program is named once, and a host that came back is called so.
+func TestWordsOfThePage(t *testing.T) {
+	text := write(t, fixtures(t)["failover"])
+	if got := inner(section(t, text, "programs")); strings.Contains(got, "server on the server") {
+		t.Errorf("programs: %s", got)
+	}
+	if got := inner(section(t, text, "network")); !strings.Contains(got, "the address was answered again, by the standby") {
+		t.Errorf("network: %s", got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 type settings struct {
 	Changed     []string
 	Delay       string
+	Zero        string // just before which the connections were looked at
 	Connections []socket
 	Sysctls     []node
 	Neighbours  []record.Neighbour
@@ -29,7 +30,7 @@ type node struct {
 }
 
 func settingsOf(r *record.Record) settings {
-	s := settings{Changed: all(r.Changed)}
+	s := settings{Changed: all(r.Changed), Zero: zero(r)}
 	if r.Delay.By != "" {
 		s.Delay = delay(r.Delay)
 	}

@@ -20,7 +20,7 @@ type network struct {
 type strike struct {
 	Kind, Where string
 	Moments     []moment
-	Back        string // when what it took was there again
+	Back        *moment // when what it took was there again, nil if it never was
 }
 
 type moment struct{ At, Text string }
@@ -46,11 +46,22 @@ func networkOf(r *record.Record) network {
 			}
 		}
 		if f.Back > 0 {
-			s.Back = since(r, f.Back)
+			s.Back = &moment{since(r, f.Back), backOf(f)}
 		}
 		n.Faults = append(n.Faults, s)
 	}
 	return n
+}
+
+// backOf says what was there again after a fault.
+func backOf(f record.FaultInfo) string {
+	switch {
+	case f.Kind == "failover":
+		return "the address was answered again, by the standby"
+	case placeOf(f) == atMachine:
+		return "the host was there again"
+	}
+	return "the fault was over"
 }
 
 // faultsOf are those of the run, the first one first; none where there was no

@@ -11,7 +11,7 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 
-import { clipped, covered, contrast, links, naming, seen, shown, unprinted } from './inside.mjs';
+import { clipped, covered, contrast, links, naming, reached, seen, shown, unprinted } from './inside.mjs';
 
 const widths = [360, 800, 1600];
 const height = 900;
@@ -125,6 +125,7 @@ async function land(page, targets) {
     if (!at.shown) faults.push(`#${id} is not shown`);
     else if (at.bottom < 0 || at.top > at.high) faults.push(`#${id} is at ${at.top}, outside of the window`);
   }
+  await page.evaluate(() => { location.hash = ''; });
   return faults;
 }
 
@@ -153,7 +154,8 @@ async function switches(page, wanted) {
 }
 
 // filters tries every checkbox: alone of its group it must show rows that are
-// not there without any, and all together must show what they did.
+// not there without any, and all together must show what they did. A row that
+// is hidden is shown when a link leads to it.
 async function filters(page, wanted) {
   const groups = await page.evaluate(() => {
     const groups = new Map();
@@ -175,6 +177,7 @@ async function filters(page, wanted) {
       if (some <= none) faults.push(`${id}: ${none} rows without it, ${some} with it`);
       await press(page, id);
     }
+    faults.push(...await page.evaluate(reached));
     for (const id of ids) await press(page, id);
     const after = await rows();
     if (after !== before || none >= before) faults.push(`${ids}: ${before} rows, then ${none}, then ${after}`);
