@@ -22,8 +22,9 @@ func Chapters() []Chapter {
 		{
 			"Clients that look at their connection",
 			"The same kill and the same shutdown, but the client waits for its user and for its connection at once. " +
-				"Compare the time between the FIN and the read with that of the book's client: nothing on the wire is " +
-				"another, only where the program looks.",
+				"What the server sends is the same, a FIN; look at where the client reads it. Here that is at once, a moment " +
+				"after the FIN. The book's clients (kill and shutdown, above) read it only when their user has typed " +
+				"another line and they have sent it: their times count from that write, however long the FIN had lain there.",
 			[]string{"kill-poll", "shutdown-poll"},
 		},
 		{

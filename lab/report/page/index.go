@@ -60,6 +60,7 @@ type card struct {
 	Name, Title                   string
 	Mark                          mark
 	Gone, Saw, Expected, Measured string
+	Then                          string // what the client was told next
 	Page                          string
 	Thumb                         template.HTML
 	Circumstances                 string // what tells runs of one scenario apart
@@ -157,6 +158,7 @@ func cardOf(e Entry, kernels bool) card {
 		Name: cmp.Or(bounded(r.Scenario, maxText), "unnamed"), Title: bounded(r.Title, maxText), Mark: outcomeMark(r.Outcome),
 		Gone: bounded(cmp.Or(e.Gone, report.Gone(r)), maxText), Saw: bounded(report.Saw(r), maxText),
 		Expected: bounded(report.Expected(r), maxText), Measured: report.Measured(r),
+		Then: bounded(report.Afterwards(r), maxText),
 		Page: (&url.URL{Path: e.Page}).String(), Thumb: thumb(r, ladder.Rows(r)),
 		Circumstances: bounded(strings.Join(circumstances, ", "), maxText),
 	}
@@ -179,14 +181,20 @@ func legend() template.HTML {
 	arrow := func(at int64, right bool, fate string) ladder.Row {
 		return ladder.Row{Time: at * ms, Wire: &ladder.Arrow{Right: right, Packet: &record.Packet{Proto: "tcp", Fate: fate}}}
 	}
+	reset := arrow(3400, false, record.FateArrived)
+	reset.Wire.Packet.Flags = record.FlagRST
+	pale := arrow(0, true, record.FateArrived)
+	pale.Wire.Packet.Proto = "arp"
 	r := &record.Record{
-		Scenario: "an example", Fault: record.FaultInfo{Kind: "crash", Host: "server", Time: 40 * ms},
-		Detection: record.Detection{Error: "ETIMEDOUT", Syscall: "read", Time: 13000 * ms},
-		Events:    []record.Event{{Source: record.Fault, Kind: "crash"}},
+		Scenario: "an example", Fault: record.FaultInfo{Kind: "reboot", Host: "server", Time: 40 * ms, Back: 1200 * ms},
+		Detection: record.Detection{Error: "ECONNRESET", Syscall: "read", Time: 3401 * ms},
+		Events:    []record.Event{{Source: record.Fault, Kind: "reboot"}},
 	}
 	return thumb(r, []ladder.Row{
-		arrow(0, true, record.FateArrived), arrow(10, false, record.FateArrived),
-		{Time: 40 * ms, Across: "crash", Events: []int{0}},
-		arrow(60, true, record.FateLost), arrow(500, true, record.FateLost), arrow(3000, true, record.FateLost),
+		pale, arrow(10, true, record.FateArrived), arrow(20, false, record.FateArrived),
+		{Time: 40 * ms, Across: "reboot", Events: []int{0}},
+		arrow(200, true, record.FateLost), arrow(600, true, record.FateLost),
+		{Time: 1200 * ms, Across: "reboot: link up", Events: []int{0}},
+		arrow(3399, true, record.FateArrived), reset,
 	})
 }

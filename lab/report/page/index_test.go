@@ -183,3 +183,30 @@ func TestIndexIsHarmless(t *testing.T) {
 		}
 	}
 }
+
+// A card tells what the client was told after the end, and the legend has every
+// sign.
+func TestIndexTellsTheRest(t *testing.T) {
+	r := *fixtures(t)["kill"]
+	r.Events = append(slices.Clone(r.Events), record.Event{
+		Time: r.Detection.Time + 1000, Host: r.Detection.Host, PID: r.Detection.PID, Source: record.Syscall, Kind: record.KindCall,
+		Syscall: &record.Call{Name: "write", Error: "ENOTCONN", Socket: true},
+	})
+	doc := index(t, []page.Entry{{Record: &r}}, nil)
+	if !bytes.Contains(doc, []byte("write() = ENOTCONN")) {
+		t.Error("the card does not tell of the write that failed")
+	}
+	var legend string
+	for _, n := range elements(t, doc) {
+		if n.Data == "div" && attribute(n, "class") == "legend" {
+			for d := range n.Descendants() {
+				legend += " " + attribute(d, "class") + ";"
+			}
+		}
+	}
+	for _, sign := range []string{"thumb-arrow rst;", "thumb-arrow other;", "thumb-arrow lost;", "thumb-cross;", "thumb-fault;", "thumb-fault part;", "thumb-told;", "thumb-life gone;"} {
+		if !strings.Contains(legend, " "+sign) {
+			t.Errorf("the legend does not show %s", sign)
+		}
+	}
+}
