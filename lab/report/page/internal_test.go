@@ -1,6 +1,8 @@
 package page
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -54,6 +56,66 @@ func TestTimeouts(t *testing.T) {
 	want := []point{{1e9, 2, 0}, {3e9, 2, 2e9}, {4e9, 3, 0}, {6e9, 4, 0}, {9e9, 4, 4e9}}
 	if diff := cmp.Diff(want, timeouts(r), cmp.AllowUnexported(point{})); diff != "" {
 		t.Errorf("timeouts (-want +got):\n%s", diff)
+	}
+}
+
+// An error that came after probes was not of this timer.
+func TestTimeoutsOfProbes(t *testing.T) {
+	r := &record.Record{Connections: []record.Connection{{Local: "a:1", Remote: "b:2"}}}
+	add := func(at int64, kind string) {
+		r.Events = append(r.Events, record.Event{Time: at, Host: "client", Source: record.TCP, Kind: kind, TCP: &record.TCPEvent{Local: "a:1", Remote: "b:2", RTO: 2e9}})
+	}
+	add(1e9, record.KindTLP)
+	r.Events = append(r.Events, record.Event{Time: 2e9, Host: "client", Source: record.Wire, Kind: record.KindOut, Packet: &record.Packet{Proto: "tcp", Src: "a:1", Dst: "b:2", Probe: true}})
+	add(6e9, record.KindError)
+	want := []point{{1e9, 2, 0}, {6e9, 2, 0}}
+	if diff := cmp.Diff(want, timeouts(r), cmp.AllowUnexported(point{})); diff != "" {
+		t.Errorf("timeouts (-want +got):\n%s", diff)
+	}
+}
+
+// A program ended when the kernel told so, and not when another process of its
+// number did.
+func TestEndedAt(t *testing.T) {
+	r := &record.Record{}
+	for _, x := range []struct {
+		at     int64
+		host   string
+		status int
+	}{{10, "client", 1}, {20, "server", 1}, {30, "client", 1}, {35, "client", 0}, {50, "client", 1}} {
+		r.Events = append(r.Events, record.Event{Time: x.at, Host: x.host, PID: 7, Source: record.Process, Kind: record.KindExit, Process: &record.ProcEvent{Status: x.status}})
+	}
+	p := &record.Program{Host: "client", PID: 7, Exit: 1, Ended: 40}
+	if got := endedAt(r, p); got != 30 {
+		t.Errorf("it ended at %d, want 30", got)
+	}
+	p.PID = 8 // of which no event tells
+	if got := endedAt(r, p); got != 40 {
+		t.Errorf("without an event it ended at %d, want 40", got)
+	}
+}
+
+// Of a run cut short what would have been due later has no bar, the error
+// neither.
+func TestMeasuredCutShort(t *testing.T) {
+	r, err := record.ReadFile("../../testdata/crash.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := measuredOf(r)
+	if !whole.Ends {
+		t.Fatal("the whole run has no error")
+	}
+	r.Duration, r.Detection = r.Detection.Time-8e9, record.Detection{AfterWrite: -1, AfterHeard: -1}
+	r.Events = slices.DeleteFunc(r.Events, func(e record.Event) bool { return e.Time > r.Duration })
+	cut := measuredOf(r)
+	if cut.Ends || len(cut.Rows) >= len(whole.Rows) {
+		t.Errorf("%d rows, of %d; an error is drawn: %v", len(cut.Rows), len(whole.Rows), cut.Ends)
+	}
+	if !slices.ContainsFunc(cut.Notes, func(n string) bool {
+		return strings.HasSuffix(n, "ETIMEDOUT, would have been due after the end of the run.")
+	}) {
+		t.Errorf("notes: %q", cut.Notes)
 	}
 }
 

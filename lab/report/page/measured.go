@@ -45,8 +45,15 @@ func measuredOf(r *record.Record) *measured {
 	if !r.Observed("wire") || !r.Observed("ebpf") {
 		m.Notes = append(m.Notes, "An observer was missing: what is not seen here may have been sent all the same.")
 	}
-	if later > 0 {
+	end, ends := endOf(r, origin)
+	cut := ends && !end.seen && origin+end.low > r.Duration // no bar then, as of what else was due later
+	switch {
+	case later > 0 && cut:
+		m.Notes = append(m.Notes, thousands(later)+" more, and "+report.Possible(&r.Prediction)+", would have been due after the end of the run.")
+	case later > 0:
 		m.Notes = append(m.Notes, thousands(later)+" more would have been due after the end of the run.")
+	case cut:
+		m.Notes = append(m.Notes, report.Possible(&r.Prediction)+" would have been due after the end of the run.")
 	}
 	if slices.ContainsFunc(list, func(d due) bool { return d.predicted && !d.seen }) {
 		m.Notes = append(m.Notes, "What was predicted and not seen need not have come: the list is that of the outcome with the most of them.")
@@ -64,7 +71,7 @@ func measuredOf(r *record.Record) *measured {
 		row.Against = d.against()
 		m.Rows = append(m.Rows, row)
 	}
-	if end, ok := endOf(r, origin); ok {
+	if ends && !cut {
 		row := measuredRow{Kind: "the error", Against: end.against()}
 		if t := r.Prediction.Tolerance; end.predicted && end.seen && end.at > end.high && end.at <= end.high+t {
 			row.Against += ", within its tolerance of " + record.Span(t)

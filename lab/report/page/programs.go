@@ -101,7 +101,25 @@ func programFacts(r *record.Record, p *record.Program) []fact {
 		end = "ended with the run"
 	}
 	if p.Ended > 0 {
-		end += ", at " + since(r, p.Ended) + " s"
+		end += ", at " + since(r, endedAt(r, p)) + " s"
 	}
 	return append(facts, fact{"end", end})
+}
+
+// endedAt is when a program ended: as the kernel told it, or else when it was
+// known. Of several processes that had its number, one after the other, it is
+// the last one that had ended by then.
+func endedAt(r *record.Record, p *record.Program) int64 {
+	at := p.Ended
+	for i := range r.Events {
+		e := &r.Events[i]
+		if e.Time > p.Ended {
+			break
+		}
+		if e.Source == record.Process && e.Kind == record.KindExit && e.Host == p.Host && e.PID == p.PID &&
+			e.Process != nil && e.Process.Signal == p.Signal && (p.Signal != "" || e.Process.Status == p.Exit) {
+			at = e.Time
+		}
+	}
+	return at
 }

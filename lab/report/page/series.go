@@ -24,15 +24,20 @@ func timeouts(r *record.Record) []point {
 }
 
 // expired finds the timeouts that ran out: those of retransmissions by the
-// timer, and of an error that came when one was due.
+// timer, and of an error that came when one was due. An error after probes is
+// not of this timer: theirs grows apart from it.
 func expired(r *record.Record, points []point) {
 	byTime := map[int64]*point{}
 	for i := range points {
 		byTime[points[i].at] = &points[i]
 	}
-	var sent int64 // by the timer, or as a tail loss probe
+	local, remote := connection(r)
+	var sent int64 // by the timer, or as a tail loss probe; 0 if a probe followed
 	for i := range r.Events {
 		e := &r.Events[i]
+		if k := e.Packet; e.Host == "client" && e.Kind == record.KindOut && k != nil && k.Probe && k.Src == local && k.Dst == remote {
+			sent = 0
+		}
 		p := byTime[e.Time]
 		if p == nil || e.Host != "client" || e.TCP == nil {
 			continue
