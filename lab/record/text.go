@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -106,6 +107,9 @@ func (e *Event) tcp() string {
 	case KindTLP:
 		return "tail loss probe"
 	case KindRetransmit:
+		if e.TCP.Retransmits == 0 { // those of the timer count themselves
+			return cmp.Or(e.Text, "retransmit, not by the timer")
+		}
 		return fmt.Sprintf("retransmit %d", e.TCP.Retransmits)
 	case KindRSTSent:
 		return "sends RST"

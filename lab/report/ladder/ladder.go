@@ -61,7 +61,7 @@ type Again struct {
 // String says it, and what came next.
 func (a *Again) String() string {
 	switch {
-	case a.Next == 0:
+	case a.Next < int64(10*time.Millisecond): // 0.00 s would say nothing
 		return a.Text
 	case a.End:
 		return fmt.Sprintf("%s, end after %.2f s", a.Text, time.Duration(a.Next).Seconds())
@@ -150,8 +150,10 @@ func (t *telling) rows() []Row {
 	var streaming *Left // the segments in a row, with nothing else between
 	segments := 0
 	steady := t.steady()
+	var streams record.Streams
 	for i := range events {
 		e := &events[i]
+		part := streams.Classify(e)
 		if !t.tells(e) {
 			if j := toldBy(events, i); j >= 0 && e.Time <= t.from {
 				told[j] = true
@@ -185,9 +187,13 @@ func (t *telling) rows() []Row {
 			again = j
 			row.Events = append(row.Events, j)
 		}
-		if isAgain(&events[again]) {
+		switch {
+		case isAgain(&events[again]):
 			row.Again = sentAgain(events, again)
 			row.side(e.Host, row.Again.String())
+		case part == record.SentAgain && e.Kind == record.KindOut && t.r.Observed("ebpf") && events[len(events)-1].Time-e.Time >= int64(time.Millisecond):
+			again = -1 // under load what the kernel says of it is missed at times
+			row.side(e.Host, "sent again")
 		}
 		if again != i || !isBulk(e) {
 			streaming, segments = nil, 0

@@ -28,11 +28,17 @@ func (t *telling) place(i int) *Row {
 	case e.Source == record.Fault:
 		w.Across = Clean(text)
 		return w
-	case isAgain(e) && r.Observed("wire"):
+	case isAgain(e) && r.Observed("wire") && !spared(r, e):
 		w.Wire = &Arrow{Text: "(not sent)", Right: e.Host == "client"}
 	}
 	w.side(e.Host, text)
 	return w
+}
+
+// spared tells whether the segment of an event may have passed without a record
+// of it: of a steady exchange before the fault some are only counted.
+func spared(r *record.Record, e *record.Event) bool {
+	return (r.Spared.Segments > 0 || r.Spared.Rest > 0) && (r.Fault.Kind == "" || e.Time < r.Fault.Time)
 }
 
 // heardOnly tells packets that no observed host sent: the router's, the
