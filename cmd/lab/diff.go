@@ -39,7 +39,7 @@ the number does not count.`,
 					err = fmt.Errorf("%s holds %d records", name, len(records))
 				}
 				if err != nil {
-					return usageError(err, "it must be the record.json of a run, or its directory")
+					return usageError(err, "it must be the record.json of a run, its report.html, or their directory")
 				}
 				both[i], files = records[0], append(files, from...)
 			}

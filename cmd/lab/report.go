@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -38,6 +39,9 @@ of one.`,
 			}[output]
 			if !known {
 				return usageError(fmt.Errorf("output %q: there are text, json, junit", output), "")
+			}
+			if c.Flags().Changed("output") && html+svg != "" {
+				return usageError(errors.New("--output is for what is printed: with --html or --svg nothing is"), "")
 			}
 			records, files, err := readRecords(args)
 			if err != nil {

@@ -5,8 +5,9 @@ import "github.com/seed-6fefc909/tcplab/lab/record"
 // A relative is a segment's place in the streams of both directions.
 type relative struct{ seq, ack uint32 }
 
-// A flow is one direction of a connection, as a host saw it in one of its
-// boots: what comes after a reboot has numbers of its own.
+// A flow is one direction of a connection, whoever saw its segments: both
+// hosts see the same numbers. Those that follow on a new SYN, as after a
+// reboot, begin anew.
 type flow struct{ src, dst string }
 
 // numbers makes the sequence numbers of a record's segments relative: they

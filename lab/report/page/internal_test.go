@@ -35,7 +35,22 @@ func TestUnacknowledged(t *testing.T) {
 	add(record.KindOut, 13, 8, 0, record.FlagACK|record.FlagFIN)    // 6
 	add(record.KindIn, 8, 14, 0, record.FlagACK)                    // 0
 	add(record.KindIn, 8, 99, 0, record.FlagACK|record.FlagRST)     // counts nothing
-	want := []point{{1, 0, 0}, {1, 1, 0}, {2, 0, 0}, {3, 10, 0}, {4, 15, 0}, {6, 5, 0}, {9, 6, 0}, {10, 0, 0}}
+	add(record.KindOut, 3e9, 0, 0, record.FlagSYN)                  // 1, of another connection
+	add(record.KindOut, 3e9, 0, 0, record.FlagSYN)                  // sent again
+	add(record.KindIn, 9, 3e9+1, 0, record.FlagSYN|record.FlagACK)  // 0
+	want := []point{
+		{1, 0, 0},
+		{1, 1, 0},
+		{2, 0, 0},
+		{3, 10, 0},
+		{4, 15, 0},
+		{6, 5, 0},
+		{9, 6, 0},
+		{10, 0, 0},
+		{12, 0, 0},
+		{12, 1, 0},
+		{14, 0, 0},
+	}
 	if diff := cmp.Diff(want, unacknowledged(r), cmp.AllowUnexported(point{})); diff != "" {
 		t.Errorf("in flight (-want +got):\n%s", diff)
 	}

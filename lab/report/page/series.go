@@ -98,7 +98,7 @@ func known(r *record.Record, event func(*record.Event) int64, row func(*record.S
 func unacknowledged(r *record.Record) []point {
 	local, remote := connection(r)
 	var points []point
-	var next, acked uint32 // sequence numbers, which begin again at 0 after 2^32
+	var first, next, acked uint32 // sequence numbers, which begin again at 0 after 2^32
 	begun := false
 	for i := range r.Events {
 		e := &r.Events[i]
@@ -112,7 +112,9 @@ func unacknowledged(r *record.Record) []point {
 			if p.Flags&(record.FlagSYN|record.FlagFIN) != 0 {
 				end++
 			}
-			if !begun {
+			if !begun || p.Flags&record.FlagSYN != 0 && p.Seq != first {
+				// The connection begins, or another one on the same ports.
+				first = p.Seq
 				begun, next, acked = true, p.Seq, p.Seq
 				points = append(points, point{at: e.Time})
 			}
