@@ -61,6 +61,12 @@ func (b *batch) follow(ctx context.Context, e *lab.Experiment) (end func(*record
 	return func(r *record.Record) {
 		cancel()
 		<-followed
-		b.print(func(w io.Writer) error { return piece(w, r, math.MaxInt64) })
+		b.print(func(w io.Writer) error {
+			err := piece(w, r, math.MaxInt64)
+			if n := lines.Late(); n > 0 {
+				fmt.Fprintf(b.streams.err, "lab: %s: %s\n", r.Scenario, report.Late(n))
+			}
+			return err
+		})
 	}
 }

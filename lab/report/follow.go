@@ -18,6 +18,7 @@ type Follower struct {
 	begun  bool
 	told   int64 // until when everything was
 	busy   bool  // something was left out of the last piece
+	count  int   // the events until then
 }
 
 // busyEvery is how often so much is told that some of it is left out.
@@ -37,19 +38,38 @@ func (f *Follower) Write(w io.Writer, r *record.Record, until int64) error {
 // returned it is known only then.
 func (f *Follower) End(w io.Writer, r *record.Record) error {
 	told, begun := f.told, f.begun
+	late := between(r, math.MinInt64, told) - f.count
 	if err := f.piece(w, r, math.MaxInt64); err != nil || !begun {
 		return err
 	}
 	unreturned := slices.DeleteFunc(ladder.Rows(r), func(row ladder.Row) bool {
 		return row.Time > told || len(row.Events) == 0 || r.Events[row.Events[0]].Kind != record.KindEnter
 	})
-	if len(unreturned) == 0 {
-		return nil
-	}
 	p := &printer{w: w, screen: f.Screen}
-	p.fitted("%*s these calls began earlier, and never returned:", timeWidth, "")
-	f.rows(p, r, unreturned)
+	if len(unreturned) > 0 {
+		p.fitted("%*s these calls began earlier, and never returned:", timeWidth, "")
+		f.rows(p, r, unreturned)
+	}
+	if late > 0 {
+		p.fitted("%*s %s", timeWidth, "", Late(late))
+	}
 	return p.err
+}
+
+// Late says how many events became known only when their place was over.
+func Late(n int) string {
+	return plural(n, "event") + " came too late for their place: they are in the record alone"
+}
+
+// between counts the events after from, up to to, but for calls that never
+// returned.
+func between(r *record.Record, from, to int64) (n int) {
+	for i := range r.Events {
+		if e := &r.Events[i]; e.Time > from && e.Time <= to && e.Kind != record.KindEnter {
+			n++
+		}
+	}
+	return n
 }
 
 func (f *Follower) piece(w io.Writer, r *record.Record, until int64) error {
@@ -70,6 +90,7 @@ func (f *Follower) piece(w io.Writer, r *record.Record, until int64) error {
 	}
 	if f.begun {
 		f.told = until
+		f.count += between(r, from, until)
 	}
 	f.rows(p, r, rows)
 	f.busy = slices.ContainsFunc(rows, func(row ladder.Row) bool { return row.Left != nil })
@@ -96,6 +117,8 @@ func (f *Follower) columns() columns {
 type Lines struct {
 	told  int64
 	begun bool
+	count int // of the events until told
+	late  int
 }
 
 // A Line is an event, and which run it is of.
@@ -107,12 +130,24 @@ type Line struct {
 // Next gives those that came since the last time, of a record that is complete
 // until a time; at the end that is math.MaxInt64.
 func (l *Lines) Next(r *record.Record, until int64) []Line {
+	from := int64(math.MinInt64)
+	if l.begun {
+		from = l.told
+	}
 	var lines []Line
 	for _, e := range r.Events {
 		if (!l.begun || e.Time > l.told) && e.Time <= until {
 			lines = append(lines, Line{r.Scenario, e})
 		}
 	}
+	if until == math.MaxInt64 && l.begun {
+		l.late = max(0, between(r, math.MinInt64, l.told)-l.count)
+	}
+	l.count += between(r, from, until)
 	l.begun, l.told = true, until
 	return lines
 }
+
+// Late is how many events became known only when their place was over, and are
+// in no line; it is known at the end.
+func (l *Lines) Late() int { return l.late }

@@ -111,3 +111,27 @@ func TestLines(t *testing.T) {
 		}
 	}
 }
+
+// What became known too late for its place is counted.
+func TestLate(t *testing.T) {
+	r := load(t, "crash")
+	part := until(r, r.Duration/2)
+	told := len(part.Events)
+	part.Events = slices.Delete(part.Events, told/2, told/2+3)
+	var out bytes.Buffer
+	f, lines := report.Follower{}, report.Lines{}
+	if err := f.Write(&out, part, r.Duration/2); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.End(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), report.Late(3)) {
+		t.Errorf("%q is not said in\n%s", report.Late(3), out.String())
+	}
+	lines.Next(part, r.Duration/2)
+	lines.Next(r, math.MaxInt64)
+	if lines.Late() != 3 {
+		t.Errorf("%d lines are late, not 3", lines.Late())
+	}
+}
