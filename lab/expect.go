@@ -43,7 +43,7 @@ func (e *Experiment) expect(ctx context.Context, s scenarios.Expect) (held bool,
 	within, wait := e.patience(s, since)
 	x.Within = int64(within)
 	if e.fault.Kind != "" && !s.Never {
-		e.waitStatus(s.String())
+		e.waitStatus(s.Waiting())
 	}
 	waiting, cancel := context.WithTimeoutCause(ctx, wait, errNotSeen)
 	defer cancel()

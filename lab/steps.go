@@ -20,7 +20,11 @@ func (e *Experiment) do(ctx context.Context, step scenarios.Step) (held bool, er
 	if err := context.Cause(ctx); err != nil {
 		return false, err
 	}
-	e.setStatus(step.String())
+	if x, waits := step.(scenarios.Expect); waits {
+		e.setStatus(x.Waiting())
+	} else {
+		e.setStatus(step.String())
+	}
 	switch s := step.(type) {
 	case scenarios.Start:
 		e.mark("start", s.Host, step.String())
