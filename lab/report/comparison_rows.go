@@ -353,10 +353,3 @@ func keys[V any](a, b map[string]V) []string {
 	sort.Strings(all)
 	return all
 }
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
 )
 
 // The columns of a comparison: its labels are broken beyond labelWidth, or a
@@ -79,7 +80,7 @@ func (c *Comparison) Sum() string {
 		}
 		s = strings.Join(parts, ", ")
 	}
-	return strings.ToUpper(s[:1]) + s[1:] + "; " + plural(differ, "difference") + " in all."
+	return strings.ToUpper(s[:1]) + s[1:] + "; " + ladder.Count(differ, "difference") + " in all."
 }
 
 // write gives a line to what differs, and one for all that is the same.

@@ -58,7 +58,7 @@ func (f *Follower) End(w io.Writer, r *record.Record) error {
 
 // Late says how many events became known only when their place was over.
 func Late(n int) string {
-	return plural(n, "event") + " came too late for their place: they are in the record alone"
+	return ladder.Count(n, "event") + " came too late for their place: they are in the record alone"
 }
 
 // between counts the events after from, up to to, but for calls that never

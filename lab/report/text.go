@@ -207,13 +207,13 @@ func verdict(p *printer, r *record.Record) {
 		p.painted(colour, mark, "  "+pad(mark, 8), c.Name+": "+clean(c.Seen))
 	}
 	if r.LeftOut > 0 {
-		p.wrapped("excerpt   ", fmt.Sprintf("this copy of the record lacks %s events of long stretches of the same", thousands(uint64(r.LeftOut))))
+		p.wrapped("excerpt   ", fmt.Sprintf("this copy of the record lacks %s events of long stretches of the same", ladder.Thousands(r.LeftOut)))
 	}
 	if r.Missed > 0 {
 		p.wrapped("missed    ", fmt.Sprintf("up to %d events of the whole machine, seldom of this run", r.Missed))
 	}
 	if s := r.Spared; s.Calls+s.Segments > 0 {
-		text := fmt.Sprintf("not recorded: %s calls and %s segments of the steady exchange before the fault", thousands(s.Calls), thousands(s.Segments))
+		text := fmt.Sprintf("not recorded: %s calls and %s segments of the steady exchange before the fault", ladder.Thousands(s.Calls), ladder.Thousands(s.Segments))
 		if s.Rest > 0 {
 			text += "; the last " + record.Span(s.Rest) + " of it were not even counted"
 		}
@@ -263,15 +263,6 @@ func Rule(r *record.Record) string {
 		return ""
 	}
 	return r.Prediction.Why
-}
-
-// thousands writes a number as 1,203,442.
-func thousands(n uint64) string {
-	s := strconv.FormatUint(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }
 
 // Conclusion is the answer, or says first why there is none.

@@ -83,7 +83,7 @@ type Left struct {
 // String says what was left out.
 func (l *Left) String() string {
 	if l.Streaming {
-		return count(l.Segments, "more segment")
+		return Count(l.Segments, "more segment")
 	}
 	var what []string
 	for _, of := range []struct {
@@ -91,17 +91,10 @@ func (l *Left) String() string {
 		name string
 	}{{l.Rows, "line"}, {l.Segments, "segment"}, {l.Calls, "call"}} {
 		if of.n > 0 {
-			what = append(what, count(of.n, of.name))
+			what = append(what, Count(of.n, of.name))
 		}
 	}
 	return strings.Join(what, ", ") + " of the same kinds left out here"
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // A telling is a record that is told event by event.

@@ -81,6 +81,6 @@ func comparedOf(g report.ComparisonGroup) comparedGroup {
 			out.Differ = append(out.Differ, row)
 		}
 	}
-	out.Agrees = count(len(out.Same), "line") + " the same"
+	out.Agrees = ladder.Count(len(out.Same), "line") + " the same"
 	return out
 }

@@ -136,9 +136,9 @@ func Index(w io.Writer, entries []Entry, chapters []Chapter, notBegun ...string)
 // title says how many runs there are, of how many that were asked for.
 func title(runs, notBegun int) string {
 	if notBegun == 0 {
-		return count(runs, "run")
+		return ladder.Count(runs, "run")
 	}
-	return fmt.Sprintf("%d of %s", runs, count(runs+notBegun, "run"))
+	return fmt.Sprintf("%d of %s", runs, ladder.Count(runs+notBegun, "run"))
 }
 
 func inChapter(chapters []Chapter, name string) bool {
@@ -147,7 +147,7 @@ func inChapter(chapters []Chapter, name string) bool {
 
 func cardOf(e Entry, kernels bool) card {
 	r := e.Record
-	circumstances := []string{r.Path, "IPv" + thousands(r.Family)}
+	circumstances := []string{r.Path, "IPv" + ladder.Thousands(r.Family)}
 	if r.Timers == "real" {
 		circumstances = append(circumstances, "the kernel's own timers")
 	}

@@ -41,15 +41,15 @@ func keep(r *record.Record, rows []ladder.Row) (kept, error) {
 	var k kept
 	if !fits {
 		short := excerpt(r, rows)
-		k.Left = thousands(short.LeftOut) + " of the run's " + thousands(len(r.Events)+r.LeftOut) +
+		k.Left = ladder.Thousands(short.LeftOut) + " of the run's " + ladder.Thousands(len(r.Events)+r.LeftOut) +
 			" events, of long stretches of the same, are left out of this copy, which says so in left_out. The whole is record.json, if it was kept."
 		if encoded, fits, err = encode(short); err != nil || !fits {
 			return kept{}, err
 		}
 	} else if r.LeftOut > 0 {
-		k.Left = thousands(r.LeftOut) + " events, of long stretches of the same, were not in the record that this page was made from, and are not in its copy."
+		k.Left = ladder.Thousands(r.LeftOut) + " events, of long stretches of the same, were not in the record that this page was made from, and are not in its copy."
 	}
-	k.Size = thousands(len(encoded))
+	k.Size = ladder.Thousands(len(encoded))
 	k.Link = template.HTML(copyBegins + string(encoded) + `">the record, gzipped JSON</a>`)
 	return k, nil
 }

@@ -133,10 +133,10 @@ func (d *drawing) legend(y float64) float64 {
 		})
 	}
 	if more := d.moreStrips; more > 0 {
-		item(0, "the shortest "+count(more, "state")+" are not drawn", func(float64, float64) {})
+		item(0, "the shortest "+ladder.Count(more, "state")+" are not drawn", func(float64, float64) {})
 	}
 	if more := d.moreTimers; more > 0 {
-		item(0, "the shortest "+count(more, "timer")+" are not drawn", func(float64, float64) {})
+		item(0, "the shortest "+ladder.Count(more, "timer")+" are not drawn", func(float64, float64) {})
 	}
 	d.shut()
 	return y + legendLine + 6

@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
 )
 
 // What was predicted to be sent, beside what was.
@@ -49,9 +50,9 @@ func measuredOf(r *record.Record) *measured {
 	cut := ends && !end.seen && origin+end.low > r.Duration // no bar then, as of what else was due later
 	switch {
 	case later > 0 && cut:
-		m.Notes = append(m.Notes, thousands(later)+" more, and "+report.Possible(&r.Prediction)+", would have been due after the end of the run.")
+		m.Notes = append(m.Notes, ladder.Thousands(later)+" more, and "+report.Possible(&r.Prediction)+", would have been due after the end of the run.")
 	case later > 0:
-		m.Notes = append(m.Notes, thousands(later)+" more would have been due after the end of the run.")
+		m.Notes = append(m.Notes, ladder.Thousands(later)+" more would have been due after the end of the run.")
 	case cut:
 		m.Notes = append(m.Notes, report.Possible(&r.Prediction)+" would have been due after the end of the run.")
 	}

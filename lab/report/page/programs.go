@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
 )
 
 // A program, with what it wrote.
@@ -81,7 +82,7 @@ func shown(r *record.Record, events []int) (lines []outputLine, left string) {
 		lines = append(lines, outputLine{since(r, e.Time), plain(e.Kind), bounded(e.Text, maxLine), e.Kind == record.KindStderr})
 	}
 	if rest > 0 {
-		left = fmt.Sprintf("%s are not shown; the record has %s octets of what it wrote", count(rest, "more line"), thousands(octets))
+		left = fmt.Sprintf("%s are not shown; the record has %s octets of what it wrote", ladder.Count(rest, "more line"), ladder.Thousands(octets))
 	}
 	return lines, left
 }

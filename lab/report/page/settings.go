@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
 )
 
 // What was set: of the kernels, the links, the sockets.
@@ -79,13 +80,13 @@ func unseenOf(r *record.Record) unseen {
 		u.Missing = append(u.Missing, record.Missing{Observer: bounded(m.Observer, maxText), Why: bounded(m.Why, maxText), Cost: bounded(m.Cost, maxText)})
 	}
 	if r.LeftOut > 0 {
-		u.Notes = append(u.Notes, "This page was made from an excerpt of the record: "+thousands(r.LeftOut)+" events of long stretches of the same are not in it.")
+		u.Notes = append(u.Notes, "This page was made from an excerpt of the record: "+ladder.Thousands(r.LeftOut)+" events of long stretches of the same are not in it.")
 	}
 	if r.Missed > 0 {
-		u.Notes = append(u.Notes, "Up to "+thousands(r.Missed)+" events of the whole machine, seldom of this run, may have been missed.")
+		u.Notes = append(u.Notes, "Up to "+ladder.Thousands(r.Missed)+" events of the whole machine, seldom of this run, may have been missed.")
 	}
 	if s := r.Spared; s.Calls+s.Segments > 0 {
-		note := "Counted and not recorded: " + thousands(s.Calls) + " calls and " + thousands(s.Segments) + " segments of the steady exchange before the fault."
+		note := "Counted and not recorded: " + ladder.Thousands(s.Calls) + " calls and " + ladder.Thousands(s.Segments) + " segments of the steady exchange before the fault."
 		if s.Rest > 0 {
 			note += " The last " + record.Span(s.Rest) + " of it were not even counted."
 		}

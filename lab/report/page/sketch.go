@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
 )
 
 // The drawing's measures.
@@ -99,7 +100,7 @@ func drawHost(c *canvas, r *record.Record, h record.Host, x, y float64) {
 		c.text("data", x+20, y+90, programs[0])
 		rest := ""
 		if len(programs) > 1 {
-			rest = "and " + count(len(programs)-1, "more program")
+			rest = "and " + ladder.Count(len(programs)-1, "more program")
 		}
 		if process == "process struck" && struckPID(r, h.Name) != "" {
 			rest = struckPID(r, h.Name)

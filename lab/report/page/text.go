@@ -2,13 +2,13 @@ package page
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
 )
 
 // plain makes text of programs and packets such that all of it is seen: what
@@ -51,7 +51,7 @@ func bounded(s string, most int) string {
 	for cut > most-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
 		cut--
 	}
-	return plain(s[:cut]) + " … (cut here; the record has " + thousands(len(s)) + " octets)"
+	return plain(s[:cut]) + " … (cut here; the record has " + ladder.Thousands(len(s)) + " octets)"
 }
 
 // all is bounded of each.
@@ -65,15 +65,6 @@ func all(texts []string) []string {
 
 // words is an outcome as a person says it.
 func words(o record.Outcome) string { return plain(strings.ReplaceAll(string(o), "-", " ")) }
-
-// thousands writes a number as 1,203,442.
-func thousands[N int | uint64](n N) string {
-	s := strconv.FormatUint(uint64(n), 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
 
 // zero is what a record's times count from.
 func zero(r *record.Record) string {
@@ -96,14 +87,6 @@ func fine(ns int64) string { return fmt.Sprintf("%.6f", time.Duration(ns).Second
 
 // seconds gives a span in seconds.
 func seconds(ns int64) string { return fmt.Sprintf("%.3f", time.Duration(ns).Seconds()) }
-
-// count is "1 socket", "2 sockets".
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return thousands(n) + " " + what + "s"
-}
 
 // commandLine is an argument list as it is typed, with single quotes where
 // they are needed.

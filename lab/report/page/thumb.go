@@ -70,7 +70,7 @@ func thumb(r *record.Record, rows []ladder.Row) template.HTML {
 			shoot(c, s.arrow, y[i])
 		}
 	}
-	label := fmt.Sprintf("%s: %s, %d of them lost; gone: %s; the client: %s", r.Scenario, count(sent, "segment"), lost, report.Gone(r), report.Saw(r))
+	label := fmt.Sprintf("%s: %s, %d of them lost; gone: %s; the client: %s", r.Scenario, ladder.Count(sent, "segment"), lost, report.Gone(r), report.Saw(r))
 	return c.drawn("thumb", bounded(label, maxText))
 }
 

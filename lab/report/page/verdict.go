@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report"
+	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
 )
 
 // A verdict is what stands first on the page.
@@ -53,7 +54,7 @@ func verdictOf(r *record.Record) verdict {
 
 // factsOf are the circumstances of a run.
 func factsOf(r *record.Record) []fact {
-	network := r.Path + ", IPv" + thousands(r.Family)
+	network := r.Path + ", IPv" + ladder.Thousands(r.Family)
 	if r.Firewall != "" {
 		network += ", with a firewall"
 	}
@@ -71,7 +72,7 @@ func factsOf(r *record.Record) []fact {
 		started = t.UTC().Format("2 January 2006, 15:04:05 UTC")
 	}
 	facts := []fact{
-		{"kernel", "Linux " + r.Kernel.Release + ", " + r.Kernel.Machine + ", HZ=" + thousands(r.Kernel.HZ)},
+		{"kernel", "Linux " + r.Kernel.Release + ", " + r.Kernel.Machine + ", HZ=" + ladder.Thousands(r.Kernel.HZ)},
 		{"path", network},
 		{"timers", timers},
 		{"started", started},
