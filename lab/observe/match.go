@@ -136,8 +136,12 @@ func arrive(out *record.Event, in record.Event, hostsOf map[netip.Addr][]string)
 }
 
 // destination is the address that a packet is for, or none. A neighbour
-// solicitation goes to a group, and is for the one that it asks for.
+// solicitation goes to a group, and is for the one that it asks for; an
+// announcement of one's own address (RFC 5227) is for all.
 func destination(p *record.Packet) netip.Addr {
+	if p.Proto == "arp" && p.ARP == record.ARPRequest && p.Src == p.Dst {
+		return netip.Addr{}
+	}
 	if p.Proto == "icmpv6" && p.ICMPType == record.NeighbourSolicitation && p.Target != "" {
 		a, _ := netip.ParseAddr(p.Target)
 		return a

@@ -170,3 +170,19 @@ func TestMatchNeighbourSolicitation(t *testing.T) {
 		t.Errorf("the other: %q, want lost", p.Fate)
 	}
 }
+
+// An announcement is for whoever hears it, though its target is the sender's
+// own address.
+func TestMatchAnnouncement(t *testing.T) {
+	announce := record.Packet{Proto: "arp", ARP: record.ARPRequest, Src: server4.String(), Dst: server4.String(), Frame: 1}
+	left, heard := announce, announce
+	events := []record.Event{
+		{Time: 10, Host: "standby", Source: record.Wire, Kind: record.KindOut, Packet: &left},
+		{Time: 33, Host: "client", Source: record.Wire, Kind: record.KindIn, Packet: &heard},
+	}
+	MatchEnds(events, End{Host: "client", Addrs: []netip.Addr{client4}}, End{Host: "server", Addrs: []netip.Addr{server4}},
+		End{Host: "standby", Addrs: []netip.Addr{server4}})
+	if left.Fate != record.FateArrived || left.Transit != 23 {
+		t.Errorf("its fate is %q after %d ns, want that it arrived after 23", left.Fate, left.Transit)
+	}
+}
