@@ -206,10 +206,12 @@ func TestOwnPrograms(t *testing.T) {
 	}
 	goClient, goServer := build(t, "httpclient", "go", "build", "-buildvcs=false"), build(t, "httpserver", "go", "build", "-buildvcs=false")
 	c := build(t, "client", "gcc", "-Wall", "-Werror", "-O1", "-pthread")
+	// At this rate it may go on for 12 s after the server's end: so much lies in
+	// the two ends' buffers at most (tcp_rmem, tcp_wmem).
 	download := []string{"curl", "-sS", "--limit-rate", "1M", "-o", "/dev/null", "http://server/big"}
 	cases := []ownCase{
 		{
-			name: "curl is cut off by nginx's end", scenario: "kill", server: nginx, client: download, when: "at:1s", within: 10 * time.Second,
+			name: "curl is cut off by nginx's end", scenario: "kill", server: nginx, client: download, when: "at:1s", within: 30 * time.Second,
 			want: func(t *testing.T, r *record.Record) {
 				toldOf("EOF", "recvfrom", "read", "poll")(t, r)
 				acted(t, r, record.ActExit, "^exit 18$")
@@ -217,7 +219,7 @@ func TestOwnPrograms(t *testing.T) {
 			},
 		},
 		{
-			name: "over IPv6", scenario: "kill", server: nginxAt("[::]"), client: download, when: "after-bytes:8000000", within: 10 * time.Second,
+			name: "over IPv6", scenario: "kill", server: nginxAt("[::]"), client: download, when: "after-bytes:8000000", within: 30 * time.Second,
 			options: lab.Options{Family: topology.IPv6},
 			want:    toldOf("EOF", "recvfrom", "read", "poll"),
 		},
