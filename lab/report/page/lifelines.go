@@ -69,8 +69,11 @@ func (d *drawing) cross(x, y float64) {
 	d.path("cross", fmt.Sprintf("M%s %sL%s %sM%s %sL%s %s", num(x-n), num(y-n), num(x+n), num(y+n), num(x-n), num(y+n), num(x+n), num(y-n)))
 }
 
-// mostWords is how often a strip says its state.
-const mostWords = 40
+// How often a strip says its state at most, and all together about.
+const (
+	mostWords = 40
+	allWords  = 1000
+)
 
 // strip draws the time in a state, with its name where there is room for it.
 func (d *drawing) strip(s *strip) {
@@ -95,7 +98,8 @@ func (d *drawing) strip(s *strip) {
 	d.rect("", x+1, top, laneWidth-2, bottom-top)
 	long := float64(len(s.state))*6.6 + 8
 	const again = 420.0 // so that it is on every screen
-	for y, n := d.below(top+long, long), 0; y <= bottom && n < mostWords; y, n = d.below(y+again, long), n+1 {
+	words := min(mostWords, max(2, allWords/max(1, len(d.strips))))
+	for y, n := d.below(top+long, long), 0; y <= bottom && n < words; y, n = d.below(y+again, long), n+1 {
 		d.upright("word", x+laneWidth/2+3.2, y-4, s.state)
 	}
 	d.shut()

@@ -73,7 +73,7 @@ func strips(r *record.Record) (list []strip, left int) {
 }
 
 // mostStrips is how many strips are drawn.
-const mostStrips = 400
+const mostStrips = 200
 
 // A socketKey is a socket's identity: its number, or, of those that only a
 // table showed, its addresses.

@@ -81,7 +81,7 @@ func timers(r *record.Record) (all []timer, left int) {
 // overlap by less than timerSlack are one after the other: a timer fires some
 // time after it was due.
 const (
-	mostTimers     = 400
+	mostTimers     = 200
 	mostTimerLanes = 4
 	timerSlack     = int64(20 * time.Millisecond)
 )
