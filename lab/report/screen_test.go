@@ -98,3 +98,13 @@ func TestColourAddsNothing(t *testing.T) {
 		}
 	}
 }
+
+// What is to be run next stays apart where a line is too short for all of it.
+func TestNextIsReadable(t *testing.T) {
+	r := load(t, "crash")
+	r.Next = []string{"keepalive-user-timeout", "read-timeout", "user-timeout", "crash-lan"}
+	text := onScreen(t, r, report.Screen{Width: 80})
+	if !strings.Contains(text, "next      lab run keepalive-user-timeout, lab run read-timeout, lab run\n          user-timeout, lab run crash-lan") {
+		t.Errorf("text:\n%s", text)
+	}
+}

@@ -241,7 +241,12 @@ func verdict(p *printer, r *record.Record) {
 		for _, n := range r.Next {
 			next = append(next, "lab run "+n)
 		}
-		p.fitted("next      %s", strings.Join(next, "      "))
+		const label = "next      "
+		if line := label + strings.Join(next, "      "); utf8.RuneCountInString(line) <= p.screen.prose() {
+			p.line("%s", line)
+		} else {
+			p.wrapped(label, strings.Join(next, ", "))
+		}
 	}
 }
 

@@ -68,6 +68,9 @@ func (c columns) row(r *record.Record, w *ladder.Row) []string {
 	switch {
 	case w.Across != "":
 		bar := strings.Repeat("─", 8)
+		if room := c.room(); room > 0 && utf8.RuneCountInString(w.Across)+2*9 > room {
+			bar = "──"
+		}
 		return c.beside(at, bar+" "+w.Across+" "+bar, bold)
 	case w.Left != nil && w.Left.Streaming:
 		return c.cells(none, []string{""}, Wrap("("+w.Left.String()+")", c.bounded(c.wire)), []string{""}, "")
@@ -116,16 +119,20 @@ func (c columns) cells(at string, client, wire, server []string, colour colour) 
 
 // beside puts a text beside the time, across all other columns.
 func (c columns) beside(at, text string, colour colour) []string {
-	room := 0
-	if c.screen.Width > 0 {
-		room = c.client + c.wire + c.server + 2
-	}
-	lines := Wrap(clean(text), room)
+	lines := Wrap(clean(text), c.room())
 	for i, line := range lines {
 		lines[i] = at + strings.Repeat(" ", c.gap) + c.screen.paint(colour, line)
 		at = strings.Repeat(" ", timeWidth)
 	}
 	return lines
+}
+
+// room is the width of all columns beside the time, 0 if they have no end.
+func (c columns) room() int {
+	if c.screen.Width == 0 {
+		return 0
+	}
+	return c.client + c.wire + c.server + 2
 }
 
 // arrow draws a packet on its way. What has no room beside the arrow stands
