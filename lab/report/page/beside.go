@@ -1,7 +1,6 @@
 package page
 
 import (
-	"fmt"
 	"html/template"
 	"io"
 
@@ -13,7 +12,6 @@ import (
 // beside is two records side by side, as its template shows them.
 type beside struct {
 	Title  string
-	Style  template.CSS
 	Sum    string
 	Note   string // "" where both are of one scenario
 	Sides  []side
@@ -37,18 +35,10 @@ type comparedGroup struct {
 // Diff writes two records side by side: what differs, what is the same, and
 // both ladders.
 func Diff(w io.Writer, a, b *record.Record) error {
-	t, err := templates()
-	if err != nil {
-		return err
-	}
-	style, err := style()
-	if err != nil {
-		return err
-	}
 	c := report.Compare(a, b)
 	v := beside{
-		Title: plain(a.Scenario) + " and " + plain(b.Scenario) + ", side by side", Style: style,
-		Sum: c.Sum(), Sides: []side{oneSide("A", a), oneSide("B", b)},
+		Title: plain(a.Scenario) + " and " + plain(b.Scenario) + ", side by side",
+		Sum:   c.Sum(), Sides: []side{oneSide("A", a), oneSide("B", b)},
 	}
 	if a.Scenario != b.Scenario {
 		v.Note = report.DifferentScenarios
@@ -56,15 +46,12 @@ func Diff(w io.Writer, a, b *record.Record) error {
 	for _, g := range c.Groups {
 		v.Groups = append(v.Groups, comparedOf(g))
 	}
-	if err := t.ExecuteTemplate(w, "beside", v); err != nil {
-		return fmt.Errorf("write comparison: %w", err)
-	}
-	return nil
+	return execute(w, "beside", v)
 }
 
 func oneSide(name string, r *record.Record) side {
 	verdict := verdictOf(r)
-	d := newDrawing(r, ladder.Rows(r), false)
+	d := sceneOf(r, ladder.Rows(r)).drawing(false)
 	return side{
 		Name: name, Scenario: verdict.Scenario, Question: verdict.Title, Answer: verdict.Answer, Mark: verdict.Mark,
 		Command: verdict.Command, Facts: verdict.Facts, Ladder: d.drawn("ladder", name+": "+d.draw()),

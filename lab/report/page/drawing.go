@@ -30,15 +30,14 @@ const (
 	trueHeight = 1500.0 // of all the time in a drawing that is true to scale
 )
 
-// A drawing is the ladder of a record: time runs downwards between the two
-// hosts' lifelines.
-type drawing struct {
-	canvas
+// A scene is what a ladder shows, and its places from left to right: the same
+// however the time is drawn.
+type scene struct {
 	r        *record.Record
 	rows     []ladder.Row
 	client   [][]string // the lines of each row's texts
 	server   [][]string
-	axis     *descent
+	heights  []int // of each row, in lines
 	strips   []strip
 	brackets []bracket
 	timers   []timer
@@ -46,21 +45,28 @@ type drawing struct {
 	// How many strips and timers there are besides.
 	moreStrips, moreTimers int
 
-	linked bool         // rows are linked to the table's
-	bars   map[int]bool // the rows of faults that have room for their words
-	low    float64      // where the lowest of the rows' texts ends
-
-	// The places of what stands beside each other.
 	clientText, clientCalls, clientTimers, clientLine float64
 	serverLine, serverTimers, serverCalls, serverText float64
-	taken                                             map[string][][2]float64 // of each column, where texts stand
+	right                                             float64 // where all ends
+}
+
+// A drawing is the ladder of a record: time runs downwards between the two
+// hosts' lifelines.
+type drawing struct {
+	canvas
+	*scene
+	axis   *descent
+	linked bool                    // rows are linked to the table's
+	bars   map[int]bool            // the rows of faults that have room for their words
+	low    float64                 // where the lowest of the rows' texts ends
+	taken  map[string][][2]float64 // of each column, where texts stand
 }
 
 // SVG writes the ladder of a record as a picture of its own. With scale it is
 // true to scale: silences are as long as they were, and what has no room among
 // the texts has none.
 func SVG(w io.Writer, r *record.Record, scale bool) error {
-	d := newDrawing(r, ladder.Rows(r), scale)
+	d := sceneOf(r, ladder.Rows(r)).drawing(scale)
 	label := d.draw()
 	_, err := fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" class="ladder" viewBox="0 0 %s %s" width="%[1]s" height="%[2]s" role="img"><title>%s</title><style>%s</style>`+
 		`<rect class="ground" width="100%%" height="100%%"/>%s</svg>`+"\n",
@@ -77,72 +83,77 @@ type ladders struct {
 }
 
 func laddersOf(r *record.Record, rows []ladder.Row) ladders {
+	scene := sceneOf(r, rows)
 	of := func(scale bool) template.HTML {
-		d := newDrawing(r, rows, scale)
+		d := scene.drawing(scale)
 		d.linked = true
 		return d.drawn("ladder", d.draw())
 	}
 	return ladders{Short: of(false), True: of(true)}
 }
 
-func newDrawing(r *record.Record, rows []ladder.Row, scale bool) *drawing {
-	d := &drawing{
-		r: r, rows: rows, brackets: brackets(r, rows), down: outages(r),
-		taken: map[string][][2]float64{}, bars: map[int]bool{},
-	}
-	d.strips, d.moreStrips = strips(r)
-	d.timers, d.moreTimers = timers(r)
-	d.arrange()
-	heights := make([]int, len(rows))
+func sceneOf(r *record.Record, rows []ladder.Row) *scene {
+	s := &scene{r: r, rows: rows, brackets: brackets(r, rows), down: outages(r)}
+	s.strips, s.moreStrips = strips(r)
+	s.timers, s.moreTimers = timers(r)
+	s.arrange()
 	for i := range rows {
-		client, server := d.texts(&rows[i])
-		d.client, d.server = append(d.client, client), append(d.server, server)
-		heights[i] = max(len(client), len(server), 1)
-		switch w := &rows[i]; {
+		w := &rows[i]
+		client, server := s.texts(w)
+		s.client, s.server = append(s.client, client), append(s.server, server)
+		height := max(len(client), len(server), 1)
+		switch {
 		case w.Across != "":
-			heights[i] = len(d.across(w))
+			height = len(s.across(w))
 		case w.Left != nil:
-			heights[i] = len(left(w))
+			height = len(left(w))
 		}
+		s.heights = append(s.heights, height)
 	}
+	return s
+}
+
+// drawing begins one of the scene, true to scale or with its silences shortened.
+func (s *scene) drawing(scale bool) *drawing {
+	d := &drawing{canvas: canvas{width: s.right}, scene: s, taken: map[string][][2]float64{}, bars: map[int]bool{}}
 	if scale {
-		d.axis = trueScale(rows, heights, headHeight, trueHeight)
+		d.axis = trueScale(s.rows, s.heights, headHeight, trueHeight)
 	} else {
-		d.axis = compressed(rows, heights, headHeight)
+		d.axis = compressed(s.rows, s.heights, headHeight)
 	}
 	return d
 }
 
 // arrange gives everything its place, from left to right.
-func (d *drawing) arrange() {
+func (s *scene) arrange() {
 	lanes, calls := map[string]int{}, map[string]int{}
-	for _, s := range d.strips {
-		lanes[sideOf(s.host)] = max(lanes[sideOf(s.host)], s.lane+1)
+	for _, one := range s.strips {
+		lanes[sideOf(one.host)] = max(lanes[sideOf(one.host)], one.lane+1)
 	}
-	for _, b := range d.brackets {
+	for _, b := range s.brackets {
 		calls[b.side] = max(calls[b.side], b.lane+1)
 	}
 	clocks := map[string]int{"client": 1, "server": 1}
-	for _, t := range d.timers {
+	for _, t := range s.timers {
 		clocks[sideOf(t.host)] = max(clocks[sideOf(t.host)], t.lane+1)
 	}
 	x := timeColumn + sideColumn
-	d.clientText = x
+	s.clientText = x
 	x += 6 + callWidth*float64(calls["client"])
-	d.clientCalls = x
+	s.clientCalls = x
 	x += timerWidth * float64(clocks["client"])
-	d.clientTimers = x - timerWidth/2
+	s.clientTimers = x - timerWidth/2
 	x += laneWidth * float64(lanes["client"])
-	d.clientLine = x
+	s.clientLine = x
 	x += wireColumn
-	d.serverLine = x
+	s.serverLine = x
 	x += laneWidth * float64(lanes["server"])
-	d.serverTimers = x + timerWidth/2
+	s.serverTimers = x + timerWidth/2
 	x += timerWidth * float64(clocks["server"])
-	d.serverCalls = x
+	s.serverCalls = x
 	x += 6 + callWidth*float64(calls["server"])
-	d.serverText = x
-	d.width = x + sideColumn
+	s.serverText = x
+	s.right = x + sideColumn
 }
 
 // draw draws everything, and says what it is.

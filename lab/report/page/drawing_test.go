@@ -247,7 +247,7 @@ func TestTimersEndWithTheirSocket(t *testing.T) {
 func TestTrueScaleIsTrue(t *testing.T) {
 	r := recorded(t, "crash")
 	rows := ladder.Rows(r)
-	d := newDrawing(r, rows, true)
+	d := sceneOf(r, rows).drawing(true)
 	first, last := rows[0], rows[len(rows)-1]
 	for i, w := range rows {
 		part := float64(w.Time-first.Time) / float64(last.Time-first.Time)
@@ -266,7 +266,7 @@ func TestDrawingEndsBelowItsTexts(t *testing.T) {
 	for _, name := range []string{"hang", "simultaneous-close", "crash"} {
 		r := recorded(t, name)
 		for _, scale := range []bool{false, true} {
-			d := newDrawing(r, ladder.Rows(r), scale)
+			d := sceneOf(r, ladder.Rows(r)).drawing(scale)
 			for i, y := range d.axis.at {
 				if bottom := y + lineHeight*float64(max(len(d.client[i]), len(d.server[i]))-1) + 4; bottom > d.axis.end+1 {
 					t.Errorf("%s, to scale %v: row %d ends at %.1f, the drawing at %.1f", name, scale, i, bottom, d.axis.end)
@@ -280,7 +280,7 @@ func TestDrawingEndsBelowItsTexts(t *testing.T) {
 func TestCompressedRowsHaveRoom(t *testing.T) {
 	for name, r := range evidence(t) {
 		rows := ladder.Rows(r)
-		d := newDrawing(r, rows, false)
+		d := sceneOf(r, rows).drawing(false)
 		for i := 1; i < len(rows); i++ {
 			lines := max(len(d.client[i-1]), len(d.server[i-1]), 1)
 			if rows[i-1].Left != nil {

@@ -35,7 +35,6 @@ type Chapter struct {
 type index struct {
 	Title    string
 	NotBegun string // "" if all were
-	Style    template.CSS
 	Kernels  []string
 	Sums     []sum
 	Legend   template.HTML
@@ -72,15 +71,7 @@ type card struct {
 // it is no built-in scenario, comes last. notBegun names the scenarios that were
 // asked for, too, but not begun before an interrupt.
 func Index(w io.Writer, entries []Entry, chapters []Chapter, notBegun ...string) error {
-	t, err := templates()
-	if err != nil {
-		return err
-	}
-	style, err := style()
-	if err != nil {
-		return err
-	}
-	v := index{Title: title(len(entries), len(notBegun)), NotBegun: bounded(strings.Join(notBegun, ", "), maxText), Style: style, Legend: legend()}
+	v := index{Title: title(len(entries), len(notBegun)), NotBegun: bounded(strings.Join(notBegun, ", "), maxText), Legend: legend()}
 	byName := map[string][]card{} // of built-in scenarios
 	var rest []card
 	outcomes := map[record.Outcome]int{}
@@ -127,10 +118,7 @@ func Index(w io.Writer, entries []Entry, chapters []Chapter, notBegun ...string)
 		title = "The runs"
 	}
 	put(title, "", rest)
-	if err := t.ExecuteTemplate(w, "index", v); err != nil {
-		return fmt.Errorf("write index: %w", err)
-	}
-	return nil
+	return execute(w, "index", v)
 }
 
 // title says how many runs there are, of how many that were asked for.

@@ -41,7 +41,7 @@ func (d *drawing) lifelines() {
 
 // successor says who has a host's address after it, and since when.
 func (d *drawing) successor(h record.Host) string {
-	for _, f := range append([]record.FaultInfo{d.r.Fault}, d.r.Later...) {
+	for _, f := range faultsOf(d.r) {
 		if f.Kind == "failover" && f.Host == h.Name && f.Back > 0 && len(d.r.Hosts) > 2 {
 			return "; from " + since(d.r, f.Back) + " s on " + d.r.Hosts[2].Name
 		}

@@ -30,7 +30,6 @@ type Options struct {
 type view struct {
 	Title    string
 	Zero     string // what times count from
-	Style    template.CSS
 	Verdict  verdict
 	Network  network
 	Ladder   ladders
@@ -47,14 +46,6 @@ type view struct {
 
 // Write writes the page of a run.
 func Write(w io.Writer, r *record.Record, o Options) error {
-	t, err := templates()
-	if err != nil {
-		return err
-	}
-	style, err := style()
-	if err != nil {
-		return err
-	}
 	rows := ladder.Rows(r)
 	places := placesOf(r, rows)
 	copied, err := keep(r, rows)
@@ -65,7 +56,6 @@ func Write(w io.Writer, r *record.Record, o Options) error {
 	v := view{
 		Title:    plain(r.Scenario) + ": " + words(r.Outcome),
 		Zero:     zero(r),
-		Style:    style,
 		Verdict:  verdictOf(r),
 		Network:  networkOf(r),
 		Ladder:   laddersOf(r, rows),
@@ -79,19 +69,20 @@ func Write(w io.Writer, r *record.Record, o Options) error {
 		Claims:   claimsOf(o.Claims),
 		Copy:     copied,
 	}
-	if err := t.ExecuteTemplate(w, "page", v); err != nil {
-		return fmt.Errorf("write page: %w", err)
-	}
-	return nil
+	return execute(w, "page", v)
 }
 
-// templates are those of pages. "head" takes what has a Title and a Style.
-func templates() (*template.Template, error) {
-	t, err := template.New("").ParseFS(files, "*.tmpl")
+// execute writes a kind of page: "page", "index" or "beside". All have a Title,
+// and the style of all.
+func execute(w io.Writer, kind string, v any) error {
+	t, err := template.New("").Funcs(template.FuncMap{"style": style}).ParseFS(files, "*.tmpl")
 	if err != nil {
-		return nil, fmt.Errorf("parse templates of the page: %w", err)
+		return fmt.Errorf("parse templates of the page: %w", err)
 	}
-	return t, nil
+	if err := t.ExecuteTemplate(w, kind, v); err != nil {
+		return fmt.Errorf("write %s: %w", kind, err)
+	}
+	return nil
 }
 
 // style is all style sheets, in the order of their names.

@@ -30,15 +30,15 @@ type outage struct {
 // the end.
 func outages(r *record.Record) []outage {
 	var all []outage
-	for _, f := range append([]record.FaultInfo{r.Fault}, r.Later...) {
-		switch f.Kind {
-		case "crash", "power-off", "reboot", "failover":
-			o := outage{f.Host, f.Time, r.Duration}
-			if f.Back > 0 && f.Kind != "crash" {
-				o.to = f.Back // of a failover: another has its address
-			}
-			all = append(all, o)
+	for _, f := range faultsOf(r) {
+		if placeOf(f) != atMachine {
+			continue
 		}
+		o := outage{f.Host, f.Time, r.Duration}
+		if f.Back > 0 && f.Kind != "crash" {
+			o.to = f.Back // of a failover: another has its address
+		}
+		all = append(all, o)
 	}
 	return all
 }

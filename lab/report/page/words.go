@@ -9,7 +9,7 @@ import (
 )
 
 // texts are the lines of a row on both sides.
-func (d *drawing) texts(w *ladder.Row) (client, server []string) {
+func (s *scene) texts(w *ladder.Row) (client, server []string) {
 	if w.Table {
 		lines := tableLines(w)
 		if sideOf(w.Host) == "client" {
@@ -21,8 +21,8 @@ func (d *drawing) texts(w *ladder.Row) (client, server []string) {
 }
 
 // across are the lines of a fault.
-func (d *drawing) across(w *ladder.Row) []string {
-	return fold(w.Across, d.width-timeColumn-24)
+func (s *scene) across(w *ladder.Row) []string {
+	return fold(w.Across, s.right-timeColumn-24)
 }
 
 // left are the lines of what was left out.
