@@ -2,11 +2,9 @@ package claims
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	commandline "flag"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/seed-6fefc909/tcplab/internal/testruns"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 )
@@ -28,35 +27,13 @@ const fourSegments = "close (four segments)"
 // load reads the records that runs of lab claims left, each anew.
 func load(t *testing.T, family int) Evidence {
 	t.Helper()
-	f, err := os.Open(fmt.Sprintf("testdata/ipv%d.json.gz", family))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var raw map[string]json.RawMessage
-	if err := json.Unmarshal(all, &raw); err != nil {
-		t.Fatal(err)
-	}
-	e := Evidence{Records: map[string]*record.Record{}, Default: map[string]record.Prediction{
+	e := Evidence{Records: testruns.Read(t, fmt.Sprintf("testdata/ipv%d.json.gz", family)), Default: map[string]record.Prediction{
 		"crash": {
 			Decider: "net.ipv4.tcp_retries2=15", Min: 937688e6, Max: 939736e6,
 			Sends: append([]record.PredictedSend{{Kind: "tlp"}}, slices.Repeat([]record.PredictedSend{{Kind: "retransmit"}}, 15)...),
 		},
 		"keepalive": {Min: 7881e9, Max: 7890e9},
 	}}
-	for name, text := range raw {
-		if e.Records[name], err = record.Read(bytes.NewReader(text)); err != nil {
-			t.Fatal(err)
-		}
-	}
 	return e
 }
 

@@ -144,3 +144,21 @@ func (e *Event) process() string {
 	}
 	return who
 }
+
+// Due says what timer of the socket runs and when it fires: "retransmit in
+// 0.20 s", "" if none does.
+func (s *SocketRow) Due() string {
+	if s.Timer == "" || s.Expires <= 0 {
+		return s.Timer
+	}
+	return fmt.Sprintf("%s in %.2f s", s.Timer, time.Duration(s.Expires).Seconds())
+}
+
+// Holders are the processes that hold the socket, with something between.
+func (s *SocketRow) Holders(between string) string {
+	var pids []string
+	for _, pid := range s.PIDs {
+		pids = append(pids, strconv.Itoa(pid))
+	}
+	return strings.Join(pids, between)
+}

@@ -5,13 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/seed-6fefc909/tcplab/internal/testenv"
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -31,20 +28,7 @@ func diff(t *testing.T, a, b *record.Record, width int) string {
 func TestDiff(t *testing.T) {
 	for _, pair := range [][2]string{{"crash", "crash-lan"}, {"kill", "keepalive"}} {
 		t.Run(pair[0]+" "+pair[1], func(t *testing.T) {
-			golden := filepath.Join("testdata", "diff-"+pair[0]+"-"+pair[1]+".txt")
-			got := diff(t, load(t, pair[0]), load(t, pair[1]), 0)
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("text differs (-want +got); go test -update writes it anew:\n%s", diff)
-			}
+			golden(t, "diff-"+pair[0]+"-"+pair[1]+".txt", diff(t, load(t, pair[0]), load(t, pair[1]), 0))
 		})
 	}
 }

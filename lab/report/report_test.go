@@ -39,24 +39,29 @@ func text(t *testing.T, r *record.Record) string {
 	return b.String()
 }
 
+// golden holds a text against a file of testdata, or writes that anew.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("text differs (-want +got); go test -update writes it anew:\n%s", diff)
+	}
+}
+
 // The text of real records, looked at by a person once.
 func TestText(t *testing.T) {
 	for _, scenario := range []string{"kill", "crash", "crash-lan", "unreachable-host", "reboot", "shutdown", "failover", "firewall-reject", "simultaneous-close", "crash-idle"} {
 		t.Run(scenario, func(t *testing.T) {
-			golden := filepath.Join("testdata", scenario+".txt")
-			got := text(t, load(t, scenario))
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("text differs (-want +got); go test -update writes it anew:\n%s", diff)
-			}
+			golden(t, scenario+".txt", text(t, load(t, scenario)))
 		})
 	}
 }

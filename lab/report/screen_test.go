@@ -2,14 +2,12 @@ package report_test
 
 import (
 	"bytes"
-	"compress/gzip"
-	"encoding/json"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
+	"github.com/seed-6fefc909/tcplab/internal/testruns"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report"
 )
@@ -19,23 +17,8 @@ func everyRun(t *testing.T) map[string]*record.Record {
 	t.Helper()
 	records := map[string]*record.Record{}
 	for _, family := range []string{"ipv4", "ipv6"} {
-		f, err := os.Open("../claims/testdata/" + family + ".json.gz")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		z, err := gzip.NewReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var raw map[string]json.RawMessage
-		if err := json.NewDecoder(z).Decode(&raw); err != nil {
-			t.Fatal(err)
-		}
-		for name, text := range raw {
-			if records[family+" "+name], err = record.Read(bytes.NewReader(text)); err != nil {
-				t.Fatal(err)
-			}
+		for name, r := range testruns.Read(t, "../claims/testdata/"+family+".json.gz") {
+			records[family+" "+name] = r
 		}
 	}
 	return records

@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -192,19 +191,11 @@ func (c columns) table(at string, w *ladder.Row) []string {
 		row("Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State", "PID", timer),
 	}
 	for _, s := range w.Sockets {
-		timer := s.Timer
-		if timer != "" && s.Expires > 0 {
-			timer += fmt.Sprintf(" in %.2f s", time.Duration(s.Expires).Seconds())
-		}
-		var pids []string
-		for _, pid := range s.PIDs {
-			pids = append(pids, strconv.Itoa(pid))
-		}
-		below := ""
+		timer, below := s.Due(), ""
 		if narrow {
 			timer, below = "", timer
 		}
-		lines = append(lines, clean(row(s.RecvQueue, s.SendQueue, s.Local, s.Remote, s.State, strings.Join(pids, ","), timer)))
+		lines = append(lines, clean(row(s.RecvQueue, s.SendQueue, s.Local, s.Remote, s.State, s.Holders(","), timer)))
 		if below != "" {
 			lines = append(lines, strings.Repeat(" ", 16)+"timer: "+clean(below))
 		}

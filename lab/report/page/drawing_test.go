@@ -1,13 +1,10 @@
 package page
 
 import (
-	"compress/gzip"
-	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/seed-6fefc909/tcplab/internal/testruns"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
 )
@@ -29,25 +27,12 @@ func recorded(t *testing.T, scenario string) *record.Record {
 	return r
 }
 
-// evidence are records of nearly every scenario, over IPv4 and IPv6.
-func evidence(t *testing.T) map[string]*record.Record {
+// runs are records of nearly every scenario, over IPv4 and IPv6.
+func runs(t *testing.T) map[string]*record.Record {
 	t.Helper()
 	all := map[string]*record.Record{}
 	for _, family := range []string{"ipv4", "ipv6"} {
-		f, err := os.Open(filepath.Join("..", "..", "claims", "testdata", family+".json.gz"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		z, err := gzip.NewReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var records map[string]*record.Record
-		if err := json.NewDecoder(z).Decode(&records); err != nil {
-			t.Fatal(err)
-		}
-		for name, r := range records {
+		for name, r := range testruns.Read(t, filepath.Join("..", "..", "claims", "testdata", family+".json.gz")) {
 			all[family+" "+name] = r
 		}
 	}
@@ -133,7 +118,7 @@ func TestLadderOfACrash(t *testing.T) {
 }
 
 func TestEveryLadderIsAPicture(t *testing.T) {
-	for name, r := range evidence(t) {
+	for name, r := range runs(t) {
 		for _, scale := range []bool{false, true} {
 			_, classes := elements(t, picture(t, r, scale))
 			if number(classes, "fault")+number(classes, "fault quiet") == 0 {
@@ -224,7 +209,7 @@ func TestTimers(t *testing.T) {
 
 // A timer that was running is drawn no longer than its socket was there.
 func TestTimersEndWithTheirSocket(t *testing.T) {
-	r := evidence(t)["ipv4 shutdown"]
+	r := runs(t)["ipv4 shutdown"]
 	running, reset := 0, int64(0)
 	for i := range r.Events {
 		if p := r.Events[i].Packet; p != nil && p.Flags&record.FlagRST != 0 && reset == 0 {
@@ -278,7 +263,7 @@ func TestDrawingEndsBelowItsTexts(t *testing.T) {
 
 // Without scale no row stands upon another, and time never runs upwards.
 func TestCompressedRowsHaveRoom(t *testing.T) {
-	for name, r := range evidence(t) {
+	for name, r := range runs(t) {
 		rows := ladder.Rows(r)
 		d := sceneOf(r, rows).drawing(false)
 		for i := 1; i < len(rows); i++ {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
@@ -133,18 +132,10 @@ func packetOf(r *record.Record, a *ladder.Arrow) *packet {
 func socketRows(rows []record.SocketRow) []socketRow {
 	var out []socketRow
 	for _, s := range rows {
-		timer := s.Timer
-		if timer != "" && s.Expires > 0 {
-			timer += fmt.Sprintf(" in %.2f s", time.Duration(s.Expires).Seconds())
-		}
-		var pids []string
-		for _, pid := range s.PIDs {
-			pids = append(pids, strconv.Itoa(pid))
-		}
 		out = append(out, socketRow{
 			Queues: strconv.Itoa(s.RecvQueue) + " / " + strconv.Itoa(s.SendQueue),
 			Local:  plain(s.Local), Remote: plain(s.Remote), State: plain(s.State),
-			PIDs: strings.Join(pids, ", "), Timer: plain(timer),
+			PIDs: s.Holders(", "), Timer: plain(s.Due()),
 		})
 	}
 	return out

@@ -1,12 +1,8 @@
 package browser
 
 import (
-	"compress/gzip"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -14,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/seed-6fefc909/tcplab/internal/testenv"
+	"github.com/seed-6fefc909/tcplab/internal/testruns"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report/page"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
@@ -82,22 +78,7 @@ func TestPages(t *testing.T) {
 // recorded are real records, by their scenarios.
 func recorded(t *testing.T) map[string]*record.Record {
 	t.Helper()
-	all := map[string]*record.Record{}
-	f, err := os.Open("../../../lab/claims/testdata/ipv4.json.gz")
-	if errors.Is(err, fs.ErrPermission) {
-		testenv.Lack(t, "needs to read the records: %v", err) // the clone is another user's
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	in, err := gzip.NewReader(f)
-	if err == nil {
-		err = json.NewDecoder(in).Decode(&all)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	all := testruns.Read(t, "../../../lab/claims/testdata/ipv4.json.gz")
 	files, err := filepath.Glob("../../../lab/testdata/*.json")
 	if err != nil {
 		t.Fatal(err)
