@@ -283,6 +283,49 @@ func TestCompressedRowsHaveRoom(t *testing.T) {
 	}
 }
 
+// Where something was not observed, the ladder says so, and nothing is drawn
+// from it.
+func TestLadderSaysWhatWasNotObserved(t *testing.T) {
+	const packets, calls = "packets were not observed", "calls and kernel not observed"
+	r := recorded(t, "kill")
+	texts, _ := elements(t, picture(t, r, false))
+	if number(texts, packets)+number(texts, calls) > 0 {
+		t.Error("all was observed, and the ladder says otherwise")
+	}
+	r.Missing = []record.Missing{{Observer: "wire"}, {Observer: "ebpf"}}
+	texts, _ = elements(t, picture(t, r, false))
+	if number(texts, packets) != 1 || number(texts, calls) != 2 {
+		t.Errorf("%d texts %q, %d %q", number(texts, packets), packets, number(texts, calls), calls)
+	}
+	for _, s := range stripsOf(r) {
+		if s.mini {
+			t.Errorf("a mini-socket in %s is drawn, though what reached it is not known", s.state)
+		}
+	}
+}
+
+// A segment whose fate is not known has no arrow's head, and is no lost one.
+func TestUnknownFate(t *testing.T) {
+	r := recorded(t, "crash")
+	for i := range r.Events {
+		if p := r.Events[i].Packet; p != nil && p.Fate == record.FateLost {
+			p.Fate = ""
+		}
+	}
+	texts, classes := elements(t, picture(t, r, false))
+	if lost := number(classes, "packet lost"); lost > 0 || number(texts, "seen no further") != 1 {
+		t.Errorf("%d are drawn as lost; the legend says %q", lost, texts[len(texts)-12:])
+	}
+}
+
+// Who took an address over is said at its lifeline, which goes on from then.
+func TestSuccessor(t *testing.T) {
+	texts, _ := elements(t, picture(t, recorded(t, "failover"), false))
+	if number(texts, "server fd00::2; from 0.010210 s on standby") != 1 {
+		t.Errorf("the heads are %q", texts[len(texts)-1])
+	}
+}
+
 // What programs and packets say is text.
 func TestHostileLadder(t *testing.T) {
 	r := recorded(t, "crash")
