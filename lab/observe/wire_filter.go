@@ -42,6 +42,10 @@ func newWireFilter(snapTCP uint32) (*wireFilter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load eBPF filter: %w", err)
 	}
+	if err := c.Maps["state"].Put(uint32(0), wireState{Level: fullBudget}); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("give eBPF filter its budget: %w", err)
+	}
 	return &wireFilter{c}, nil
 }
 

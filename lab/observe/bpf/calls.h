@@ -14,6 +14,10 @@ const volatile __u8 calls_wanted[CALLS_MAX] = {
 #undef X
 };
 
+// blank is a new thread's entry. It is too large for the stack, of which a kernel
+// that interprets programs counts more than one that compiles them.
+static const volatile struct thread blank;
+
 // thread_of finds the current thread's entry, and makes it if the thread is
 // one to be watched.
 static __always_inline struct thread *thread_of(struct task_struct *task)
@@ -26,11 +30,12 @@ static __always_inline struct thread *thread_of(struct task_struct *task)
 		return t;
 	if (!identify(task, &who) || who.pid == 1)
 		return 0;
-	struct thread fresh = {};
-	start_task(&fresh.call.head, EVENT_CALL, &who);
-	if (bpf_map_update_elem(&calls, &key, &fresh, BPF_ANY))
+	if (bpf_map_update_elem(&calls, &key, (void *)&blank, BPF_ANY))
 		lost();
-	return bpf_map_lookup_elem(&calls, &key);
+	t = bpf_map_lookup_elem(&calls, &key);
+	if (t)
+		start_task(&t->call.head, EVENT_CALL, &who);
+	return t;
 }
 
 // wanted gives the enum call of a system call's number, 0 if it is of no

@@ -72,6 +72,8 @@ struct sk_buff {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs { unsigned long di, si, dx, r10, r8, r9, orig_ax; };
+struct uml_pt_regs___um { unsigned long gp[27]; };
+struct pt_regs___um { struct uml_pt_regs___um regs; };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs { __u64 regs[31], orig_x0; int syscallno; };
 #endif

@@ -46,20 +46,26 @@
 
 /* The number of the call, when it returns. Its arguments are there too, but
  * the first may have made room for the result. */
-#define NUMBER(r) ((r)->orig_ax)
-#define ARG0(r) ((r)->di)
-#define ARG1(r) ((r)->si)
-#define ARG2(r) ((r)->dx)
-#define ARG3(r) ((r)->r10)
-#define ARG4(r) ((r)->r8)
+#define NUMBER(r) REG(r, orig_ax, 15)
+#define ARG0(r) REG(r, di, 14)
+#define ARG1(r) REG(r, si, 13)
+#define ARG2(r) REG(r, dx, 12)
+#define ARG3(r) REG(r, r10, 7)
+#define ARG4(r) REG(r, r8, 9)
 /* The arguments when the call returns, where that is not the hot path. */
-#define LATE0(r) BPF_CORE_READ(r, di)
-#define LATE1(r) BPF_CORE_READ(r, si)
-#define LATE2(r) BPF_CORE_READ(r, dx)
-#define LATE3(r) BPF_CORE_READ(r, r10)
-#define LATE4(r) BPF_CORE_READ(r, r8)
-/* TS_COMPAT: a 32-bit call, with numbers of its own. */
-#define IS_COMPAT(task) ((task)->thread_info.status & 2)
+#define LATE0(r) LATE(r, di, 14)
+#define LATE1(r) LATE(r, si, 13)
+#define LATE2(r) LATE(r, dx, 12)
+#define LATE3(r) LATE(r, r10, 7)
+#define LATE4(r) LATE(r, r8, 9)
+/* User-Mode Linux keeps the registers as ptrace numbers them. The branch that
+ * is not the kernel's is gone once the program is loaded. */
+#define NATIVE_REGS bpf_core_field_exists(struct pt_regs, di)
+#define UM(r) ((struct pt_regs___um *)(r))
+#define REG(r, name, n) (NATIVE_REGS ? (r)->name : UM(r)->regs.gp[n])
+#define LATE(r, name, n) (NATIVE_REGS ? BPF_CORE_READ(r, name) : BPF_CORE_READ(UM(r), regs.gp[n]))
+/* TS_COMPAT: a 32-bit call, with numbers of its own; User-Mode Linux has none. */
+#define IS_COMPAT(task) (NATIVE_REGS && (task)->thread_info.status & 2)
 
 #elif defined(__TARGET_ARCH_arm64)
 
