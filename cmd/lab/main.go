@@ -7,11 +7,13 @@ import (
 	"runtime/debug"
 
 	"github.com/seed-6fefc909/tcplab/lab/programs"
+	"github.com/seed-6fefc909/tcplab/lab/warp"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
 func main() {
-	topology.RunInit() // in a host's process 1 this does not return,
+	warp.RunGuest()    // in a virtual-time machine's process 1 this does not return,
+	topology.RunInit() // in a host's process 1
 	programs.Run()     // in an example program neither
 	// A run is short and its heap small, but the observers must keep up.
 	debug.SetGCPercent(400)

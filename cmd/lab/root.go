@@ -87,7 +87,7 @@ Exit status: 0 as expected, 1 not as expected or inconclusive, 2 usage,
 	results := &resultWriter{w: out}
 	s := streams{in: in, out: results, err: errs}
 	s.terminal, _ = out.(*os.File)
-	root.AddCommand(listCommand(s), explainCommand(s), showCommand(s), runCommand(s), checkCommand(s), claimsCommand(s), reportCommand(s), diffCommand(s), doctorCommand(s), schemaCommand(s), scenarioTopic())
+	root.AddCommand(listCommand(s), explainCommand(s), showCommand(s), runCommand(s), checkCommand(s), claimsCommand(s), reportCommand(s), diffCommand(s), doctorCommand(s), warpCommand(s), schemaCommand(s), scenarioTopic())
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(results)

@@ -52,7 +52,7 @@ type Job struct {
 	Memory int
 	// Stdout and Stderr get what the command writes, while it runs; nil for
 	// nobody. Each is called from one goroutine, and not after Run.
-	Stdout, Stderr io.Writer
+	Stdout, Stderr io.Writer `json:"-"`
 }
 
 const (

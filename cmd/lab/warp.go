@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-6fefc909/tcplab/lab/warp"
+)
+
+// warpFlags are those of lab warp.
+type warpFlags struct {
+	machine machineFlags
+	out     string
+	input   string
+	memory  int
+}
+
+// machineFlags choose a virtual-time machine, for all commands that start some.
+type machineFlags struct {
+	engine string
+	seed   uint64
+	limit  time.Duration
+}
+
+func (f *machineFlags) add(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.engine, "engine", "", "the machine's `ENGINE`: uml, qemu (default: uml if it is there)")
+	flags.Uint64Var(&f.seed, "seed", 1, "what the machine's random `NUMBER`s follow from")
+	flags.DurationVar(&f.limit, "limit", warp.DefaultLimit, "end a machine that has not ended after `TIME` on this clock")
+}
+
+func warpCommand(s streams) *cobra.Command {
+	var f warpFlags
+	c := &cobra.Command{
+		Use:   "warp [flags] -- COMMAND [ARG...]",
+		Short: "Run a command in a virtual-time machine, where waiting takes no time; needs no root",
+		Long: `Runs a command in a small Linux whose clock jumps to the next timer whenever
+nothing is left to compute: what waits for minutes ends at once. It is root there, sees this
+machine's files, and can write anywhere: what it writes is gone afterwards, but
+for what is below the directory of --out, which must exist. It has no network
+but its own.
+
+A Go test runs there by go test -exec 'lab warp --'.
+
+The exit status is the command's, 128 and the number if a signal ended it; 3 if
+there is no such machine here, 4 if the machine broke down or took longer than
+--limit.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return runWarp(c.Context(), s, f, args) },
+	}
+	c.Flags().SetInterspersed(false)
+	f.machine.add(c)
+	c.Flags().StringVar(&f.out, "out", "", "let the command write to `DIR` for good")
+	c.Flags().StringVar(&f.input, "input", "", "the command's standard input, a `FILE` (default: /dev/null)")
+	c.Flags().IntVar(&f.memory, "memory", warp.DefaultMemory, "the machine's memory, in `MIB`")
+	return c
+}
+
+// runWarp is lab warp.
+func runWarp(ctx context.Context, s streams, f warpFlags, args []string) error {
+	engine, err := warp.Choose(f.machine.engine)
+	if err != nil {
+		return noMachine(err)
+	}
+	j := warp.Job{Env: os.Environ(), Seed: f.machine.seed, Limit: f.machine.limit, Memory: f.memory, Stdout: s.out, Stderr: s.err}
+	if j.Dir, err = os.Getwd(); err != nil {
+		return usageError(fmt.Errorf("find the working directory: %w", err), "")
+	}
+	for name, path := range map[*string]string{&j.Out: f.out, &j.Input: f.input} {
+		if path == "" {
+			continue
+		}
+		if *name, err = filepath.Abs(path); err != nil {
+			return usageError(err, "")
+		}
+	}
+	program, err := exec.LookPath(args[0])
+	if err == nil {
+		program, err = filepath.Abs(program)
+	}
+	if err != nil {
+		return usageError(err, "")
+	}
+	j.Argv = append([]string{program}, args[1:]...)
+	r, err := engine.Run(ctx, j)
+	if err != nil {
+		return machineFailed(err)
+	}
+	if r.Status != 0 {
+		return &exitError{status: r.Status}
+	}
+	return nil
+}
+
+// noMachine turns the lack of an engine into an error for the user.
+func noMachine(err error) error {
+	if errors.Is(err, warp.ErrNoEngine) {
+		return &exitError{exitCannot, err, ""}
+	}
+	return usageError(err, "")
+}
+
+// machineFailed turns what kept a machine from doing its job into one.
+func machineFailed(err error) error {
+	if late, ok := errors.AsType[*warp.LimitError](err); ok {
+		return &exitError{exitInternal, err, late.Hint}
+	}
+	if errors.Is(err, context.Canceled) {
+		return &exitError{exitNotOK, err, ""}
+	}
+	if errors.Is(err, warp.ErrNoEngine) {
+		return &exitError{exitCannot, err, ""}
+	}
+	return &exitError{exitInternal, err, ""}
+}

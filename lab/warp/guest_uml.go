@@ -1,0 +1,128 @@
+package warp
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// A umlGuest sees the host's file system through hostfs: as its root, which it
+// cannot change, and once more the directories that it may write to.
+type umlGuest struct {
+	dir string // the machine's own, on the host
+	job Job
+	// stdout and stderr are files there.
+	stdout, stderr *os.File
+}
+
+func newUMLGuest(args []string) *umlGuest {
+	g := &umlGuest{}
+	if len(args) > 0 { // the kernel adds a word of its own
+		g.dir, _ = url.PathUnescape(args[0]) // the engine's own escaping
+	}
+	return g
+}
+
+// workMount is where the machine's directory is seen inside.
+const workMount = "/run/lab-machine"
+
+func (g *umlGuest) start() (Job, error) {
+	job, err := os.ReadFile(filepath.Join(g.dir, jobFile))
+	if err != nil {
+		return g.job, err
+	}
+	if g.job, err = readJob(job); err != nil {
+		return g.job, err
+	}
+	// Nothing may be written to the host's files. But programs may believe
+	// that they do: it stays in the machine's memory.
+	const stage = "/proc" // any directory that every system has
+	if err := (mount{"tmpfs", stage, "tmpfs", 0, "mode=755"}).do(); err != nil {
+		return g.job, err
+	}
+	for _, d := range []string{"upper", "work", "root"} {
+		if err := os.Mkdir(filepath.Join(stage, d), 0o755); err != nil {
+			return g.job, err
+		}
+	}
+	root := stage + "/root"
+	mounts := []mount{
+		{"overlay", root, "overlay", 0, "lowerdir=/,upperdir=" + stage + "/upper,workdir=" + stage + "/work"},
+		{"tmpfs", root + "/run", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV, "mode=755"},
+	}
+	for _, m := range mounts {
+		if err := m.do(); err != nil {
+			return g.job, err
+		}
+	}
+	if err := mountKernel(root); err != nil {
+		return g.job, err
+	}
+	if err := unix.Chdir(root); err != nil {
+		return g.job, err
+	}
+	if err := unix.Mount(".", "/", "", unix.MS_MOVE, ""); err != nil {
+		return g.job, fmt.Errorf("make %s the root: %w", root, err)
+	}
+	if err := unix.Chroot("."); err != nil {
+		return g.job, err
+	}
+	if err := g.mountHost(g.dir, workMount); err != nil {
+		return g.job, err
+	}
+	if g.job.Out != "" {
+		if err := g.mountHost(g.job.Out, g.job.Out); err != nil {
+			return g.job, err
+		}
+	}
+	for name, f := range map[string]**os.File{stdoutFile: &g.stdout, stderrFile: &g.stderr} {
+		if *f, err = os.OpenFile(filepath.Join(workMount, name), os.O_WRONLY|os.O_APPEND, 0); err != nil {
+			return g.job, err
+		}
+	}
+	return g.job, unix.Sethostname([]byte("lab"))
+}
+
+// mountHost makes a directory of the host's one that can be written to.
+func (g *umlGuest) mountHost(dir, at string) error {
+	if err := os.MkdirAll(at, 0o755); err != nil {
+		return err
+	}
+	return mount{"none", at, "hostfs", 0, dir}.do()
+}
+
+func (g *umlGuest) outputs() (stdout, stderr output) {
+	return &hostFile{g.stdout}, &hostFile{g.stderr}
+}
+
+// A hostFile is one on hostfs, whose reader is on the host and waits for what
+// is written.
+type hostFile struct{ f *os.File }
+
+// Write has the kernel hand the pages over at once: by itself it would when
+// half a minute has passed, and fsync would have the host write to its disk.
+func (h *hostFile) Write(p []byte) (int, error) {
+	n, err := h.f.Write(p)
+	if err != nil {
+		return n, err
+	}
+	return n, unix.SyncFileRange(int(h.f.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WAIT_BEFORE|unix.SYNC_FILE_RANGE_WRITE|unix.SYNC_FILE_RANGE_WAIT_AFTER)
+}
+
+// finish writes all back before the result: where that is, all is.
+func (g *umlGuest) finish(o outcome) error {
+	unix.Sync()
+	b, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(workMount, outcomeFile), b, 0o600); err != nil {
+		return err
+	}
+	unix.Sync()
+	return nil
+}

@@ -1,0 +1,137 @@
+package warp
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// The files of a machine's directory.
+const (
+	jobFile     = "job.json"
+	outcomeFile = "outcome.json"
+	stdoutFile  = "stdout"
+	stderrFile  = "stderr"
+	lockFile    = "lock"
+)
+
+// A workDir is a running machine's directory. Its lock is held for as long as
+// the machine's caller lives, and tells whether it is still somebody's.
+type workDir struct {
+	path string
+	lock *os.File
+}
+
+// newWorkDir makes one below the user's cache, and takes away those whose
+// callers were killed.
+func newWorkDir() (*workDir, error) {
+	parent, err := cacheDir("run")
+	if err != nil {
+		return nil, err
+	}
+	if err := sweep(parent); err != nil {
+		return nil, err
+	}
+	path, err := os.MkdirTemp(parent, "machine-")
+	if err != nil {
+		return nil, fmt.Errorf("make the machine's directory: %w", err)
+	}
+	w := &workDir{path: path}
+	if w.lock, err = lock(filepath.Join(path, lockFile), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(path))
+	}
+	return w, nil
+}
+
+func (w *workDir) close() error {
+	return errors.Join(os.RemoveAll(w.path), w.lock.Close())
+}
+
+// sweep removes the directories that nobody holds. One without a lock may be
+// in the making.
+func sweep(parent string) error {
+	dirs, err := filepath.Glob(filepath.Join(parent, "machine-*", lockFile))
+	if err != nil {
+		return err
+	}
+	for _, name := range dirs {
+		l, err := lock(name, unix.LOCK_EX|unix.LOCK_NB)
+		if err != nil {
+			continue // it is held, or has just gone
+		}
+		err = os.RemoveAll(filepath.Dir(name))
+		l.Close()
+		if err != nil {
+			return fmt.Errorf("remove what a killed machine left: %w", err)
+		}
+	}
+	return nil
+}
+
+// lock opens a file, which is made if it is not there, and locks it as flock
+// does. Closing it gives the lock up.
+func lock(name string, how int) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = unix.Flock(int(f.Fd()), how)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	return f, nil
+}
+
+// cacheDir is a directory below the user's cache of lab's machines, made if it
+// is not there.
+func cacheDir(name string) (string, error) {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find the cache directory: %w", err)
+	}
+	dir := filepath.Join(base, "lab", "warp", name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make the cache directory: %w", err)
+	}
+	return dir, nil
+}
+
+// give writes the job, and makes the files for what the command writes.
+func (w *workDir) give(j Job) error {
+	b, err := json.Marshal(j)
+	if err != nil {
+		return fmt.Errorf("write job: %w", err)
+	}
+	for name, content := range map[string][]byte{jobFile: b, stdoutFile: nil, stderrFile: nil} {
+		if err := os.WriteFile(filepath.Join(w.path, name), content, 0o600); err != nil {
+			return fmt.Errorf("write job: %w", err)
+		}
+	}
+	return nil
+}
+
+// outcome reads how the job ended. The error is io.EOF if that was not told.
+func (w *workDir) outcome() (o outcome, err error) {
+	b, err := os.ReadFile(filepath.Join(w.path, outcomeFile))
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(b) == 0 {
+		return o, io.EOF
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &o)
+	}
+	if err != nil {
+		return o, fmt.Errorf("read the machine's result: %w", err)
+	}
+	return o, nil
+}
