@@ -147,20 +147,33 @@ func (e *Experiment) patience(s scenarios.Expect, since int64) (within, wait tim
 
 var errNotSeen = errors.New("not seen")
 
-// poll makes the waiting step look every so often, until stop is called.
+// restShare is the part of the time without an event that passes between two
+// looks where time is virtual: each costs as much as an event, and there may be
+// hours to wait.
+const restShare = 64
+
+// poll makes the waiting step look every so often, until stop is called. Where
+// time is virtual that is the less often the longer nothing has happened.
 func (e *Experiment) poll(ctx context.Context, every time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var polling sync.WaitGroup
 	polling.Go(func() {
-		tick := time.NewTicker(every)
+		tick := time.NewTimer(every)
 		defer tick.Stop()
-		for {
+		for told, quiet := e.timeline.told(), time.Now(); ; {
 			select {
 			case <-tick.C:
 				e.timeline.poke()
 			case <-ctx.Done():
 				return
 			}
+			pause := every
+			if now := e.timeline.told(); now != told {
+				told, quiet = now, time.Now()
+			} else if e.watch.virtual {
+				pause = max(every, time.Since(quiet)/restShare)
+			}
+			tick.Reset(pause)
 		}
 	})
 	return func() { cancel(); polling.Wait() }

@@ -55,7 +55,7 @@ func (m *matcher) look(events []record.Event) bool {
 }
 
 // lastWords is how long after the end of its programs a host may still be
-// told of by an observer.
+// told of by an observer. The timeline is poked then.
 const lastWords = time.Second
 
 // hopeless tells whether what is waited for is a doing of programs that have
@@ -85,8 +85,6 @@ func (m *matcher) hopeless() bool {
 // where it tells all.
 func (m *matcher) pollEvery() time.Duration {
 	switch m.expect.Event.What {
-	case scenarios.Call, scenarios.Prints, scenarios.Exits: // hopeless
-		return lastWords / 4
 	case scenarios.Blocked: // nothing tells that a call has begun
 		return 2 * time.Millisecond
 	case scenarios.Timer, scenarios.Zombies:
@@ -109,7 +107,7 @@ func (m *matcher) due() bool {
 			m.asked = now // the report has its time first
 		}
 	}
-	if every := m.pollEvery(); every > 0 && now.Sub(m.asked) < every && m.expect.Event.What != scenarios.Exits {
+	if every := m.pollEvery(); every > 0 && now.Sub(m.asked) < every {
 		return false
 	}
 	m.asked = now

@@ -107,6 +107,7 @@ func (e *Experiment) launch(s scenarios.Start, l launch) (*program, error) {
 		now := time.Now()
 		p.end.Store(&now)
 		e.timeline.poke()
+		time.AfterFunc(lastWords, e.timeline.poke)
 	}()
 	return p, nil
 }

@@ -41,6 +41,13 @@ func (t *timeline) observe(e record.Event) {
 	}
 }
 
+// told is how many events observers told of.
+func (t *timeline) told() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.seen
+}
+
 // dropped is how many events there was no room for.
 func (t *timeline) dropped() uint64 {
 	t.mu.Lock()

@@ -24,6 +24,7 @@ type watch struct {
 	clock   observe.Clock
 	options Options
 	sink    observe.Sink
+	virtual bool // the run's time is
 
 	tracer  *Tracer // of which the run is a user, or nil
 	tracing *observe.Tracing
@@ -55,7 +56,7 @@ type hostWatch struct {
 }
 
 func newWatch(clock observe.Clock, o Options, sink observe.Sink) *watch {
-	w := &watch{clock: clock, options: o, sink: sink, hosts: map[string]*hostWatch{}, gaps: map[string][]observe.Gap{}, missing: []record.Missing{}}
+	w := &watch{clock: clock, options: o, sink: sink, virtual: observe.VirtualTime(), hosts: map[string]*hostWatch{}, gaps: map[string][]observe.Gap{}, missing: []record.Missing{}}
 	if o.Frames {
 		w.frames = observe.NewFrames(maxFrames)
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // readEvery is how long an event may lie in the ring before it is read: the
-// programs do not wake the reader for each.
+// programs do not wake the reader for each, unless time is virtual.
 const readEvery = 3 * time.Millisecond
 
 // A Tracer watches the sockets, system calls and processes of hosts with eBPF
@@ -43,6 +43,7 @@ type Tracer struct {
 	object *bpfObject
 	reader *ringbuf.Reader
 	tick   time.Duration // one jiffy
+	woken  bool          // for each event: it needs not look by itself
 	done   chan struct{} // closed when read has returned
 
 	readErr error // why read ended early; set before done is closed
@@ -80,8 +81,10 @@ type marker struct {
 // OpenTracer loads and attaches the programs; it takes some 50 ms. Where the
 // kernel lacks a tracepoint or refuses a program the rest works, and what is
 // lost is in the list; an error means that nothing can be observed.
-func OpenTracer() (*Tracer, []record.Missing, error) {
-	object, missing, err := loadBPF()
+func OpenTracer() (*Tracer, []record.Missing, error) { return openTracer(VirtualTime()) }
+
+func openTracer(virtual bool) (*Tracer, []record.Missing, error) {
+	object, missing, err := loadBPF(virtual)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -91,7 +94,7 @@ func OpenTracer() (*Tracer, []record.Missing, error) {
 		return nil, nil, fmt.Errorf("map eBPF ring: %w", err)
 	}
 	t := &Tracer{
-		object: object, reader: reader, tick: time.Second / time.Duration(HZ()),
+		object: object, reader: reader, tick: time.Second / time.Duration(HZ()), woken: virtual,
 		done: make(chan struct{}), marks: map[uint32]marker{}, tracings: map[*Tracing]struct{}{},
 	}
 	t.hosts.Store(&map[uint32]*tracedHost{})
@@ -275,7 +278,8 @@ func (t *Tracer) missed() (uint64, error) {
 	return sum, nil
 }
 
-// read empties the ring, now and again, until the reader is closed.
+// read empties the ring, now and again or when it is woken, until the reader is
+// closed.
 func (t *Tracer) read() {
 	defer close(t.done)
 	var (
@@ -292,7 +296,9 @@ func (t *Tracer) read() {
 	defer rouse()
 	// The deadline is set nowhere but here: the reader holds a lock while it
 	// waits.
-	t.reader.SetDeadline(time.Now().Add(readEvery))
+	if !t.woken {
+		t.reader.SetDeadline(time.Now().Add(readEvery))
+	}
 	for {
 		err := t.reader.ReadInto(&rec)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -328,7 +334,9 @@ func (t *Tracer) read() {
 			continue
 		}
 		if host.tracing.give(host, head, rec.RawSample) {
-			given = append(given, host.tracing)
+			if given = append(given, host.tracing); t.woken {
+				rouse()
+			}
 		}
 	}
 }

@@ -47,8 +47,9 @@ type bpfObject struct {
 // loadBPF loads what the running kernel can take and attaches it. The kernel's
 // BTF is parsed once, and each program is loaded by itself: so that one which
 // the kernel refuses costs no other, and on all processors, since the
-// verifier takes most of the time.
-func loadBPF() (_ *bpfObject, _ []record.Missing, err error) {
+// verifier takes most of the time. Where time is virtual, every event wakes the
+// ring's reader.
+func loadBPF(virtual bool) (_ *bpfObject, _ []record.Missing, err error) {
 	if len(traceObject) == 0 {
 		return nil, nil, fmt.Errorf("no eBPF programs for %s", runtime.GOARCH)
 	}
@@ -60,6 +61,11 @@ func loadBPF() (_ *bpfObject, _ []record.Missing, err error) {
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(traceObject))
 	if err != nil {
 		return nil, nil, fmt.Errorf("parse eBPF object: %w", err)
+	}
+	if virtual {
+		if err := spec.Variables["wake_at"].Set(uint64(0)); err != nil {
+			return nil, nil, fmt.Errorf("make every event wake the reader: %w", err)
+		}
 	}
 	missing, err := fitToKernel(spec, kernel)
 	if err != nil {

@@ -37,9 +37,14 @@ const tracedRoundsEnv = "OBSERVE_TEST_ROUNDS"
 // testOpenTracer is a tracer of the test's own.
 func testOpenTracer(t testing.TB) *Tracer {
 	t.Helper()
+	return testOpenTracerOf(t, false)
+}
+
+func testOpenTracerOf(t testing.TB, virtual bool) *Tracer {
+	t.Helper()
 	testenv.NeedRoot(t)
 	began := time.Now()
-	tracer, missing, err := OpenTracer()
+	tracer, missing, err := openTracer(virtual)
 	if err != nil {
 		t.Fatal(err)
 	}

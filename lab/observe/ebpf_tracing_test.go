@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -166,5 +167,26 @@ func TestTracerCloseEndsTracings(t *testing.T) {
 	}
 	if n := len(*tracer.hosts.Load()); n != 0 {
 		t.Errorf("the tracer knows %d hosts", n)
+	}
+}
+
+// Where time is virtual, the reader is woken for a single event, and by nothing
+// else: there is no deadline and no Flush.
+func TestWokenForEachEvent(t *testing.T) {
+	client, server := testPair(t)
+	tracer := testOpenTracerOf(t, true)
+	told := make(chan record.Event, 16)
+	testWatch(t, tracer, testClock(t), func(e record.Event) { told <- e }, server)
+	testListen(t, server.Net, "10.77.0.2:7000")
+	testDial(t, client.Net, "10.77.0.2:7000")
+	for _, want := range []string{"LISTEN", "SYN_RECV", "ESTABLISHED"} {
+		select {
+		case e := <-told:
+			if e.State == nil || e.State.To != want {
+				t.Errorf("told of %+v, want a change to %s", e, want)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("not told of a change to %s within 5 s", want)
+		}
 	}
 }

@@ -6,24 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
-// The ring of a wire tap. With 16 blocks of 256 KiB there is room for
-// 12 000 packets or more while the reader is not scheduled.
 const (
-	ringBlocks    = 16
-	ringBlockSize = 256 << 10
-	// ringRetire is after how many milliseconds the kernel hands over a block
-	// that is not full (tp_retire_blk_tov). It looks that often and hands
-	// over a block that it saw the last time too: a packet is read after
-	// twice as long at the latest.
-	ringRetire = 8
 	// snapLen is how much of a frame is kept: the longest headers, and some
 	// payload. A frame of a bulk transfer, up to 64 KiB before segmentation,
 	// would fill a block with four.
@@ -42,12 +31,11 @@ type WireTap struct {
 	fd     int         // AF_PACKET socket
 	filter *wireFilter // nil where the kernel refused it: then everything is recorded
 	wake   int         // eventfd that ends the reader's sleep
-	ring   []byte      // the kernel's blocks, mapped
+	source frameSource
 
 	// The reader's own.
 	frames frameDecoder
-	block  int    // that is read next
-	count  uint64 // of blocks that were read
+	count  uint64 // of portions that were read
 
 	done    chan struct{} // closed when the reader ended
 	readErr error         // why, before its time; set before done is closed
@@ -66,6 +54,27 @@ type WireTap struct {
 	closeErr error
 }
 
+// A frameSource is where a tap reads what its socket hears. The kernel hands it
+// over in portions.
+type frameSource interface {
+	// drain tells of the frames of all portions that have been handed over,
+	// until tell returns, and returns how many portions these were.
+	drain(tell func(passing)) (portions uint64, err error)
+	// pending tells, after drain, whether there are frames that will come with
+	// the next portion.
+	pending() bool
+	// release gives up what is there beside the socket.
+	release()
+}
+
+// A passing is a frame that passed.
+type passing struct {
+	stamp  int64 // CLOCK_REALTIME, nanoseconds
+	kind   uint8 // PACKET_OUTGOING and so on
+	frame  []byte
+	length int // on the wire; frame may be cut
+}
+
 // A Gap is a span of time in which an end did not record every segment, in
 // nanoseconds since the run began. The zero value is none.
 type Gap struct{ From, To int64 }
@@ -81,14 +90,19 @@ type flush struct {
 // down. Every packet that it sends or receives after OpenWire returned becomes
 // an event, stamped by the kernel as it passes; frames for another hardware
 // address, which the host discards, do not. The events reach sink, from one
-// goroutine, up to 16 ms later, and not quite in order.
+// goroutine, up to 16 ms later (at once where time is virtual), and not quite in
+// order.
 //
 // The tap goes on when the interface goes down and up again, and falls silent
 // when it is removed: a rebooted host needs a tap of its own.
 //
 // OpenWire waits for one RCU grace period, which the kernel puts between
 // making the ring and using it.
-func OpenWire(clock Clock, h Host, sink Sink) (_ *WireTap, err error) {
+func OpenWire(clock Clock, h Host, sink Sink) (*WireTap, error) {
+	return openWire(clock, h, sink, VirtualTime())
+}
+
+func openWire(clock Clock, h Host, sink Sink, virtual bool) (_ *WireTap, err error) {
 	w := &WireTap{clock: clock, host: h, sink: sink, fd: -1, wake: -1, done: make(chan struct{})}
 	defer func() {
 		if err != nil {
@@ -108,9 +122,14 @@ func OpenWire(clock Clock, h Host, sink Sink) (_ *WireTap, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open packet socket: %w", err)
 	}
-	if err := w.makeRing(); err != nil {
+	if err := w.attachFilter(); err != nil {
+		return nil, fmt.Errorf("limit packet capture to %d bytes: %w", snapLen, err)
+	}
+	source, err := newFrameSource(w.fd, virtual)
+	if err != nil {
 		return nil, err
 	}
+	w.source = source
 	ifindex, err := interfaceIndex(w.fd, h.Iface)
 	if err != nil {
 		return nil, err
@@ -165,37 +184,18 @@ func interfaceIndex(fd int, name string) (int, error) {
 	return int(req.Uint32()), nil
 }
 
-func (w *WireTap) makeRing() error {
-	if err := w.attachFilter(); err != nil {
-		return fmt.Errorf("limit packet capture to %d bytes: %w", snapLen, err)
+// newFrameSource makes a ring or, where time is virtual, a queue.
+func newFrameSource(fd int, virtual bool) (frameSource, error) {
+	if virtual {
+		return newPacketQueue(fd)
 	}
-	if err := unix.SetsockoptInt(w.fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
-		return fmt.Errorf("choose TPACKET_V3: %w", err)
-	}
-	const frame = 2048 // the kernel checks that it divides a block, and does not use it
-	err := unix.SetsockoptTpacketReq3(w.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &unix.TpacketReq3{
-		Block_size: ringBlockSize, Block_nr: ringBlocks,
-		Frame_size: frame, Frame_nr: ringBlocks * ringBlockSize / frame,
-		Retire_blk_tov: ringRetire,
-	})
-	if err != nil {
-		return fmt.Errorf("make packet ring: %w", err)
-	}
-	// Not unix.Mmap: its Munmap would hold a lock of the process, which every
-	// other Mmap needs, for the whole of release's wait.
-	const size = ringBlocks * ringBlockSize
-	ring, err := unix.MmapPtr(w.fd, 0, nil, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return fmt.Errorf("map packet ring: %w", err)
-	}
-	w.ring = unsafe.Slice((*byte)(ring), size)
-	return nil
+	return newPacketRing(fd)
 }
 
 // Flush returns when sink was given every packet that the kernel had put into
 // the ring before the call. That takes no time when no packet is waiting, and
 // 16 ms at most otherwise, until the kernel hands over the block that it is
-// filling. It fails when ctx ends first, or the tap does.
+// filling. Where time is virtual it takes none. It fails when ctx ends first, or the tap does.
 func (w *WireTap) Flush(ctx context.Context) error {
 	f := &flush{done: make(chan struct{})}
 	w.mu.Lock()
@@ -303,8 +303,8 @@ func (w *WireTap) Spared() (segments uint64, gap Gap, err error) {
 	return w.spared, w.gap, nil
 }
 
-// release gives up the descriptors at once. The ring's mapping keeps the
-// socket alive until it goes, so that the wait for the kernel is there.
+// release gives up the descriptors at once. A ring's mapping keeps the socket
+// alive until it goes, so that the wait for the kernel is there.
 func (w *WireTap) release() {
 	for _, fd := range []int{w.fd, w.wake} {
 		if fd >= 0 {
@@ -315,8 +315,8 @@ func (w *WireTap) release() {
 	if w.filter != nil {
 		w.filter.close()
 	}
-	if w.ring != nil {
-		go unix.MunmapPtr(unsafe.Pointer(&w.ring[0]), uintptr(len(w.ring)))
+	if w.source != nil {
+		w.source.release()
 	}
 }
 
@@ -335,7 +335,12 @@ func (w *WireTap) read() {
 		w.mu.Lock()
 		stop := w.stopping
 		w.mu.Unlock()
-		w.drain()
+		n, err := w.source.drain(w.packet)
+		if err != nil {
+			w.readErr = fmt.Errorf("receive packets of %s: %w", w.host.Name, err)
+			return
+		}
+		w.count += n
 		w.answer()
 		if stop {
 			return
@@ -363,43 +368,17 @@ func (w *WireTap) read() {
 	}
 }
 
-// header is the descriptor of the i-th block (struct tpacket_block_desc).
-func (w *WireTap) header(i int) *unix.TpacketHdrV1 {
-	const offset = unsafe.Offsetof(unix.TpacketBlockDesc{}.Hdr)
-	return (*unix.TpacketHdrV1)(unsafe.Pointer(&w.ring[i*ringBlockSize+int(offset)]))
-}
-
-// drain reads the blocks that the kernel has handed over.
-func (w *WireTap) drain() {
-	for {
-		h := w.header(w.block)
-		if atomic.LoadUint32(&h.Block_status)&unix.TP_STATUS_USER == 0 {
-			return
-		}
-		w.readBlock(w.ring[w.block*ringBlockSize:][:ringBlockSize], h)
-		// The kernel zeroes the number when it opens the block again; answer
-		// looks at it before.
-		atomic.StoreUint32(&h.Num_pkts, 0)
-		atomic.StoreUint32(&h.Block_status, unix.TP_STATUS_KERNEL)
-		w.block = (w.block + 1) % ringBlocks
-		w.count++
-	}
-}
-
-// answer settles the flushes, after drain found no block to read. What a flush
-// has to wait for can then only be in the block that the kernel is filling. It
-// counts the packets of a block in the block itself as they come
-// (prb_fill_curr_block in net/packet/af_packet.c), and never hands over an
-// empty one.
+// answer settles the flushes, after drain found nothing to read. What a flush
+// has to wait for can then only be in the next portion.
 func (w *WireTap) answer() {
-	filling := atomic.LoadUint32(&w.header(w.block).Num_pkts) != 0
+	pending := w.source.pending()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	kept := w.flushes[:0]
 	for _, f := range w.flushes {
 		if !f.seen {
 			f.seen, f.until = true, w.count
-			if filling {
+			if pending {
 				f.until++
 			}
 		}
@@ -413,25 +392,12 @@ func (w *WireTap) answer() {
 	w.flushes = kept
 }
 
-// readBlock reads the packets of a block: a chain of struct tpacket3_hdr, each
-// with a struct sockaddr_ll behind it.
-func (w *WireTap) readBlock(block []byte, h *unix.TpacketHdrV1) {
-	at := h.Offset_to_first_pkt
-	for range h.Num_pkts {
-		p := (*unix.Tpacket3Hdr)(unsafe.Pointer(&block[at]))
-		from := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&block[at+unix.SizeofTpacket3Hdr]))
-		frame := block[at+uint32(p.Mac):][:p.Snaplen]
-		w.packet(p, from.Pkttype, frame)
-		at += p.Next_offset
-	}
-}
-
-func (w *WireTap) packet(p *unix.Tpacket3Hdr, pkttype uint8, frame []byte) {
+// packet makes an event of a frame.
+func (w *WireTap) packet(p passing) {
 	e := record.Event{
-		Time: w.clock.Realtime(int64(p.Sec)*1e9 + int64(p.Nsec)),
-		Host: w.host.Name, Boot: w.host.Boot, Source: record.Wire,
+		Time: w.clock.Realtime(p.stamp), Host: w.host.Name, Boot: w.host.Boot, Source: record.Wire,
 	}
-	switch pkttype {
+	switch p.kind {
 	case unix.PACKET_OUTGOING:
 		e.Kind = record.KindOut
 	case unix.PACKET_HOST, unix.PACKET_BROADCAST, unix.PACKET_MULTICAST:
@@ -439,7 +405,7 @@ func (w *WireTap) packet(p *unix.Tpacket3Hdr, pkttype uint8, frame []byte) {
 	default:
 		return
 	}
-	e.Packet, e.Text = w.frames.decode(frame, int(p.Len))
-	w.host.Frames.keep(&e, frame, int(p.Len))
+	e.Packet, e.Text = w.frames.decode(p.frame, p.length)
+	w.host.Frames.keep(&e, p.frame, p.length)
 	w.sink(e)
 }

@@ -19,7 +19,18 @@ import (
 
 func testTap(t testing.TB, clock Clock, h Host, sink Sink) *WireTap {
 	t.Helper()
-	w, err := OpenWire(clock, h, sink)
+	return testTapOf(t, clock, h, sink, false)
+}
+
+// testEachTap tests taps that read a ring, and those of virtual time.
+func testEachTap(t *testing.T, test func(t *testing.T, virtual bool)) {
+	t.Run("ring", func(t *testing.T) { test(t, false) })
+	t.Run("queue", func(t *testing.T) { test(t, true) })
+}
+
+func testTapOf(t testing.TB, clock Clock, h Host, sink Sink, virtual bool) *WireTap {
+	t.Helper()
+	w, err := openWire(clock, h, sink, virtual)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,11 +126,13 @@ func testDatagrams(t testing.TB, client, server *topology.Namespace) func(n int)
 
 func isDatagram(e record.Event) bool { return e.Packet != nil && e.Packet.Proto == "udp" }
 
-func TestFlushIsComplete(t *testing.T) {
+func TestFlushIsComplete(t *testing.T) { testEachTap(t, testFlushIsComplete) }
+
+func testFlushIsComplete(t *testing.T, virtual bool) {
 	client, server := testPair(t)
 	clock := testClock(t)
 	var atClient, atServer eventLog
-	taps := []*WireTap{testTap(t, clock, client, atClient.add), testTap(t, clock, server, atServer.add)}
+	taps := []*WireTap{testTapOf(t, clock, client, atClient.add, virtual), testTapOf(t, clock, server, atServer.add, virtual)}
 	send := testDatagrams(t, client.Net, server.Net)
 	want := 0
 	for i := range 150 {
@@ -177,11 +190,13 @@ func TestManySmallPackets(t *testing.T) {
 	}
 }
 
-func TestTapSurvivesLinkDown(t *testing.T) {
+func TestTapSurvivesLinkDown(t *testing.T) { testEachTap(t, testTapSurvivesLinkDown) }
+
+func testTapSurvivesLinkDown(t *testing.T, virtual bool) {
 	client, server := testPair(t)
 	testSetLink(t, server.Net, "eth0", false)
 	var events eventLog
-	w := testTap(t, testClock(t), server, events.add) // opened on an interface that is down
+	w := testTapOf(t, testClock(t), server, events.add, virtual) // opened on an interface that is down
 	send := testDatagrams(t, client.Net, server.Net)
 	for i := range 3 {
 		testSetLink(t, server.Net, "eth0", true)
@@ -263,10 +278,12 @@ func TestMatchThroughRouter(t *testing.T) {
 }
 
 // Frames larger than the MTU (GSO) are decoded, with their whole length.
-func TestTapLargeFrames(t *testing.T) {
+func TestTapLargeFrames(t *testing.T) { testEachTap(t, testTapLargeFrames) }
+
+func testTapLargeFrames(t *testing.T, virtual bool) {
 	client, server := testPair(t)
 	var events eventLog
-	w := testTap(t, testClock(t), client, events.add)
+	w := testTapOf(t, testClock(t), client, events.add, virtual)
 	const size = 256 << 10
 	testEcho(t, client.Net, server.Net, "10.77.0.2:9998", 1, size)
 	testFlush(t, w)

@@ -9,8 +9,8 @@ struct {
 
 // Bytes that wait in the ring before its reader is woken at once; until then
 // it looks by itself every few milliseconds. A wake-up an event would double
-// the cost of a system call.
-#define WAKE_AT (512 << 10)
+// the cost of a system call. 0: it does not look by itself.
+const volatile __u64 wake_at = 512 << 10;
 
 // Events lost because the ring was full.
 struct {
@@ -76,12 +76,14 @@ static __always_inline void lost(void)
 		*n += 1;
 }
 
+static __always_inline __u64 wakes(void)
+{
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= wake_at ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
 static __always_inline void emit(void *event, __u64 size)
 {
-	__u64 flags = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > WAKE_AT
-			      ? BPF_RB_FORCE_WAKEUP
-			      : BPF_RB_NO_WAKEUP;
-	if (bpf_ringbuf_output(&ring, event, size, flags))
+	if (bpf_ringbuf_output(&ring, event, size, wakes()))
 		lost();
 }
 

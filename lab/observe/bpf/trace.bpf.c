@@ -244,7 +244,7 @@ int sched_process_exec(__u64 *ctx)
 		n = ARGV_MAX;
 	e->unused = 0;
 	e->len = bpf_probe_read_user(e->argv, n, (void *)from) ? 0 : n;
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(e, wakes());
 	return 0;
 }
 
