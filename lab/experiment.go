@@ -19,6 +19,7 @@ import (
 	"github.com/seed-6fefc909/tcplab/lab/programs"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/lab/warp"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
@@ -368,9 +369,13 @@ func (e *Experiment) withDefaults() []string {
 func thisKernel() record.Kernel {
 	var u unix.Utsname
 	_ = unix.Uname(&u) // cannot fail with a valid buffer
-	return record.Kernel{
+	k := record.Kernel{
 		Release: unix.ByteSliceToString(u.Release[:]), Machine: unix.ByteSliceToString(u.Machine[:]), HZ: observe.HZ(),
 	}
+	if place, inside := warp.Inside(); inside {
+		k.Warp = &record.Warp{Engine: place.Engine, Seed: place.Seed}
+	}
+	return k
 }
 
 // Close ends every program and takes the network down. An error says what

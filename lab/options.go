@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/lab/warp"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
@@ -27,6 +28,9 @@ type Options struct {
 	Loss     float64
 	// Real leaves all timers as the kernel has them.
 	Real bool
+	// Elsewhere: the run is another kernel's. What this one cannot set is no
+	// matter.
+	Elsewhere bool
 	// Sysctls are set over all others, by node: "client", "server", "router".
 	Sysctls map[string]map[string]string
 	// Grace is the time between SIGTERM and SIGKILL at a shutdown, 0 for
@@ -133,7 +137,7 @@ func (o Options) Check(s *scenarios.Scenario) error {
 		return fmt.Errorf("sysctl for the router: the path %s has none", s.Path)
 	}
 	for _, one := range o.settings() {
-		if !sysctlExists(one.Key) {
+		if !o.Elsewhere && !sysctlExists(one.Key) {
 			return fmt.Errorf("sysctl %s for %s: %s", one.Key, one.Node, noSuchSysctl)
 		}
 	}
@@ -212,7 +216,9 @@ func (o Options) command(s *scenarios.Scenario) string {
 	if o.Loss > 0 {
 		words = append(words, "--loss", strconv.FormatFloat(100*o.Loss, 'g', -1, 64)+"%")
 	}
-	if o.Real {
+	if place, inside := warp.Inside(); inside && o.Real {
+		words = append(words, machineWords(place)...)
+	} else if o.Real {
 		words = append(words, "--real")
 	}
 	for _, one := range o.settings() {
@@ -231,6 +237,18 @@ func (o Options) command(s *scenarios.Scenario) string {
 		words = append(words, "--without", strings.Join(o.Without, ","))
 	}
 	return strings.Join(words, " ")
+}
+
+// machineWords are the options for a run in a virtual-time machine, which
+// leaves the timers as the kernel has them.
+func machineWords(p warp.Place) []string {
+	words := []string{"--warp"}
+	if p.Asked != "" {
+		words = append(words, "--kernel", quote(p.Asked))
+	} else if p.Engine != warp.UMLName {
+		words = append(words, "--engine", p.Engine)
+	}
+	return append(words, "--seed", strconv.FormatUint(p.Seed, 10))
 }
 
 // ownWords are the options for the user's own programs.

@@ -44,7 +44,7 @@ func (b *batch) prepareOut(dirs []string) error {
 }
 
 // save writes a run's files: its record, its page, and what was captured at each end.
-func (b *batch) save(e *lab.Experiment, dir string, r *record.Record) error {
+func (b *batch) save(e experiment, dir string, r *record.Record) error {
 	if b.flags.out == "" {
 		return nil
 	}
@@ -54,6 +54,18 @@ func (b *batch) save(e *lab.Experiment, dir string, r *record.Record) error {
 	}
 	err := saveFile(filepath.Join(dir, recordName), r.Write)
 	err = errors.Join(err, saveFile(filepath.Join(dir, pageName), func(w io.Writer) error { return writePage(w, r) }))
+	switch e := e.(type) {
+	case *machineRun:
+		return errors.Join(err, e.saveCaptures(dir))
+	case *lab.Experiment:
+		return errors.Join(err, saveCaptures(e, dir, r))
+	}
+	return err
+}
+
+// saveCaptures writes what was captured at each end.
+func saveCaptures(e *lab.Experiment, dir string, r *record.Record) error {
+	var err error
 	for _, h := range lab.HostNames {
 		name := filepath.Join(dir, captureName(h))
 		c := e.Capture(h)
@@ -71,16 +83,20 @@ func (b *batch) save(e *lab.Experiment, dir string, r *record.Record) error {
 
 // runDirs are the directories in that of --out, one a run: named after the
 // scenario, with a number where that is run again. One run alone needs none.
-func (b *batch) runDirs(experiments []*lab.Experiment) []string {
+func (b *batch) runDirs(experiments []experiment) []string {
 	dirs := make([]string, len(experiments))
 	if !b.several {
 		return dirs
 	}
 	seen := map[string]bool{}
 	for i, e := range experiments {
-		name := e.Scenario().Name
+		base := e.Scenario().Name
+		if m, ok := e.(*machineRun); ok {
+			base += m.suffix()
+		}
+		name := base
 		for n := 2; seen[name]; n++ {
-			name = e.Scenario().Name + "-" + strconv.Itoa(n)
+			name = base + "-" + strconv.Itoa(n)
 		}
 		seen[name] = true
 		dirs[i] = name

@@ -44,6 +44,7 @@ type runFlags struct {
 	wireshark string
 	follow    bool
 	own       ownFlags
+	virtual   virtualFlags
 }
 
 // The forms of --output.
@@ -72,6 +73,9 @@ func runCommand(s streams) *cobra.Command {
 			f.delaySet = c.Flags().Changed("delay")
 			f.own.look(c)
 			f.own.files = slices.ContainsFunc(args, isFile)
+			if err := f.virtual.look(c); err != nil {
+				return err
+			}
 			return runScenarios(c.Context(), s, f, args)
 		},
 	}
@@ -93,6 +97,7 @@ func runCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.wireshark, "wireshark", "", "show the packets at `HOST` (default client), and what happened between them, while the run goes on: in Wireshark, or without a display by tshark")
 	flags.Lookup("wireshark").NoOptDefVal = "client"
 	f.own.add(c)
+	f.virtual.add(c)
 	c.MarkFlagsMutuallyExclusive("real", "quick")
 	return c
 }
@@ -100,7 +105,7 @@ func runCommand(s streams) *cobra.Command {
 // options understands the flags.
 func (f *runFlags) options() (lab.Options, error) {
 	o := lab.Options{
-		Path: topology.Path(f.path), Family: topology.Family(f.family), Delay: f.delay, DelaySet: f.delaySet, Real: f.real, Grace: f.grace, Timeout: f.timeout, Without: f.without,
+		Path: topology.Path(f.path), Family: topology.Family(f.family), Delay: f.delay, DelaySet: f.delaySet, Real: f.real || f.virtual.warp, Elsewhere: f.virtual.warp, Grace: f.grace, Timeout: f.timeout, Without: f.without,
 		Frames:  f.out != "" || f.wireshark != "",
 		Sysctls: map[string]map[string]string{},
 	}
@@ -156,7 +161,7 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 		case o.Own != nil:
 			// One at a time: they share the file system, and so perhaps a
 			// lock, a data directory, a pid file.
-			todo = scenarios.Ways(todo, scenarios.Variant{Real: f.real, Family: f.family, Path: f.path})
+			todo = scenarios.Ways(todo, scenarios.Variant{Real: o.Real, Family: f.family, Path: f.path})
 		case f.parallel == 0:
 			parallel = len(todo)
 		}
@@ -196,6 +201,12 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 	for _, err := range leftOut {
 		fmt.Fprintf(s.err, "lab: left out: %v\n", err)
 	}
+	if f.virtual.warp {
+		if err := b.performVirtually(ctx, experiments, f.parallel); err != nil {
+			return err
+		}
+		return b.finish(ctx)
+	}
 	if err := b.findViewer(experiments); err != nil {
 		return err
 	}
@@ -203,6 +214,21 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 		return err
 	}
 	return b.finish(ctx)
+}
+
+// performVirtually runs the experiments in machines, n at a time, 0 for as many
+// as there are CPUs.
+func (b *batch) performVirtually(ctx context.Context, experiments []*lab.Experiment, n int) error {
+	runs, err := b.flags.virtual.inMachines(experiments, b.flags.out != "")
+	if err != nil {
+		return err
+	}
+	b.several = b.several || len(runs) > 1
+	if err := b.prepareOut(b.runDirs(runs)); err != nil {
+		return err
+	}
+	b.run(ctx, runs, cmp.Or(n, machinesAtOnce()))
+	return nil
 }
 
 // prepare makes the experiments, but for those that are not what they say on
@@ -255,13 +281,17 @@ func (b *batch) perform(ctx context.Context, experiments []*lab.Experiment, trac
 	if err := lab.TrySysctls(experiments); err != nil {
 		return cannot(err)
 	}
-	if err := b.prepareOut(b.runDirs(experiments)); err != nil {
+	runs := make([]experiment, len(experiments))
+	for i, e := range experiments {
+		runs[i] = e
+	}
+	if err := b.prepareOut(b.runDirs(runs)); err != nil {
 		return err
 	}
 	if err := b.startViewer(); err != nil {
 		return err
 	}
-	b.run(ctx, experiments, min(parallel, mostAtOnce))
+	b.run(ctx, runs, min(parallel, mostAtOnce))
 	if err := tracer.Close(); err != nil {
 		b.fail(&cleanupError{err})
 	}
@@ -274,7 +304,7 @@ const mostAtOnce = 64
 
 // run performs the experiments, n at a time. Of several at a time those begin
 // first that take longest.
-func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
+func (b *batch) run(ctx context.Context, experiments []experiment, n int) {
 	var running sync.WaitGroup
 	slots := make(chan struct{}, n)
 	b.records, b.dirs = make([]*record.Record, len(experiments)), map[*record.Record]string{}
@@ -311,17 +341,20 @@ func (b *batch) run(ctx context.Context, experiments []*lab.Experiment, n int) {
 
 // one performs an experiment and prints it. Alone, its header comes before
 // the run; beside others, all of it at the end.
-func (b *batch) one(ctx context.Context, e *lab.Experiment, i int, dir string, alone bool) {
+func (b *batch) one(ctx context.Context, e experiment, i int, dir string, alone bool) {
+	here, isHere := e.(*lab.Experiment)
+	alone = alone && isHere
 	alone = alone && (b.flags.follow || !(b.own && b.several))
 	if alone && b.flags.output == outputText && !b.quiet {
 		b.print(func(w io.Writer) error { return report.Header(w, e.Preview(), b.streams.screenNow()) })
 	}
-	stop := b.showStatus(e, alone)
-	shown, told := b.showPackets(ctx, e), b.follow(ctx, e)
+	watched := func(*record.Record) {}
+	if isHere {
+		stop, shown, told := b.showStatus(here, alone), b.showPackets(ctx, here), b.follow(ctx, here)
+		watched = func(r *record.Record) { stop(); shown(r); told(r) }
+	}
 	r, err := e.Run(ctx)
-	stop()
-	shown(r)
-	told(r)
+	watched(r)
 	b.mu.Lock()
 	b.records[i] = r
 	broke := err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, lab.ErrTimeout) && !errors.Is(err, lab.ErrScenario)

@@ -36,6 +36,15 @@ func (f *machineFlags) add(c *cobra.Command) {
 	flags.DurationVar(&f.limit, "limit", warp.DefaultLimit, "end a machine that has not ended after `TIME` on this clock")
 }
 
+// engines finds those that are asked for.
+func (f *machineFlags) engines() ([]warp.Engine, error) {
+	e, err := warp.Choose(f.engine)
+	if err != nil {
+		return nil, noMachine(err)
+	}
+	return []warp.Engine{e}, nil
+}
+
 func warpCommand(s streams) *cobra.Command {
 	var f warpFlags
 	c := &cobra.Command{

@@ -119,6 +119,25 @@ type Kernel struct {
 	Release string `json:"release"`
 	Machine string `json:"machine"`
 	HZ      int    `json:"hz"` // timer ticks a second: the grain of TCP's timers
+	// Warp is the virtual-time machine that it ran in, absent on the host itself.
+	Warp *Warp `json:"warp,omitempty"`
+}
+
+// A Warp is a virtual-time machine. Started and all times are by its clock.
+type Warp struct {
+	Engine string `json:"engine"` // uml, qemu
+	// Seed is what its random numbers followed from: the same run with the
+	// same seed gives the same record.
+	Seed uint64 `json:"seed"`
+}
+
+// String describes the kernel in a few words.
+func (k Kernel) String() string {
+	s := fmt.Sprintf("Linux %s, HZ=%d", k.Release, k.HZ)
+	if k.Warp != nil {
+		s += fmt.Sprintf(", virtual time (%s, seed %d)", k.Warp.Engine, k.Warp.Seed)
+	}
+	return s
 }
 
 // A Delay is what a link adds, each way; By says what does it, "" where

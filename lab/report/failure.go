@@ -12,7 +12,7 @@ import (
 // not seen, around each fault and at the end, and what was not observed.
 func Failure(w io.Writer, r *record.Record) error {
 	p := &printer{w: w}
-	p.line("  %s      Linux %s, HZ=%d", path(r), r.Kernel.Release, r.Kernel.HZ)
+	p.line("  %s      %s", path(r), r.Kernel)
 	for _, c := range r.Changed {
 		p.line("  %s", c)
 	}

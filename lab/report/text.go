@@ -20,7 +20,7 @@ import (
 func Header(w io.Writer, r *record.Record, s Screen) error {
 	p := &printer{w: w, screen: s}
 	p.fitted("%s", strings.TrimSuffix(r.Scenario+": "+r.Title, ": "))
-	p.fitted("  %s      Linux %s, HZ=%d", path(r), r.Kernel.Release, r.Kernel.HZ)
+	p.fitted("  %s      %s", path(r), r.Kernel)
 	if len(r.Changed) == 0 {
 		p.fitted("  the kernel's default timers")
 	}

@@ -9,7 +9,7 @@ import (
 // else qemu. The error wraps ErrNoEngine if there is none.
 func Choose(name string) (Engine, error) {
 	switch name {
-	case "", umlName:
+	case "", UMLName:
 		kernel := os.Getenv("LAB_WARP_KERNEL")
 		if kernel == "" {
 			return nil, fmt.Errorf("%w: LAB_WARP_KERNEL is not set", ErrNoEngine)

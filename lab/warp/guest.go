@@ -47,7 +47,7 @@ func RunGuest() {
 	}
 	var g guest
 	switch args := os.Args[3:]; os.Args[2] {
-	case umlName:
+	case UMLName:
 		g = newUMLGuest(args)
 	default:
 		return

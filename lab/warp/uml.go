@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const umlName = "uml"
+// UMLName is the name of the engine that is taken if nothing else is asked for.
+const UMLName = "uml"
 
 // umlEpoch is when a machine's clock begins: 2026-01-01T00:00:00Z, in
 // nanoseconds since 1970.
@@ -37,7 +38,7 @@ func NewUML(kernel string) (*UML, error) {
 }
 
 // Name is "uml".
-func (u *UML) Name() string { return umlName }
+func (u *UML) Name() string { return UMLName }
 
 // Kernel is the file of User-Mode Linux.
 func (u *UML) Kernel() string { return u.kernel }
@@ -50,7 +51,7 @@ func (u *UML) Run(ctx context.Context, j Job) (_ *Result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, dir.close()) }()
-	if err := dir.give(j); err != nil {
+	if err := dir.give(j.tell(Place{Engine: UMLName})); err != nil {
 		return nil, err
 	}
 	var tails []*tail
@@ -84,7 +85,7 @@ func (u *UML) Run(ctx context.Context, j Job) (_ *Result, err error) {
 	}
 	o, err := dir.outcome()
 	if errors.Is(err, io.EOF) {
-		return nil, &MachineError{umlName, u.cause(p), p.console.tail(consoleLines)}
+		return nil, &MachineError{UMLName, u.cause(p), p.console.tail(consoleLines)}
 	}
 	if err != nil {
 		return nil, err
@@ -130,8 +131,8 @@ func (u *UML) argv(dir *workDir, j Job) []string {
 		"uml_dir=" + dir.path + "/",
 		"seed=" + strconv.FormatUint(j.Seed, 10),
 		"time-travel=inf-cpu", "time-travel-start=" + strconv.Itoa(umlEpoch),
-		"lab.warp=" + umlName,
-		"--", guestArg, umlName, url.PathEscape(dir.path),
+		"lab.warp=" + UMLName,
+		"--", guestArg, UMLName, url.PathEscape(dir.path),
 	}
 }
 

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -71,8 +72,13 @@ func factsOf(r *record.Record) []fact {
 	if t, err := time.Parse(time.RFC3339Nano, r.Started); err == nil {
 		started = t.UTC().Format("2 January 2006, 15:04:05 UTC")
 	}
+	kernel := "Linux " + r.Kernel.Release + ", " + r.Kernel.Machine + ", HZ=" + ladder.Thousands(r.Kernel.HZ)
+	if w := r.Kernel.Warp; w != nil {
+		kernel += fmt.Sprintf(", in virtual time: %s, seed %d", w.Engine, w.Seed)
+		started += ", by the machine's own clock"
+	}
 	facts := []fact{
-		{"kernel", "Linux " + r.Kernel.Release + ", " + r.Kernel.Machine + ", HZ=" + ladder.Thousands(r.Kernel.HZ)},
+		{"kernel", kernel},
 		{"path", network},
 		{"timers", timers},
 		{"started", started},

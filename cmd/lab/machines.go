@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/lab/warp"
+)
+
+// An experiment is one that a batch performs: a *lab.Experiment, on this
+// machine's kernel, or a *machineRun.
+type experiment interface {
+	Scenario() *scenarios.Scenario
+	Preview() *record.Record
+	Takes() time.Duration
+	Run(ctx context.Context) (*record.Record, error)
+	// Close gives up what Run made. An error says what is left.
+	Close() error
+}
+
+// virtualFlags are those for runs in virtual-time machines.
+type virtualFlags struct {
+	warp    bool
+	machine machineFlags
+	seeds   string
+	words   []string // of the command line, for lab in the machine
+}
+
+// outsideFlags are the ones that are for lab outside of the machine only.
+var outsideFlags = []string{
+	"warp", "engine", "kernel", "modules", "seed", "seeds", "limit",
+	"real", "out", "output", "parallel", "follow", "wireshark",
+}
+
+func (f *virtualFlags) add(c *cobra.Command) {
+	f.addSingle(c)
+	c.Flags().StringVar(&f.seeds, "seeds", "", "with --warp: run once for each of these `SEEDS`, 1..200 or 3,5,8, and tell how far the runs spread")
+}
+
+// addSingle adds those that make sense where each scenario is run once.
+func (f *virtualFlags) addSingle(c *cobra.Command) {
+	c.Flags().BoolVar(&f.warp, "warp", false, "run in virtual-time machines, without root: the kernel's own timers, and no waiting")
+	f.machine.add(c)
+}
+
+// look notes what was given, and what of it cannot be.
+func (f *virtualFlags) look(c *cobra.Command) error {
+	set := func(names ...string) string {
+		for _, name := range names {
+			if flag := c.Flags().Lookup(name); flag != nil && flag.Changed {
+				return name
+			}
+		}
+		return ""
+	}
+	if !f.warp {
+		if name := set("engine", "kernel", "modules", "seed", "seeds", "limit"); name != "" {
+			return usageError(fmt.Errorf("--%s is for virtual-time machines", name), "add --warp")
+		}
+		return nil
+	}
+	if name := set("quick", "follow", "wireshark"); name != "" {
+		why := map[string]string{
+			"quick":     "there the timers are the kernel's own",
+			"follow":    "there a run is over before one could look",
+			"wireshark": "there a run is over before one could look: see the captures of --out",
+		}
+		return usageError(fmt.Errorf("--%s goes not with --warp: %s", name, why[name]), "")
+	}
+	if set("input") != "" && c.Flags().Lookup("input").Value.String() == "-" {
+		return usageError(errors.New("--input -: a virtual-time machine has no terminal"), "give --input a file")
+	}
+	if set("seed") != "" && set("seeds") != "" {
+		return usageError(errors.New("--seed and --seeds exclude each other"), "")
+	}
+	c.Flags().Visit(func(flag *pflag.Flag) {
+		if slices.Contains(outsideFlags, flag.Name) {
+			return
+		}
+		values := []string{flag.Value.String()}
+		if several, ok := flag.Value.(pflag.SliceValue); ok {
+			values = several.GetSlice()
+		}
+		for _, v := range values {
+			f.words = append(f.words, "--"+flag.Name+"="+v)
+		}
+	})
+	return nil
+}
+
+// maxSeeds bounds how many runs a command line asks for.
+const maxSeeds = 10_000
+
+// list gives the seeds that are asked for.
+func (f *virtualFlags) list() ([]uint64, error) {
+	if f.seeds == "" {
+		return []uint64{f.machine.seed}, nil
+	}
+	var seeds []uint64
+	for part := range strings.SplitSeq(f.seeds, ",") {
+		from, to, isRange := strings.Cut(part, "..")
+		if !isRange {
+			to = from
+		}
+		a, err1 := strconv.ParseUint(from, 10, 64)
+		b, err2 := strconv.ParseUint(to, 10, 64)
+		if err1 != nil || err2 != nil || b < a || b-a >= maxSeeds {
+			return nil, usageError(fmt.Errorf("--seeds %s: %q is no seed, nor a range of at most %d", f.seeds, part, maxSeeds), "for example --seeds 1..200")
+		}
+		for s := a; ; s++ {
+			if slices.Contains(seeds, s) {
+				return nil, usageError(fmt.Errorf("--seeds %s: %d is named twice", f.seeds, s), "")
+			}
+			if seeds = append(seeds, s); s == b {
+				break
+			}
+		}
+	}
+	return seeds, nil
+}
+
+// inMachines makes the experiments runs in machines: each with every engine
+// and every seed.
+func (f *virtualFlags) inMachines(experiments []*lab.Experiment, captures bool) ([]experiment, error) {
+	engines, err := f.machine.engines()
+	if err != nil {
+		return nil, err
+	}
+	seeds, err := f.list()
+	if err != nil {
+		return nil, err
+	}
+	var runs []experiment
+	for _, e := range experiments {
+		for _, engine := range engines {
+			for _, seed := range seeds {
+				runs = append(runs, &machineRun{
+					Experiment: e, engine: engine, seed: seed, limit: f.machine, words: f.words, captures: captures,
+					seeded: len(seeds) > 1,
+				})
+			}
+		}
+	}
+	return runs, nil
+}
+
+// machinesAtOnce is how many machines run beside each other: each takes a CPU.
+func machinesAtOnce() int { return runtime.NumCPU() }
+
+// A machineRun is a run in a virtual-time machine of its own, in which lab
+// does what it does here.
+type machineRun struct {
+	*lab.Experiment // what is run
+	engine          warp.Engine
+	seed            uint64
+	seeded          bool // it is one of several that differ in it
+	limit           machineFlags
+	words           []string
+	captures        bool
+	dir             string // that of --out in the machine, "": none
+}
+
+// suffix tells the run's directory from those that differ in the machine only.
+func (m *machineRun) suffix() string {
+	if m.seeded {
+		return "-seed-" + strconv.FormatUint(m.seed, 10)
+	}
+	return ""
+}
+
+// Run starts the machine. The record is never nil.
+func (m *machineRun) Run(ctx context.Context) (*record.Record, error) {
+	r, err := m.run(ctx)
+	if err != nil {
+		r = m.Preview()
+		r.Kernel = record.Kernel{Warp: &record.Warp{Engine: m.engine.Name(), Seed: m.seed}}
+		r.Prediction, r.Reasons = record.Prediction{}, append(r.Reasons, err.Error())
+	}
+	return r, err
+}
+
+func (m *machineRun) run(ctx context.Context) (*record.Record, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("find the working directory: %w", err)
+	}
+	argv := append([]string{self, "run", m.Scenario().Argument(), "--real", "--output", outputJSON}, m.words...)
+	if m.captures {
+		if m.dir, err = os.MkdirTemp("", "lab-warp-"); err != nil {
+			return nil, fmt.Errorf("make a directory for captures: %w", err)
+		}
+		argv = append(argv, "--out", m.dir)
+	}
+	var out, errs bytes.Buffer
+	result, err := m.engine.Run(ctx, warp.Job{
+		Argv: argv, Env: os.Environ(), Dir: dir, Out: m.dir, Seed: m.seed, Limit: m.limit.limit, Stdout: &out, Stderr: &errs,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if result.Status != exitOK && result.Status != exitNotOK {
+		return nil, &insideError{result.Status, strings.TrimSpace(errs.String())}
+	}
+	r, err := record.Read(&out)
+	if err != nil {
+		return nil, fmt.Errorf("read the record that came from the machine: %w", err)
+	}
+	return r, nil
+}
+
+// saveCaptures moves the captures that were made in the machine to a directory.
+func (m *machineRun) saveCaptures(dir string) error {
+	for _, h := range lab.HostNames {
+		from, to := filepath.Join(m.dir, captureName(h)), filepath.Join(dir, captureName(h))
+		content, err := os.ReadFile(from)
+		if errors.Is(err, os.ErrNotExist) {
+			if err = os.Remove(to); errors.Is(err, os.ErrNotExist) {
+				err = nil
+			}
+		} else if err == nil {
+			err = saveFile(to, func(w io.Writer) error { _, err := w.Write(content); return err })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close removes what the run left.
+func (m *machineRun) Close() error {
+	if m.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(m.dir)
+}
+
+// An insideError is what lab in a machine said when it could not run there.
+type insideError struct {
+	status int
+	said   string
+}
+
+func (e *insideError) Error() string {
+	lines := strings.Split(e.said, "\n")
+	return fmt.Sprintf("in the machine, with exit status %d: %s", e.status, strings.TrimPrefix(strings.Join(lines, "; "), "lab: "))
+}
