@@ -23,6 +23,12 @@ func runRows(a, b *record.Record) []ComparisonRow {
 		text("kernel", func(r *record.Record) string { return r.Kernel.Release }),
 		text("machine", func(r *record.Record) string { return r.Kernel.Machine }),
 		text("HZ", func(r *record.Record) string { return strconv.Itoa(r.Kernel.HZ) }),
+		text("time", func(r *record.Record) string {
+			if w := r.Kernel.Warp; w != nil {
+				return fmt.Sprintf("virtual: %s, seed %d", w.Engine, w.Seed)
+			}
+			return "real"
+		}),
 		text("network", path),
 		text("IP", func(r *record.Record) string { return "IPv" + strconv.Itoa(r.Family) }),
 		text("a dead host's address", func(r *record.Record) string {

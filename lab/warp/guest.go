@@ -46,9 +46,9 @@ func RunGuest() {
 		return
 	}
 	var g guest
-	switch args := os.Args[3:]; os.Args[2] {
+	switch os.Args[2] {
 	case UMLName:
-		g = newUMLGuest(args)
+		g = &umlGuest{}
 	default:
 		return
 	}

@@ -3,7 +3,6 @@ package warp
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 
@@ -19,18 +18,18 @@ type umlGuest struct {
 	stdout, stderr *os.File
 }
 
-func newUMLGuest(args []string) *umlGuest {
-	g := &umlGuest{}
-	if len(args) > 0 { // the kernel adds a word of its own
-		g.dir, _ = url.PathUnescape(args[0]) // the engine's own escaping
-	}
-	return g
-}
+// umlDir is the machine's directory, as long as the root is the host's: there
+// /proc is the host's too, and self the process that is the machine.
+const umlDir = "/proc/self/cwd"
 
 // workMount is where the machine's directory is seen inside.
 const workMount = "/run/lab-machine"
 
 func (g *umlGuest) start() (Job, error) {
+	var err error
+	if g.dir, err = os.Readlink(umlDir); err != nil {
+		return g.job, err
+	}
 	job, err := os.ReadFile(filepath.Join(g.dir, jobFile))
 	if err != nil {
 		return g.job, err

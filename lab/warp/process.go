@@ -26,6 +26,7 @@ type process struct {
 // A launch says how a machine's process is started.
 type launch struct {
 	argv, env []string
+	dir       string // its working directory
 	cpu       int
 	writable  []string // directories; nil: it may write wherever its user may
 }
@@ -35,7 +36,7 @@ type launch struct {
 func (l launch) start() (*process, error) {
 	p := &process{console: &console{}, done: make(chan struct{})}
 	p.cmd = &exec.Cmd{
-		Path: l.argv[0], Args: l.argv, Env: l.env, Dir: "/",
+		Path: l.argv[0], Args: l.argv, Env: l.env, Dir: l.dir,
 		Stdout: p.console, Stderr: p.console,
 		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true},
 	}

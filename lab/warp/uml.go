@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -76,7 +75,7 @@ func (u *UML) Run(ctx context.Context, j Job) (_ *Result, err error) {
 	if j.Out != "" {
 		writable = append(writable, j.Out)
 	}
-	p, err := launch{argv: u.argv(dir, j), env: u.environment(), cpu: s.cpu, writable: writable}.start()
+	p, err := launch{argv: u.argv(j), env: u.environment(), dir: dir.path, cpu: s.cpu, writable: writable}.start()
 	if err != nil {
 		return nil, err
 	}
@@ -120,19 +119,20 @@ func (j Job) memory() int {
 	return DefaultMemory
 }
 
-// argv is the kernel's command line.
-func (u *UML) argv(dir *workDir, j Job) []string {
+// argv is the kernel's command line. Its random numbers follow from that, too:
+// nothing in it may differ from run to run.
+func (u *UML) argv(j Job) []string {
 	return []string{
 		u.kernel,
 		"mem=" + strconv.Itoa(j.memory()) + "M",
 		"root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
 		`init="` + u.init + `"`,
 		"con=null", "con0=null,fd:1", "quiet", "panic=-1",
-		"uml_dir=" + dir.path + "/",
+		"uml_dir=./", "umid=lab",
 		"seed=" + strconv.FormatUint(j.Seed, 10),
 		"time-travel=inf-cpu", "time-travel-start=" + strconv.Itoa(umlEpoch),
 		"lab.warp=" + UMLName,
-		"--", guestArg, UMLName, url.PathEscape(dir.path),
+		"--", guestArg, UMLName,
 	}
 }
 
