@@ -1,18 +1,15 @@
 package warp
 
-import (
-	"fmt"
-	"os"
-)
+import "fmt"
 
 // Choose finds an engine: that of the name, or for "" uml if it is there, and
 // else qemu. The error wraps ErrNoEngine if there is none.
 func Choose(name string) (Engine, error) {
 	switch name {
 	case "", UMLName:
-		kernel := os.Getenv("LAB_WARP_KERNEL")
-		if kernel == "" {
-			return nil, fmt.Errorf("%w: LAB_WARP_KERNEL is not set", ErrNoEngine)
+		kernel, err := UMLKernel()
+		if err != nil {
+			return nil, err
 		}
 		return NewUML(kernel)
 	}

@@ -1,0 +1,43 @@
+package warp
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+)
+
+// sudoer is the user who called sudo, nil if this process is not root's or
+// root did not come by sudo.
+func sudoer() (*user.User, error) {
+	uid := os.Getenv("SUDO_UID")
+	if uid == "" || uid == "0" || os.Geteuid() != 0 {
+		return nil, nil
+	}
+	u, err := user.LookupId(uid)
+	if err != nil {
+		return nil, fmt.Errorf("look up who called sudo: %w", err)
+	}
+	return u, nil
+}
+
+// kernelCache is where kernels are kept: lab/warp in XDG_CACHE_HOME or ~/.cache.
+// Under sudo it is that of the user who called it, whatever sudo has left in
+// HOME. It need not be there.
+func kernelCache() (string, error) {
+	cache := os.Getenv("XDG_CACHE_HOME")
+	if !filepath.IsAbs(cache) { // which the XDG specification has ignored
+		home := os.Getenv("HOME")
+		if u, err := sudoer(); err != nil {
+			return "", fmt.Errorf("find the cache of kernels: %w", err)
+		} else if u != nil {
+			home = u.HomeDir
+		}
+		if !filepath.IsAbs(home) {
+			return "", errors.New("find the cache of kernels: neither HOME nor XDG_CACHE_HOME is set")
+		}
+		cache = filepath.Join(home, ".cache")
+	}
+	return filepath.Join(cache, "lab", "warp"), nil
+}
