@@ -40,7 +40,7 @@ func (b *batch) showStatus(e *lab.Experiment, alone bool) (stop func()) {
 				s := e.Status()
 				b.mu.Lock()
 				if live {
-					b.line.draw(b.streams.err, e.Scenario().Name, s)
+					b.line.draw(b.streams.err, func(width int) string { return statusLine(e.Scenario().Name, s, width) })
 				} else {
 					fmt.Fprintln(b.streams.err, statusLine(e.Scenario().Name, s, 0))
 				}
@@ -74,11 +74,12 @@ func (l *liveLine) width() int {
 	return width - 1
 }
 
-func (l *liveLine) draw(f *os.File, name string, s lab.Status) {
+// draw shows what text makes of the width that there is.
+func (l *liveLine) draw(f *os.File, text func(width int) string) {
 	l.f = f
-	text := statusLine(name, s, l.width())
+	line := text(l.width())
 	l.hide()
-	l.text = text
+	l.text = line
 	l.show()
 }
 

@@ -64,6 +64,7 @@ there is no such machine here, 4 if the machine broke down or took longer than
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return runWarp(c.Context(), s, f, args) },
 	}
+	c.AddCommand(warpSetupCommand(s))
 	c.Flags().SetInterspersed(false)
 	f.machine.add(c)
 	c.Flags().StringVar(&f.out, "out", "", "let the command write to `DIR` for good")

@@ -6,6 +6,9 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // sudoer is the user who called sudo, nil if this process is not root's or
@@ -40,4 +43,30 @@ func kernelCache() (string, error) {
 		cache = filepath.Join(home, ".cache")
 	}
 	return filepath.Join(cache, "lab", "warp"), nil
+}
+
+// BecomeCaller has this process, under sudo, be the user's who called it, for
+// good: what it makes from then on is that user's.
+func BecomeCaller() error {
+	u, err := sudoer()
+	if err != nil || u == nil {
+		return err
+	}
+	ids, err := u.GroupIds()
+	if err != nil {
+		return fmt.Errorf("look up the groups of %s: %w", u.Username, err)
+	}
+	// The user's and the group's numbers, then the groups'.
+	var numbers []int
+	for _, id := range append([]string{u.Uid, u.Gid}, ids...) {
+		n, err := strconv.Atoi(id)
+		if err != nil {
+			return fmt.Errorf("become %s: %w", u.Username, err)
+		}
+		numbers = append(numbers, n)
+	}
+	if err := errors.Join(unix.Setgroups(numbers[2:]), unix.Setgid(numbers[1]), unix.Setuid(numbers[0]), os.Setenv("HOME", u.HomeDir)); err != nil {
+		return fmt.Errorf("become %s: %w", u.Username, err)
+	}
+	return nil
 }

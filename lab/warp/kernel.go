@@ -102,7 +102,7 @@ func openKernel(dir string) (string, *Built, error) {
 		return "", nil, fmt.Errorf("find a kernel by its record: %w", err)
 	}
 	if info.Size() != built.Size || !info.ModTime().Equal(built.Modified) {
-		return "", nil, fmt.Errorf("%s is not the file that was built: remove %s", path, dir)
+		return "", nil, fmt.Errorf("%s is not the file that was built: run lab warp setup", path)
 	}
 	return path, built, checkKernel(path)
 }

@@ -13,23 +13,25 @@ import (
 	"time"
 )
 
-// program is an ELF executable for a machine, of one section.
-func program(t *testing.T, machine elf.Machine, section string) []byte {
+// program is an ELF executable for a machine, with sections.
+func program(t *testing.T, machine elf.Machine, sections ...string) []byte {
 	t.Helper()
-	names := "\x00" + section + "\x00"
+	names := "\x00" + strings.Join(sections, "\x00") + "\x00"
 	header := elf.Header64{
 		Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: uint32(elf.EV_CURRENT),
-		Shoff: 64, Ehsize: 64, Shentsize: 64, Shnum: 2, Shstrndx: 1,
+		Shoff: 64, Ehsize: 64, Shentsize: 64, Shnum: uint16(1 + len(sections)), Shstrndx: 1,
 	}
 	copy(header.Ident[:], elf.ELFMAG)
 	header.Ident[elf.EI_CLASS], header.Ident[elf.EI_DATA], header.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)
 	var b bytes.Buffer
-	for _, part := range []any{
-		header,
-		elf.Section64{},
-		elf.Section64{Name: 1, Type: uint32(elf.SHT_STRTAB), Off: 64 * 3, Size: uint64(len(names))},
-		[]byte(names),
-	} {
+	parts := []any{header, elf.Section64{}}
+	for _, section := range sections { // all have the names in them
+		at := strings.Index(names, "\x00"+section+"\x00") + 1
+		parts = append(parts, elf.Section64{
+			Name: uint32(at), Type: uint32(elf.SHT_STRTAB), Off: uint64(64 * (2 + len(sections))), Size: uint64(len(names)),
+		})
+	}
+	for _, part := range append(parts, []byte(names)) {
 		if err := binary.Write(&b, binary.LittleEndian, part); err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +60,7 @@ func newCache(t *testing.T) string {
 }
 
 // putKernel puts a kernel into a cache as Setup does, and gives its path.
-func putKernel(t *testing.T, cache, key, source string, date time.Time) string {
+func putKernel(t *testing.T, cache, key, source string, age time.Duration) string {
 	t.Helper()
 	dir := filepath.Join(cache, "uml", key)
 	path := filepath.Join(dir, kernelName)
@@ -67,7 +69,11 @@ func putKernel(t *testing.T, cache, key, source string, date time.Time) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := json.Marshal(Built{Source: source, Date: date, Size: info.Size(), Modified: info.ModTime()})
+	sum, err := fileSum(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(Built{Source: source, Date: time.Now().Add(-age), SHA256: sum, Size: info.Size(), Modified: info.ModTime()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,14 +135,13 @@ func TestCachedKernel(t *testing.T) {
 			t.Fatalf("found %q, error %v, want %s", path, err, want)
 		}
 	}
-	now := time.Now()
 	none()
-	putKernel(t, cache, "0123456789abcdef", umlSource, now) // of other inputs
+	putKernel(t, cache, "0123456789abcdef", umlSource, 0) // of other inputs
 	none()
-	found(putKernel(t, cache, umlKey("6.12.1-1"), "6.12.1-1", now.Add(-2*time.Hour)))
-	newer := putKernel(t, cache, umlKey("6.12.2-1"), "6.12.2-1", now.Add(-time.Hour))
+	found(putKernel(t, cache, umlKey("6.12.1-1"), "6.12.1-1", 2*time.Hour))
+	newer := putKernel(t, cache, umlKey("6.12.2-1"), "6.12.2-1", time.Hour)
 	found(newer)
-	right := putKernel(t, cache, umlKey(umlSource), umlSource, now.Add(-24*time.Hour))
+	right := putKernel(t, cache, umlKey(umlSource), umlSource, 24*time.Hour)
 	found(right)
 
 	// One that was changed since is no longer that kernel.

@@ -45,30 +45,11 @@ func takeSlot(ctx context.Context) (*slot, error) {
 	}
 	// All are taken: in line for one of them.
 	cpu := cpus[(os.Getpid()+int(nextSlot.Add(1)))%len(cpus)]
-	type got struct {
-		lock *os.File
-		err  error
+	l, err := lockWhenFree(ctx, name(cpu))
+	if err != nil {
+		return nil, err
 	}
-	free := make(chan got)
-	go func() {
-		l, err := lock(name(cpu), unix.LOCK_EX)
-		select {
-		case free <- got{l, err}:
-		case <-ctx.Done():
-			if l != nil {
-				l.Close()
-			}
-		}
-	}()
-	select {
-	case g := <-free:
-		if g.err != nil {
-			return nil, g.err
-		}
-		return &slot{cpu, g.lock}, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
+	return &slot{cpu, l}, nil
 }
 
 func (s *slot) free() { s.lock.Close() }

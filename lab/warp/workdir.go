@@ -1,6 +1,7 @@
 package warp
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,6 +92,31 @@ func lock(name string, how int) (*os.File, error) {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
 	return f, nil
+}
+
+// lockWhenFree takes a lock as soon as nobody else has it. ctx ends the wait.
+func lockWhenFree(ctx context.Context, name string) (*os.File, error) {
+	type got struct {
+		lock *os.File
+		err  error
+	}
+	free := make(chan got)
+	go func() {
+		l, err := lock(name, unix.LOCK_EX)
+		select {
+		case free <- got{l, err}:
+		case <-ctx.Done():
+			if l != nil {
+				l.Close()
+			}
+		}
+	}()
+	select {
+	case g := <-free:
+		return g.lock, g.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // cacheDir is a directory below the user's cache of lab's machines, made if it

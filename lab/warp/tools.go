@@ -1,0 +1,84 @@
+package warp
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A LackError says what this machine lacks for a kernel to be had, and how to
+// get it.
+type LackError struct{ What, Hint string }
+
+func (e *LackError) Error() string { return e.What }
+
+// buildNeeds are the programs that kernel/build runs and the headers that it
+// reads, and Debian's packages that have them.
+var buildNeeds = []struct{ what, packaged string }{
+	{"bc", "bc"},
+	{"bison", "bison"},
+	{"flex", "flex"},
+	{"gcc", "gcc"},
+	{"ld", "binutils"},
+	{"make", "make"},
+	{"pahole", "dwarves"},
+	{"patch", "patch"},
+	{"xz", "xz-utils"},
+	{"gelf.h", "libelf-dev"},
+	{"stdio.h", "libc6-dev"},
+}
+
+// elsewhere is how to get a kernel where it cannot be built.
+const elsewhere = "a kernel that was built on another machine runs here, too: name it in " + KernelEnv
+
+// checkTools tells whether a kernel can be built here at all, with the headers
+// of a directory.
+func checkTools(include string) error {
+	for _, tool := range []string{"apt-get", "apt-cache", "dpkg-deb"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return &LackError{"the kernel's source is a package of Debian's, and there is no " + tool + " here", elsewhere}
+		}
+	}
+	var missing, packages []string
+	for _, need := range buildNeeds {
+		var err error
+		if strings.HasSuffix(need.what, ".h") {
+			_, err = os.Stat(filepath.Join(include, need.what))
+		} else {
+			_, err = exec.LookPath(need.what)
+		}
+		if err != nil {
+			missing = append(missing, need.what)
+			packages = append(packages, need.packaged)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(packages)
+	return &LackError{
+		"what builds the kernel is not there: " + strings.Join(missing, ", "),
+		"sudo apt-get install --no-install-recommends " + strings.Join(slices.Compact(packages), " "),
+	}
+}
+
+// checkRoom tells whether a directory has room for so many bytes.
+func checkRoom(dir string, bytes int64) error {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return fmt.Errorf("ask how much room there is: %s: %w", dir, err)
+	}
+	if free := int64(s.Bavail) * s.Bsize; free < bytes {
+		return noRoom(dir, fmt.Sprintf("%d MB are free and %d MB are needed", free/1e6, bytes/1e6))
+	}
+	return nil
+}
+
+func noRoom(dir, what string) error {
+	return &LackError{"too little room in " + dir + ": " + what, "make room there, or set XDG_CACHE_HOME to a directory elsewhere"}
+}
