@@ -49,6 +49,8 @@ func RunGuest() {
 	switch os.Args[2] {
 	case UMLName:
 		g = &umlGuest{}
+	case QEMUName:
+		g = newQEMUGuest()
 	default:
 		return
 	}

@@ -28,7 +28,8 @@ type launch struct {
 	argv, env []string
 	dir       string // its working directory
 	cpu       int
-	writable  []string // directories; nil: it may write wherever its user may
+	writable  []string   // directories; nil: it may write wherever its user may
+	files     []*os.File // descriptors 3 and on
 }
 
 // start starts it: on its CPU, confined, and such that it ends when the calling
@@ -37,7 +38,7 @@ func (l launch) start() (*process, error) {
 	p := &process{console: &console{}, done: make(chan struct{})}
 	p.cmd = &exec.Cmd{
 		Path: l.argv[0], Args: l.argv, Env: l.env, Dir: l.dir,
-		Stdout: p.console, Stderr: p.console,
+		Stdout: p.console, Stderr: p.console, ExtraFiles: l.files,
 		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true},
 	}
 	started := make(chan error)
@@ -91,6 +92,11 @@ func (p *process) wait(ctx context.Context) error {
 
 // kill ends it, and what it started.
 func (p *process) kill() {
+	select {
+	case <-p.done:
+		return
+	default:
+	}
 	_ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
 	<-p.done
 }

@@ -33,6 +33,10 @@ type Engine interface {
 type Job struct {
 	// Argv is the program, by its absolute path, and its arguments.
 	Argv []string
+	// Programs are what else must be there, by absolute paths, in a machine
+	// that does not see the caller's files: programs that the command starts,
+	// files and directories that it reads.
+	Programs []string
 	// Env is its environment, Dir its working directory.
 	Env []string
 	Dir string

@@ -18,6 +18,7 @@ const (
 	outcomeFile = "outcome.json"
 	stdoutFile  = "stdout"
 	stderrFile  = "stderr"
+	resultFile  = "result.tar"
 	lockFile    = "lock"
 )
 
@@ -160,4 +161,18 @@ func (w *workDir) outcome() (o outcome, err error) {
 		return o, fmt.Errorf("read the machine's result: %w", err)
 	}
 	return o, nil
+}
+
+// result takes over what the machine handed over as one file. The error is
+// io.EOF if that is not whole.
+func (w *workDir) result(out string) (o outcome, err error) {
+	f, err := os.Open(filepath.Join(w.path, resultFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return o, io.EOF
+	}
+	if err != nil {
+		return o, err
+	}
+	defer f.Close()
+	return readResult(f, out)
 }

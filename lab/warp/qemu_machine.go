@@ -1,0 +1,194 @@
+package warp
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A qemuMachine is a running QEMU.
+type qemuMachine struct {
+	*process
+	qmp *qmp
+}
+
+// startQEMU starts one, which may write below the directories. Where QEMU is
+// asked for something, ctx ends the wait.
+func startQEMU(c command, cpu int, writable ...string) (*qemuMachine, error) {
+	q, theirs, err := newQMP()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	p, err := launch{
+		argv: c, env: []string{"PATH=/usr/bin:/bin"}, dir: "/", cpu: cpu, writable: writable, files: []*os.File{theirs},
+	}.start()
+	if err != nil {
+		q.close()
+		return nil, err
+	}
+	return &qemuMachine{p, q}, nil
+}
+
+// end kills the machine if it has not ended.
+func (m *qemuMachine) end() {
+	m.kill()
+	m.qmp.close()
+}
+
+// during does what waits for QEMU. When ctx ends, QEMU does, and with it the
+// wait.
+func (m *qemuMachine) during(ctx context.Context, do func() error) error {
+	stop := context.AfterFunc(ctx, m.kill)
+	err := do()
+	if !stop() {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		m.kill()
+		return &MachineError{QEMUName, err.Error(), m.console.tail(consoleLines)}
+	}
+	return nil
+}
+
+// saveLimit is how long a machine may take to boot and to be saved.
+const saveLimit = 3 * time.Minute
+
+// save boots a machine to where it asks for its job, and keeps it in the entry.
+func (q *QEMU) save(ctx context.Context, e *entry, cpu int) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, saveLimit, &LimitError{Limit: saveLimit})
+	defer cancel()
+	return e.make(stateFile, func(state *os.File) error {
+		return e.make(memoryFile, func(memory *os.File) error {
+			c := q.command(e.memory, 0)
+			c.memoryFile(memory.Name(), e.memory, true)
+			c.add("-initrd", e.path(initrdFile))
+			c.files(nil, Job{})
+			m, err := startQEMU(c, cpu, e.dir)
+			if err != nil {
+				return err
+			}
+			defer m.end()
+			return m.during(ctx, func() error { return m.save(state.Name()) })
+		})
+	})
+}
+
+func (m *qemuMachine) save(path string) error {
+	if err := m.qmp.migration(); err != nil {
+		return err
+	}
+	if _, err := m.qmp.await("STOP"); err != nil {
+		return err
+	}
+	if err := m.qmp.do("migrate", map[string]string{"uri": "exec:cat >" + quote(path)}); err != nil {
+		return err
+	}
+	if err := m.qmp.migrated(); err != nil {
+		return err
+	}
+	return m.qmp.do("quit", nil)
+}
+
+// boot starts the machine that runs the job: cold, or a copy of the saved one.
+func (q *QEMU) boot(ctx context.Context, e *entry, dir *workDir, j Job, cpu int) (*qemuMachine, error) {
+	c := q.command(e.memory, j.Seed)
+	c.files(dir, j)
+	if q.cold {
+		c.add("-machine", "pc,hpet=on", "-initrd", e.path(initrdFile))
+		return startQEMU(c, cpu, dir.path)
+	}
+	c.memoryFile(e.path(memoryFile), e.memory, false)
+	c.add("-initrd", e.path(initrdFile), "-incoming", "defer")
+	m, err := startQEMU(c, cpu, dir.path, e.dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.during(ctx, func() error { return m.restore(e.path(stateFile)) }); err != nil {
+		m.end()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *qemuMachine) restore(path string) error {
+	if err := m.qmp.migration(); err != nil {
+		return err
+	}
+	if err := m.qmp.do("migrate-incoming", map[string]string{"uri": "exec:cat " + quote(path)}); err != nil {
+		return err
+	}
+	if err := m.qmp.migrated(); err != nil {
+		return err
+	}
+	return m.qmp.do("cont", nil)
+}
+
+// quote makes a path one word of the shell's, which QEMU starts.
+func quote(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
+
+// await waits for the machine's end.
+func (m *qemuMachine) await(ctx context.Context, limit time.Duration) error {
+	defer m.qmp.close()
+	late := &LimitError{Limit: limit, Hint: "each instruction takes a nanosecond of this machine's time, and it computes about 0.4 s of it in a second: give it more time with --limit"}
+	limited, cancel := context.WithTimeoutCause(ctx, limit, late)
+	defer cancel()
+	select {
+	case <-m.done:
+		return nil
+	case <-limited.Done():
+	}
+	if context.Cause(limited) == late {
+		late.Program, late.PID = m.computing(ctx)
+	}
+	m.kill()
+	return context.Cause(limited)
+}
+
+// askLimit is how long a machine may take to say what it is computing.
+const askLimit = 2 * time.Second
+
+// computing has the machine's kernel say what it is at, by an interrupt on
+// which it breaks down.
+func (m *qemuMachine) computing(ctx context.Context) (program string, pid int) {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	stop := context.AfterFunc(ctx, m.kill)
+	defer stop()
+	if m.qmp.do("inject-nmi", nil) == nil {
+		<-m.done // it breaks down, and does not start again
+	}
+	for _, line := range m.console.tail(100) {
+		if found := kernelAt.FindStringSubmatch(line); found != nil {
+			pid, _ = strconv.Atoi(found[1])
+			return found[2], pid
+		}
+	}
+	return "", 0
+}
+
+// kernelAt is a line of an oops (lib/dump_stack.c).
+var kernelAt = regexp.MustCompile(`CPU: \d+ (?:UID: \d+ )?PID: (\d+) Comm: (.+?) (?:Not tainted|Tainted:)`)
+
+// cause says why a machine ended that handed nothing over.
+func (m *qemuMachine) cause() string {
+	lines := m.console.tail(100)
+	for _, line := range lines {
+		if _, what, ok := strings.Cut(line, "Kernel panic - not syncing: "); ok {
+			return "its kernel panicked: " + what
+		}
+	}
+	for _, line := range lines {
+		if what, ok := strings.CutPrefix(line, guestArg+": "); ok {
+			return what
+		}
+	}
+	if m.err != nil {
+		return fmt.Sprintf("QEMU ended: %v", m.err)
+	}
+	return "it ended without a result"
+}
