@@ -23,19 +23,20 @@ type Kernel struct {
 	Modules string // the directory of its modules
 }
 
-// The names of a kernel's parts in the cache.
+// The names in the cache: of the kernels, and of a kernel's parts.
 const (
+	kernelsName = "kernels"
 	imageName   = "vmlinuz"
 	modulesName = "modules"
 )
 
 // Kernels lists those that FetchKernel fetched, the newest first.
 func Kernels() ([]Kernel, error) {
-	cache, err := cacheDir("kernels")
+	cache, err := kernelCache()
 	if err != nil {
 		return nil, err
 	}
-	images, err := filepath.Glob(filepath.Join(cache, "*", imageName))
+	images, err := filepath.Glob(filepath.Join(cache, kernelsName, "*", imageName))
 	if err != nil {
 		return nil, err
 	}
@@ -60,9 +61,13 @@ func FetchKernel(ctx context.Context, version string, progress io.Writer) (k Ker
 	if err != nil {
 		return k, err
 	}
-	cache, err := cacheDir("kernels")
+	cache, err := kernelCache()
 	if err != nil {
 		return k, err
+	}
+	cache = filepath.Join(cache, kernelsName)
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return k, fmt.Errorf("make the cache of kernels: %w", err)
 	}
 	k = cachedAt(filepath.Join(cache, release))
 	if _, err := os.Stat(k.Image); err == nil {
