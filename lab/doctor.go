@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,26 +22,34 @@ type Finding struct {
 	Seen string // what was tried, and what came of it
 	Lost string // what does not work without it
 	Get  string // how to get it
-	// Needed: without it nothing runs.
+	// Needed: without it nothing runs on this machine's kernel.
 	Needed bool
+	// Machine: it is a virtual-time machine, where experiments run, too.
+	Machine bool
 }
 
 // Doctor tries everything that runs rely on, for real, and leaves nothing behind.
-func Doctor() []Finding {
+func Doctor(ctx context.Context) []Finding {
 	findings := []Finding{privileges()}
-	if !findings[0].OK {
-		return findings
+	if findings[0].OK {
+		findings = append(findings, tryKernel()...)
 	}
+	findings = append(findings, tryMachines(ctx)...)
+	return append(findings, findViewer(), leftovers())
+}
+
+// tryKernel tries what runs on this machine's kernel take.
+func tryKernel() []Finding {
+	var findings []Finding
 	for _, path := range topology.Paths {
 		findings = append(findings, tryPath(path))
 	}
 	findings = append(findings, tryWire())
-	findings = append(findings, tryEBPF()...)
-	return append(findings, findViewer(), leftovers())
+	return append(findings, tryEBPF()...)
 }
 
 func privileges() Finding {
-	f := Finding{Name: "privileges", OK: true, Seen: "root, with the capabilities that runs need", Lost: "everything but list, explain and report", Needed: true}
+	f := Finding{Name: "privileges", OK: true, Seen: "root, with the capabilities that runs need", Lost: "everything but list, explain and report, and what virtual-time machines do", Needed: true}
 	if err := Preflight(); err != nil {
 		f.OK, f.Seen = false, err.Error()
 		f.Get, _ = Explain(err)

@@ -126,9 +126,10 @@ func TestScripts(t *testing.T) {
 				t.Fatal(err)
 			}
 			work := openDir(t)
+			lab := filepath.Dir(newLab(t))
 			env := []string{
-				"PATH=" + filepath.Dir(newLab(t)) + ":" + os.Getenv("PATH"),
-				"HOME=/", "WORK=" + work, "TERM=xterm",
+				"PATH=" + lab + ":" + os.Getenv("PATH"),
+				"HOME=/", "WORK=" + work, "TERM=xterm", "LAB=" + lab, // a directory with no other program
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()

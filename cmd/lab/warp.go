@@ -111,6 +111,9 @@ func runWarp(ctx context.Context, s streams, f warpFlags, args []string) error {
 
 // noMachine turns the lack of an engine into an error for the user.
 func noMachine(err error) error {
+	if lack, ok := errors.AsType[*warp.LackError](err); ok {
+		return &exitError{exitCannot, err, lack.Hint}
+	}
 	if errors.Is(err, warp.ErrNoEngine) {
 		return &exitError{exitCannot, err, ""}
 	}

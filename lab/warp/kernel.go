@@ -80,7 +80,10 @@ func cachedKernel() (string, *Built, error) {
 		}
 	}
 	if newest == nil {
-		return "", nil, fmt.Errorf("%w: no User-Mode Linux kernel in %s", ErrNoEngine, dir)
+		return "", nil, &LackError{
+			"no virtual-time machine: there is no User-Mode Linux kernel in " + dir,
+			"lab warp setup builds it, in about five minutes and without root; " + elsewhere,
+		}
 	}
 	return path, newest, nil
 }

@@ -232,19 +232,24 @@ func copyFile(from, to string) error {
 	return errors.Join(err, out.Sync(), out.Close())
 }
 
-// bootOnce boots a kernel as a machine and runs a program there.
+// bootOnce boots a kernel and runs a program there.
 func bootOnce(ctx context.Context, kernel string) error {
 	u, err := NewUML(kernel)
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = Try(ctx, u)
 	}
+	return err
+}
+
+// Try runs a program that does nothing in an engine's machine.
+func Try(ctx context.Context, e Engine) (*Result, error) {
 	program, err := exec.LookPath("true")
 	if err != nil {
-		return fmt.Errorf("find a program to try: %w", err)
+		return nil, fmt.Errorf("find a program to try: %w", err)
 	}
-	r, err := u.Run(ctx, Job{Argv: []string{program}, Dir: "/", Seed: 1})
+	r, err := e.Run(ctx, Job{Argv: []string{program}, Dir: "/", Seed: 1})
 	if err == nil && r.Status != 0 {
 		err = fmt.Errorf("%s ended with status %d", program, r.Status)
 	}
-	return err
+	return r, err
 }
