@@ -23,11 +23,11 @@ if ((EUID == 0)); then
 fi
 
 # as_caller runs a command as the user who called sudo, so that what it makes,
-# caches included, is that user's; as root if there is no such user or the
-# tree is not theirs to write.
+# caches included, is that user's; as root, who then was called by nobody, if
+# there is no such user or the tree is not theirs to write.
 as_caller() {
 	if ((EUID != 0)) || [[ -z ${SUDO_UID:-} || ${SUDO_UID} == 0 || $(stat -c %u .) != "${SUDO_UID}" ]]; then
-		"$@"
+		env -u SUDO_UID -u SUDO_GID -- "$@"
 		return
 	fi
 	local home group
