@@ -26,7 +26,7 @@ func tryTrace() Finding {
 
 func tryMachine(ctx context.Context, name, lost string) Finding {
 	f := Finding{Name: "virtual time by " + name, Lost: lost, Machine: true}
-	engine, err := warp.Choose(name)
+	engine, err := warp.Choose(warp.Wanted{Engine: name})
 	if err != nil {
 		return f.lacking(err)
 	}

@@ -243,10 +243,15 @@ func (o Options) command(s *scenarios.Scenario) string {
 // leaves the timers as the kernel has them.
 func machineWords(p warp.Place) []string {
 	words := []string{"--warp"}
-	if p.Asked != "" {
-		words = append(words, "--kernel", quote(p.Asked))
-	} else if p.Engine != warp.UMLName {
-		words = append(words, "--engine", p.Engine)
+	for _, o := range []struct{ option, value string }{
+		{"--engine", p.Wanted.Engine}, {"--kernel", p.Wanted.Kernel}, {"--modules", p.Wanted.Modules},
+	} {
+		if o.value != "" {
+			words = append(words, o.option, quote(o.value))
+		}
+	}
+	if p.Wanted.Cold {
+		words = append(words, "--cold")
 	}
 	return append(words, "--seed", strconv.FormatUint(p.Seed, 10))
 }

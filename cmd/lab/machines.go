@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -39,17 +40,21 @@ type virtualFlags struct {
 	warp    bool
 	machine machineFlags
 	seeds   string
+	kernels []string
+	modules []string // of each, in the same order
 	words   []string // of the command line, for lab in the machine
 }
 
 // outsideFlags are the ones that are for lab outside of the machine only.
 var outsideFlags = []string{
-	"warp", "engine", "kernel", "modules", "seed", "seeds", "limit",
+	"warp", "engine", "cold", "kernel", "modules", "seed", "seeds", "limit",
 	"real", "out", "output", "parallel", "follow", "wireshark",
 }
 
 func (f *virtualFlags) add(c *cobra.Command) {
 	f.addSingle(c)
+	c.Flags().StringArrayVar(&f.kernels, "kernel", nil, kernelHelp+"; several are compared")
+	c.Flags().StringArrayVar(&f.modules, "modules", nil, "the `DIR` of the modules of a kernel's file (default: the usual one); of several, one for each --kernel")
 	c.Flags().StringVar(&f.seeds, "seeds", "", "with --warp: run once for each of these `SEEDS`, 1..200 or 3,5,8, and tell how far the runs spread")
 }
 
@@ -57,6 +62,34 @@ func (f *virtualFlags) add(c *cobra.Command) {
 func (f *virtualFlags) addSingle(c *cobra.Command) {
 	c.Flags().BoolVar(&f.warp, "warp", false, "run in virtual-time machines, without root: the kernel's own timers, and no waiting")
 	f.machine.add(c)
+}
+
+// engines finds those that are asked for, one for each kernel.
+func (f *virtualFlags) engines() ([]warp.Engine, error) {
+	kernels := f.kernels
+	if len(kernels) == 0 {
+		kernels = []string{""}
+	}
+	if n := len(f.modules); n > 0 && n != len(kernels) {
+		return nil, usageError(fmt.Errorf("%d kernels, and modules of %d", len(kernels), n), "give --modules once for each --kernel, or not at all")
+	}
+	var engines []warp.Engine
+	for i, kernel := range kernels {
+		if slices.Contains(kernels[:i], kernel) {
+			return nil, usageError(fmt.Errorf("--kernel %s is given twice", kernel), "")
+		}
+		w := f.machine.wanted
+		w.Kernel = kernel
+		if len(f.modules) > 0 {
+			w.Modules = f.modules[i]
+		}
+		engine, err := warp.Choose(w)
+		if err != nil {
+			return nil, noMachine(err)
+		}
+		engines = append(engines, engine)
+	}
+	return engines, nil
 }
 
 // look notes what was given, and what of it cannot be.
@@ -70,7 +103,7 @@ func (f *virtualFlags) look(c *cobra.Command) error {
 		return ""
 	}
 	if !f.warp {
-		if name := set("engine", "kernel", "modules", "seed", "seeds", "limit"); name != "" {
+		if name := set("engine", "cold", "kernel", "modules", "seed", "seeds", "limit"); name != "" {
 			return usageError(fmt.Errorf("--%s is for virtual-time machines", name), "add --warp")
 		}
 		return nil
@@ -138,7 +171,7 @@ func (f *virtualFlags) list() ([]uint64, error) {
 // inMachines makes the experiments runs in machines: each with every engine
 // and every seed.
 func (f *virtualFlags) inMachines(experiments []*lab.Experiment, captures bool) ([]experiment, error) {
-	engines, err := f.machine.engines()
+	engines, err := f.engines()
 	if err != nil {
 		return nil, err
 	}
@@ -150,10 +183,14 @@ func (f *virtualFlags) inMachines(experiments []*lab.Experiment, captures bool) 
 	for _, e := range experiments {
 		for _, engine := range engines {
 			for _, seed := range seeds {
-				runs = append(runs, &machineRun{
-					Experiment: e, engine: engine, seed: seed, limit: f.machine, words: f.words, captures: captures,
-					seeded: len(seeds) > 1,
-				})
+				m := &machineRun{Experiment: e, engine: engine, seed: seed, limit: f.machine.limit, words: f.words, captures: captures}
+				if len(engines) > 1 {
+					m.suffix = "-" + label(engine)
+				}
+				if len(seeds) > 1 {
+					m.suffix += "-seed-" + strconv.FormatUint(seed, 10)
+				}
+				runs = append(runs, m)
 			}
 		}
 	}
@@ -169,19 +206,20 @@ type machineRun struct {
 	*lab.Experiment // what is run
 	engine          warp.Engine
 	seed            uint64
-	seeded          bool // it is one of several that differ in it
-	limit           machineFlags
+	suffix          string // tells its directory from those of the scenario's other runs
+	limit           time.Duration
 	words           []string
 	captures        bool
 	dir             string // that of --out in the machine, "": none
 }
 
-// suffix tells the run's directory from those that differ in the machine only.
-func (m *machineRun) suffix() string {
-	if m.seeded {
-		return "-seed-" + strconv.FormatUint(m.seed, 10)
+// label names an engine's kernel in a file's name.
+func label(e warp.Engine) string {
+	name := filepath.Base(e.Kernel())
+	if dir := filepath.Base(filepath.Dir(e.Kernel())); name == "vmlinuz" || name == "linux" {
+		name = dir
 	}
-	return ""
+	return e.Name() + "-" + name
 }
 
 // Run starts the machine. The record is never nil.
@@ -213,7 +251,7 @@ func (m *machineRun) run(ctx context.Context) (*record.Record, error) {
 	}
 	var out, errs bytes.Buffer
 	result, err := m.engine.Run(ctx, warp.Job{
-		Argv: argv, Env: os.Environ(), Dir: dir, Out: m.dir, Seed: m.seed, Limit: m.limit.limit, Stdout: &out, Stderr: &errs,
+		Argv: argv, Env: os.Environ(), Dir: dir, Out: m.dir, Seed: m.seed, Programs: m.files(), Limit: m.limit, Stdout: &out, Stderr: &errs,
 	})
 	if err != nil {
 		return nil, err
@@ -226,6 +264,42 @@ func (m *machineRun) run(ctx context.Context) (*record.Record, error) {
 		return nil, fmt.Errorf("read the record that came from the machine: %w", err)
 	}
 	return r, nil
+}
+
+// files are what the run reads, for a machine that does not see them: the
+// scenario, the user's own programs, and of their arguments those that are files.
+func (m *machineRun) files() []string {
+	s := m.Scenario()
+	var names []string
+	if !s.BuiltIn() {
+		names = append(names, s.File)
+	}
+	if own := s.Own; own != nil {
+		for _, argv := range [][]string{own.Server, own.Client} {
+			for i, word := range argv {
+				if path, err := exec.LookPath(word); err == nil && i == 0 {
+					word = path
+				}
+				names = append(names, word)
+			}
+		}
+	}
+	for _, word := range m.words {
+		if file, ok := strings.CutPrefix(word, "--input="); ok {
+			names = append(names, file)
+		}
+	}
+	var files []string
+	for _, name := range names {
+		path, err := filepath.Abs(name)
+		if err == nil {
+			_, err = os.Stat(path)
+		}
+		if err == nil && !slices.Contains(files, path) {
+			files = append(files, path)
+		}
+	}
+	return files
 }
 
 // saveCaptures moves the captures that were made in the machine to a directory.

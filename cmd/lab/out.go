@@ -92,7 +92,7 @@ func (b *batch) runDirs(experiments []experiment) []string {
 	for i, e := range experiments {
 		base := e.Scenario().Name
 		if m, ok := e.(*machineRun); ok {
-			base += m.suffix()
+			base += m.suffix
 		}
 		name := base
 		for n := 2; seen[name]; n++ {

@@ -24,25 +24,26 @@ type warpFlags struct {
 
 // machineFlags choose a virtual-time machine, for all commands that start some.
 type machineFlags struct {
-	engine string
+	wanted warp.Wanted
 	seed   uint64
 	limit  time.Duration
 }
 
 func (f *machineFlags) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringVar(&f.engine, "engine", "", "the machine's `ENGINE`: uml, qemu (default: uml if it is there)")
+	flags.StringVar(&f.wanted.Engine, "engine", "", "the machine's `ENGINE`: uml, qemu (default: that of the kernel, or uml if it is there)")
+	flags.BoolVar(&f.wanted.Cold, "cold", false, "let qemu boot, which takes seconds, and not go on from a copy of a booted machine")
 	flags.Uint64Var(&f.seed, "seed", 1, "what the machine's random `NUMBER`s follow from")
 	flags.DurationVar(&f.limit, "limit", warp.DefaultLimit, "end a machine that has not ended after `TIME` on this clock")
 }
 
-// engines finds those that are asked for.
-func (f *machineFlags) engines() ([]warp.Engine, error) {
-	e, err := warp.Choose(f.engine)
-	if err != nil {
-		return nil, noMachine(err)
-	}
-	return []warp.Engine{e}, nil
+// kernelHelp says what --kernel takes.
+const kernelHelp = "the machine's `KERNEL`: uml, a version that lab warp setup --kernel fetched, or a file"
+
+// addKernel adds those for one kernel.
+func (f *machineFlags) addKernel(c *cobra.Command) {
+	c.Flags().StringVar(&f.wanted.Kernel, "kernel", "", kernelHelp)
+	c.Flags().StringVar(&f.wanted.Modules, "modules", "", "the `DIR` of the modules of a kernel's file (default: the usual one)")
 }
 
 func warpCommand(s streams) *cobra.Command {
@@ -67,6 +68,7 @@ there is no such machine here, 4 if the machine broke down or took longer than
 	c.AddCommand(warpSetupCommand(s))
 	c.Flags().SetInterspersed(false)
 	f.machine.add(c)
+	f.machine.addKernel(c)
 	c.Flags().StringVar(&f.out, "out", "", "let the command write to `DIR` for good")
 	c.Flags().StringVar(&f.input, "input", "", "the command's standard input, a `FILE` (default: /dev/null)")
 	c.Flags().IntVar(&f.memory, "memory", warp.DefaultMemory, "the machine's memory, in `MIB`")
@@ -75,7 +77,7 @@ there is no such machine here, 4 if the machine broke down or took longer than
 
 // runWarp is lab warp.
 func runWarp(ctx context.Context, s streams, f warpFlags, args []string) error {
-	engine, err := warp.Choose(f.machine.engine)
+	engine, err := warp.Choose(f.machine.wanted)
 	if err != nil {
 		return noMachine(err)
 	}

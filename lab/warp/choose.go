@@ -1,26 +1,97 @@
 package warp
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
 
-// Choose finds an engine: that of the name, or for "" uml if it is there, and
-// else qemu. The error wraps ErrNoEngine if there is none.
-func Choose(name string) (Engine, error) {
-	switch name {
-	case "", UMLName:
-		kernel, err := UMLKernel()
-		if err != nil {
-			return nil, err
-		}
-		return NewUML(kernel)
-	case QEMUName:
-		kernels, err := Kernels()
-		if err != nil {
-			return nil, err
-		}
-		if len(kernels) == 0 {
-			return nil, fmt.Errorf("%w: no kernel for qemu was fetched", ErrNoEngine)
-		}
-		return NewQEMU(kernels[0].Image, kernels[0].Modules, false)
-	}
-	return nil, fmt.Errorf("engine %q: there are uml, qemu", name)
+// A Wanted says what machine is asked for. The zero value is for the one that
+// is there: uml, or else qemu with the newest kernel that was fetched.
+type Wanted struct {
+	// Engine is "uml" or "qemu", "" for that of the kernel.
+	Engine string `json:"engine,omitempty"`
+	// Kernel is a file; or a version, as "6.1", of the kernels that were
+	// fetched; or "uml" for User-Mode Linux.
+	Kernel string `json:"kernel,omitempty"`
+	// Modules is the directory of the modules of a kernel's file, "" for the
+	// usual one.
+	Modules string `json:"modules,omitempty"`
+	// Cold: qemu is to boot each time, and not to go on from a copy.
+	Cold bool `json:"cold,omitempty"`
 }
+
+// Choose finds an engine. The error wraps ErrNoEngine if what is asked for is
+// not there.
+func Choose(w Wanted) (Engine, error) {
+	switch {
+	case w.Engine != "" && w.Engine != UMLName && w.Engine != QEMUName:
+		return nil, fmt.Errorf("engine %q: there are %s, %s", w.Engine, UMLName, QEMUName)
+	case w.Kernel == UMLName && w.Engine == QEMUName:
+		return nil, fmt.Errorf("the kernel uml is not for the engine qemu")
+	case w.Engine == UMLName || w.Kernel == UMLName:
+		return chooseUML(w)
+	case w.Engine == QEMUName || w.Kernel != "" || w.Modules != "" || w.Cold:
+		return chooseQEMU(w)
+	}
+	uml, err := chooseUML(w)
+	if !errors.Is(err, ErrNoEngine) {
+		return uml, err
+	}
+	qemu, other := chooseQEMU(w)
+	if other == nil {
+		return qemu, nil
+	}
+	return nil, fmt.Errorf("%w, and no other: %w", err, other)
+}
+
+func chooseUML(w Wanted) (Engine, error) {
+	if w.Modules != "" || w.Cold {
+		return nil, errors.New("modules, and a cold start, are for the engine qemu")
+	}
+	kernel := w.Kernel
+	if kernel == "" || kernel == UMLName {
+		var err error
+		if kernel, err = UMLKernel(); err != nil {
+			return nil, err
+		}
+	}
+	u, err := NewUML(kernel)
+	if err != nil {
+		return nil, err
+	}
+	u.wanted = w
+	return u, nil
+}
+
+func chooseQEMU(w Wanted) (Engine, error) {
+	k := Kernel{Image: w.Kernel, Modules: w.Modules}
+	if !strings.Contains(w.Kernel, "/") {
+		var err error
+		if k, err = fetched(w.Kernel); err != nil {
+			return nil, err
+		}
+	}
+	q, err := NewQEMU(k.Image, k.Modules, w.Cold)
+	if err != nil {
+		return nil, err
+	}
+	q.wanted = w
+	return q, nil
+}
+
+// fetched finds the newest kernel of a version, "" for any, that was fetched.
+func fetched(version string) (Kernel, error) {
+	kernels, err := Kernels()
+	if err != nil {
+		return Kernel{}, err
+	}
+	for _, k := range kernels {
+		if rest, ok := strings.CutPrefix(k.Release, version); ok && (version == "" || rest == "" || !isDigit(rest[0])) {
+			return k, nil
+		}
+	}
+	return Kernel{}, fmt.Errorf("%w: no kernel %s was fetched for qemu", ErrNoEngine, version)
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }

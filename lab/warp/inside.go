@@ -16,8 +16,7 @@ const insideEnv = "LAB_MACHINE"
 type Place struct {
 	Engine string `json:"engine"`
 	Seed   uint64 `json:"seed"`
-	// Asked is how the kernel was asked for, "" for the engine's usual one.
-	Asked string `json:"asked,omitempty"`
+	Wanted Wanted `json:"wanted"` // how it was asked for
 }
 
 // Inside tells whether this process runs in a virtual-time machine, and in

@@ -30,6 +30,7 @@ type QEMU struct {
 	kernel, modules string
 	init            string // this program
 	cold            bool
+	wanted          Wanted
 }
 
 // NewQEMU takes a kernel (bzImage or vmlinux) and the directory of its modules,
@@ -62,7 +63,7 @@ func NewQEMU(kernel, modules string, cold bool) (*QEMU, error) {
 		}
 		f.Close()
 	}
-	return &QEMU{qemu, string(version), kernel, modules, init, cold}, nil
+	return &QEMU{qemu, string(version), kernel, modules, init, cold, Wanted{}}, nil
 }
 
 // Name is "qemu".
@@ -70,14 +71,6 @@ func (q *QEMU) Name() string { return QEMUName }
 
 // Kernel is the file of the kernel.
 func (q *QEMU) Kernel() string { return q.kernel }
-
-// asked says which kernel, and that a machine is cold.
-func (q *QEMU) asked() string {
-	if q.cold {
-		return q.kernel + ", cold"
-	}
-	return q.kernel
-}
 
 // Run is Engine's.
 func (q *QEMU) Run(ctx context.Context, j Job) (_ *Result, err error) {
@@ -101,7 +94,7 @@ func (q *QEMU) Run(ctx context.Context, j Job) (_ *Result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, dir.close()) }()
-	if err := dir.give(j.tell(Place{Engine: QEMUName, Asked: q.asked()})); err != nil {
+	if err := dir.give(j.tell(Place{Engine: QEMUName, Wanted: q.wanted})); err != nil {
 		return nil, err
 	}
 	var tails []*tail

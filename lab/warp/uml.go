@@ -25,6 +25,7 @@ const umlEpoch = 1_767_225_600_000_000_000
 type UML struct {
 	kernel string
 	init   string // this program
+	wanted Wanted
 }
 
 // NewUML takes the kernel's file, which SetUp builds.
@@ -33,7 +34,7 @@ func NewUML(kernel string) (*UML, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	return &UML{kernel, init}, nil
+	return &UML{kernel: kernel, init: init}, nil
 }
 
 // Name is "uml".
@@ -50,7 +51,7 @@ func (u *UML) Run(ctx context.Context, j Job) (_ *Result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, dir.close()) }()
-	if err := dir.give(j.tell(Place{Engine: UMLName})); err != nil {
+	if err := dir.give(j.tell(Place{Engine: UMLName, Wanted: u.wanted})); err != nil {
 		return nil, err
 	}
 	var tails []*tail
