@@ -4,7 +4,6 @@ package main
 
 import (
 	"os"
-	"runtime/debug"
 
 	"github.com/seed-6fefc909/tcplab/lab/programs"
 	"github.com/seed-6fefc909/tcplab/lab/warp"
@@ -15,7 +14,6 @@ func main() {
 	warp.RunGuest()    // in a virtual-time machine's process 1 this does not return,
 	topology.RunInit() // in a host's process 1
 	programs.Run()     // in an example program neither
-	// A run is short and its heap small, but the observers must keep up.
-	debug.SetGCPercent(400)
+	collectSeldom()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

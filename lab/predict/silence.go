@@ -7,10 +7,13 @@ import "fmt"
 // The read returns ETIMEDOUT.
 func Silence(p Params) Window {
 	p = p.normal()
+	var room []sent // is that of the run before
 	run := func(start jiffies, skew int) *socket {
 		s := newSocket(p, start, skew, void{})
+		s.sends = room[:0]
 		s.write(p)
 		s.simulate()
+		room = s.sends
 		return s
 	}
 	o := newOutcomes(p)
