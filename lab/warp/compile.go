@@ -20,7 +20,7 @@ import (
 // A BuildError says in which step a kernel's build failed, and what was said.
 type BuildError struct {
 	Step  string
-	Lines []string // the last of the output
+	Lines []string // the output up to where it went wrong
 	Log   string   // the file with all of it
 	Hint  string
 	err   error
@@ -38,15 +38,18 @@ func (e *BuildError) Unwrap() error { return e.err }
 
 const (
 	// buildLines is how many files make works on, give or take some.
-	buildLines = 1500
+	buildLines = 1460
 	// buildRoom is what downloading, unpacking and compiling take, in bytes.
 	buildRoom = 1_600_000_000
 	// buildTail is how many lines tell of a failed build.
 	buildTail = 15
 )
 
-// made matches what make says of a file that it makes.
-var made = regexp.MustCompile(`^  [A-Z][A-Z_]* +\S`)
+// What make says of a file that it makes, and of one that it cannot make.
+var (
+	made = regexp.MustCompile(`^  [A-Z][A-Z_]* +\S`)
+	stop = regexp.MustCompile(`^make.*: \*\*\* `)
+)
 
 // compile runs kernel/build in a directory, for which it writes its inputs. Its
 // processes share the lock: if this one is killed, the next build waits for
@@ -79,14 +82,18 @@ func compile(ctx context.Context, dir, deb string, lock *os.File, report func(st
 		return fmt.Errorf("build the kernel: %w", err)
 	}
 	failed := &BuildError{Step: "start", Log: log.Name()}
+	stopped := false
 	finished := objects(dir)
 	lines := bufio.NewScanner(io.TeeReader(out, log))
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		line := lines.Text()
-		if failed.Lines = append(failed.Lines, line); len(failed.Lines) > buildTail {
-			failed.Lines = failed.Lines[1:]
+		if !stopped {
+			failed.Lines = append(failed.Lines, line)
+			failed.Lines = failed.Lines[max(len(failed.Lines)-buildTail, 0):]
 		}
+		// Jobs beside the one that failed go on for a while.
+		stopped = stopped || stop.MatchString(line)
 		if step, is := strings.CutPrefix(line, "== "); is {
 			failed.Step = step
 			report(step, 0)

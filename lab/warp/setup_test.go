@@ -53,10 +53,10 @@ printf 'Package: linux-source-6.12\nVersion: %s\nFilename: pool/source.deb\nSize
 	if readlink /proc/self/fd/* | grep -q setup.lock; then echo locked >>"$SHOP/calls"; fi
 	echo "  CC      init/main.o"
 	if [ -p "$SHOP/gate" ]; then read -r line <"$SHOP/gate"; fi
-	if [ -n "$ERROR" ]; then echo "$ERROR" >&2; exit 2; fi
+	if [ -n "$ERROR" ]; then echo "$ERROR" >&2; echo "make[1]: *** [init/main.o] Error 1"; seq 30; exit 2; fi
 	for a; do case $a in O=*) cp "$SHOP/kernel" "${a#O=}/linux" ;; esac; done ;;
 esac`,
-		"bc": "", "bison": "", "flex": "", "ld": "", "pahole": "",
+		"bc": "", "bison": "", "flex": "", "ld": "", "pahole": "", "python3": "",
 	} {
 		w.tool(name, script)
 	}
@@ -245,7 +245,7 @@ func TestSetUpLacks(t *testing.T) {
 				os.Remove(filepath.Join(w.dir, tool))
 			}
 			w.t.Setenv("PATH", filepath.Join(w.dir, "bin"))
-		}, "flex, pahole, xz, gelf.h", "sudo apt-get install --no-install-recommends dwarves flex libelf-dev xz-utils"},
+		}, "flex, pahole, xz, gelf.h", "sudo apt-get update && sudo apt-get install --no-install-recommends dwarves flex libelf-dev xz-utils"},
 		"apt": {func(w *workshop) {
 			os.Remove(filepath.Join(w.dir, "bin", "apt-get"))
 			w.t.Setenv("PATH", filepath.Join(w.dir, "bin"))

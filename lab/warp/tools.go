@@ -31,6 +31,7 @@ var buildNeeds = []struct{ what, packaged string }{
 	{"make", "make"},
 	{"pahole", "dwarves"},
 	{"patch", "patch"},
+	{"python3", "python3-minimal"},
 	{"xz", "xz-utils"},
 	{"gelf.h", "libelf-dev"},
 	{"stdio.h", "libc6-dev"},
@@ -66,7 +67,7 @@ func checkTools(include string) error {
 	slices.Sort(packages)
 	return &LackError{
 		"what builds the kernel is not there: " + strings.Join(missing, ", "),
-		"sudo apt-get install --no-install-recommends " + strings.Join(slices.Compact(packages), " "),
+		"sudo apt-get update && sudo apt-get install --no-install-recommends " + strings.Join(slices.Compact(packages), " "),
 	}
 }
 
