@@ -27,8 +27,8 @@ var kernelParameters = [...]string{
 	"console=ttyS0", "quiet", "panic=-1", "reboot=t", "rdinit=" + imageInit, "rootfstype=tmpfs",
 	// The clock counts instructions, 1 GHz exactly, and the HPET can wait 21 s.
 	"clocksource=tsc", "tsc=reliable", "tsc_early_khz=1000000", "nolapic_timer",
-	// What wakes up regularly.
-	"nowatchdog", "psi=0", "cgroup_disable=memory", "sysctl.vm.compaction_proactiveness=0", "sysctl.vm.stat_interval=1000000",
+	// What each system call pays for, and what wakes up regularly.
+	"mitigations=off", "nowatchdog", "mce=off", "transparent_hugepage=never", "psi=0", "cgroup_disable=memory", "sysctl.vm.compaction_proactiveness=0", "sysctl.vm.stat_interval=1000000",
 	// What is waited for, or tested, at boot.
 	"random.trust_cpu=1", "cryptomgr.notests",
 	// So that the engine can ask what was being computed.
@@ -71,7 +71,8 @@ func (q *QEMU) command(memory int, seed uint64) command {
 // the job over; dir is nil for a machine that is only to be saved, which has
 // the same ports with nothing behind them.
 func (c *command) files(dir *workDir, j Job) {
-	for nr, name := range map[int]string{stdoutPort: stdoutFile, stderrPort: stderrFile, resultPort: resultFile} {
+	for i, name := range [...]string{stdoutFile, stderrFile, resultFile} {
+		nr := i + stdoutPort
 		if dir == nil {
 			c.add("-chardev", fmt.Sprintf("null,id=port%d", nr))
 		} else {
