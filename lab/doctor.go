@@ -28,24 +28,23 @@ type Finding struct {
 	Machine bool
 }
 
-// Doctor tries everything that runs rely on, for real, and leaves nothing behind.
-func Doctor(ctx context.Context) []Finding {
-	findings := []Finding{privileges()}
-	if findings[0].OK {
-		findings = append(findings, tryKernel()...)
+// Doctor tries everything that runs rely on, for real, and leaves nothing
+// behind. It tells each finding as it comes: to boot a machine takes seconds.
+func Doctor(ctx context.Context, found func(Finding)) {
+	p := privileges()
+	found(p)
+	if p.OK {
+		for _, path := range topology.Paths {
+			found(tryPath(path))
+		}
+		found(tryWire())
+		for _, f := range tryEBPF() {
+			found(f)
+		}
 	}
-	findings = append(findings, tryMachines(ctx)...)
-	return append(findings, findViewer(), leftovers())
-}
-
-// tryKernel tries what runs on this machine's kernel take.
-func tryKernel() []Finding {
-	var findings []Finding
-	for _, path := range topology.Paths {
-		findings = append(findings, tryPath(path))
-	}
-	findings = append(findings, tryWire())
-	return append(findings, tryEBPF()...)
+	tryMachines(ctx, found)
+	found(findViewer())
+	found(leftovers())
 }
 
 func privileges() Finding {

@@ -10,8 +10,11 @@ import (
 )
 
 // tryMachines tries the virtual-time machines: none of it takes privileges.
-func tryMachines(ctx context.Context) []Finding {
-	return []Finding{tryTrace(), tryMachine(ctx, warp.UMLName, "--warp by User-Mode Linux")}
+func tryMachines(ctx context.Context, found func(Finding)) {
+	found(tryTrace())
+	found(tryMachine(ctx, warp.Wanted{Engine: warp.UMLName}, "--warp by User-Mode Linux: the fast one"))
+	// Cold: it leaves no copy of the machine.
+	found(tryMachine(ctx, warp.Wanted{Engine: warp.QEMUName, Cold: true}, "--warp on the kernels of distributions"))
 }
 
 // tryTrace tries what User-Mode Linux runs its programs by.
@@ -24,9 +27,9 @@ func tryTrace() Finding {
 	return f
 }
 
-func tryMachine(ctx context.Context, name, lost string) Finding {
-	f := Finding{Name: "virtual time by " + name, Lost: lost, Machine: true}
-	engine, err := warp.Choose(warp.Wanted{Engine: name})
+func tryMachine(ctx context.Context, w warp.Wanted, lost string) Finding {
+	f := Finding{Name: "virtual time by " + w.Engine, Lost: lost, Machine: true}
+	engine, err := warp.Choose(w)
 	if err != nil {
 		return f.lacking(err)
 	}

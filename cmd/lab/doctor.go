@@ -17,7 +17,7 @@ func doctorCommand(s streams) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			fmt.Fprintln(s.out, lab.Machine())
 			able, machine := true, false
-			for _, f := range lab.Doctor(c.Context()) {
+			lab.Doctor(c.Context(), func(f lab.Finding) {
 				machine = machine || f.Machine && f.OK
 				mark := "ok     "
 				if !f.OK {
@@ -28,7 +28,7 @@ func doctorCommand(s streams) *cobra.Command {
 					fmt.Fprintf(s.out, "         lost: %s\n         to get it: %s\n", f.Lost, f.Get)
 					able = able && !f.Needed
 				}
-			}
+			})
 			if !able && !machine {
 				return &exitError{exitCannot, errors.New("experiments cannot run here"), ""}
 			}

@@ -131,7 +131,7 @@ func machineFailed(err error) error {
 		return &exitError{exitNotOK, err, ""}
 	}
 	if errors.Is(err, warp.ErrNoEngine) {
-		return &exitError{exitCannot, err, ""}
+		return noMachine(err)
 	}
 	return &exitError{exitInternal, err, ""}
 }

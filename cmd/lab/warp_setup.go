@@ -13,7 +13,8 @@ import (
 )
 
 func warpSetupCommand(s streams) *cobra.Command {
-	return &cobra.Command{
+	var kernels []string
+	c := &cobra.Command{
 		Use:   "setup",
 		Short: "Build the kernel of the virtual-time machine, once: about five minutes, no root",
 		Long: `Builds User-Mode Linux from Debian's kernel source, with lab's configuration and
@@ -22,14 +23,19 @@ takes about five minutes on two CPUs, a download of 150 MB and, meanwhile, 1.5 G
 room, but no root. If it is interrupted, run it again: it goes on where it was.
 A kernel that is there already is checked and tried. Its path is the result.
 
+With --kernel it then fetches kernels of Debian's, too, for machines by QEMU,
+which is a package of its own: qemu-system-x86.
+
 Debian 12 and 13 have the source. A kernel that was built elsewhere runs on any
 x86-64: name it in LAB_WARP_KERNEL.`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return setUp(c.Context(), s) },
+		RunE: func(c *cobra.Command, _ []string) error { return setUp(c.Context(), s, kernels) },
 	}
+	c.Flags().StringArrayVar(&kernels, "kernel", nil, "fetch Debian's newest kernel of `VERSION`, too, as 6.1; may be given several times")
+	return c
 }
 
-func setUp(ctx context.Context, s streams) error {
+func setUp(ctx context.Context, s streams, kernels []string) error {
 	if err := warp.BecomeCaller(); err != nil {
 		return &exitError{exitCannot, err, "it needs no root: run it without sudo"}
 	}
@@ -37,9 +43,6 @@ func setUp(ctx context.Context, s streams) error {
 	p := showSetup(s.err)
 	path, built, err := warp.SetUp(ctx, p.tell)
 	p.close()
-	if lack, ok := errors.AsType[*warp.LackError](err); ok {
-		return &exitError{exitCannot, err, lack.Hint}
-	}
 	if failed, ok := errors.AsType[*warp.BuildError](err); ok {
 		return &exitError{exitInternal, err, failed.Hint}
 	}
@@ -49,8 +52,15 @@ func setUp(ctx context.Context, s streams) error {
 	if built.Date.After(began) {
 		fmt.Fprintf(s.err, "built from linux-source-6.12 %s in %v\n", built.Source, time.Since(began).Round(time.Second))
 	}
-	_, err = fmt.Fprintln(s.out, path)
-	return err
+	fmt.Fprintln(s.out, path)
+	for _, version := range kernels {
+		k, err := warp.FetchKernel(ctx, version, s.err)
+		if err != nil {
+			return machineFailed(err)
+		}
+		fmt.Fprintln(s.out, k.Image)
+	}
+	return nil
 }
 
 // A setupProgress shows how far a setup is: on one line of a terminal, or

@@ -42,7 +42,7 @@ func Choose(w Wanted) (Engine, error) {
 	if other == nil {
 		return qemu, nil
 	}
-	return nil, fmt.Errorf("%w, and no other: %w", err, other)
+	return nil, &LackError{fmt.Sprintf("no virtual-time machine: %v, and %v", err, other), getUML + "; " + elsewhere + ";\nor " + getQEMU}
 }
 
 func chooseUML(w Wanted) (Engine, error) {
@@ -91,7 +91,10 @@ func fetched(version string) (Kernel, error) {
 			return k, nil
 		}
 	}
-	return Kernel{}, fmt.Errorf("%w: no kernel %s was fetched for qemu", ErrNoEngine, version)
+	if version != "" {
+		return Kernel{}, &LackError{"no kernel " + version + " was fetched for qemu", "lab warp setup --kernel " + version}
+	}
+	return Kernel{}, &LackError{"no kernel was fetched for qemu", getQEMU}
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

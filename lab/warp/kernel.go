@@ -81,8 +81,7 @@ func cachedKernel() (string, *Built, error) {
 	}
 	if newest == nil {
 		return "", nil, &LackError{
-			"no virtual-time machine: there is no User-Mode Linux kernel in " + dir,
-			"lab warp setup builds it, in about five minutes and without root; " + elsewhere,
+			"there is no User-Mode Linux kernel in " + dir, getUML + "; " + elsewhere,
 		}
 	}
 	return path, newest, nil

@@ -50,7 +50,7 @@ func NewQEMU(kernel, modules string, cold bool) (*QEMU, error) {
 	}
 	qemu, err := exec.LookPath("qemu-system-x86_64")
 	if err != nil {
-		return nil, fmt.Errorf("%w: qemu-system-x86_64 is not installed: apt install qemu-system-x86", ErrNoEngine)
+		return nil, &LackError{"there is no qemu-system-x86_64 here", getQEMU}
 	}
 	version, err := exec.Command(qemu, "--version").Output()
 	if err != nil {

@@ -37,8 +37,12 @@ var buildNeeds = []struct{ what, packaged string }{
 	{"stdio.h", "libc6-dev"},
 }
 
-// elsewhere is how to get a kernel where it cannot be built.
-const elsewhere = "a kernel that was built on another machine runs here, too: name it in " + KernelEnv
+// How to get a machine, and how long that takes.
+const (
+	getUML    = "lab warp setup builds one of User-Mode Linux, in about five minutes and without root"
+	elsewhere = "a kernel that was built on another machine runs here, too: name it in " + KernelEnv
+	getQEMU   = "lab warp setup --kernel 6.1 and sudo apt-get install --no-install-recommends qemu-system-x86 give one of Debian's own kernel in QEMU, in about a minute"
+)
 
 // checkTools tells whether a kernel can be built here at all, with the headers
 // of a directory.
