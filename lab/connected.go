@@ -18,7 +18,7 @@ func (e *Experiment) connected(ctx context.Context, s scenarios.Connected) error
 	began := e.clock.Now()
 	var rows []record.SocketRow
 	var first time.Time // when it was there
-	err := e.until(ctx, e.options.patience(), func([]record.Event) (bool, error) {
+	err := e.until(ctx, e.options.patience(), nil, func([]record.Event) (bool, error) {
 		if now, err := e.connections(e.net.Client); err == nil && len(now) > 0 {
 			rows = now
 			if first.IsZero() {

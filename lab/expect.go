@@ -52,7 +52,7 @@ func (e *Experiment) expect(ctx context.Context, s scenarios.Expect) (held bool,
 		m.until = since + int64(s.Within)
 	}
 	if every := m.pollEvery(); every > 0 {
-		defer e.poll(waiting, every)()
+		defer e.poll(waiting, every, m.due)()
 	}
 	err = e.timeline.await(waiting, m.look)
 	if err != nil && !errors.Is(err, errNotSeen) {
@@ -148,35 +148,52 @@ func (e *Experiment) patience(s scenarios.Expect, since int64) (within, wait tim
 var errNotSeen = errors.New("not seen")
 
 // restShare is the part of the time without an event that passes between two
-// looks where time is virtual: each costs as much as an event, and there may be
-// hours to wait.
-const restShare = 64
+// looks where time is virtual: each costs as much as many events, and there may
+// be hours to wait.
+const restShare = 8
 
 // poll makes the waiting step look every so often, until stop is called. Where
-// time is virtual that is the less often the longer nothing has happened.
-func (e *Experiment) poll(ctx context.Context, every time.Duration) (stop func()) {
+// time is virtual that is the less often the longer nothing has happened; or
+// when due says, in how long something is to happen without an event, if it
+// knows. It may be nil.
+func (e *Experiment) poll(ctx context.Context, every time.Duration, due func() (in time.Duration, known bool)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var polling sync.WaitGroup
 	polling.Go(func() {
 		tick := time.NewTimer(every)
 		defer tick.Stop()
-		for told, quiet := e.timeline.told(), time.Now(); ; {
+		for quiet := time.Now(); ; {
+			var changed <-chan struct{}
+			if e.watch.virtual {
+				changed = e.timeline.changed()
+			}
 			select {
 			case <-tick.C:
 				e.timeline.poke()
+				pause := every
+				if e.watch.virtual {
+					pause = max(every, rest(quiet, due))
+				}
+				tick.Reset(pause)
+			case <-changed: // which makes it look, too
+				quiet = time.Now()
+				tick.Reset(every)
 			case <-ctx.Done():
 				return
 			}
-			pause := every
-			if now := e.timeline.told(); now != told {
-				told, quiet = now, time.Now()
-			} else if e.watch.virtual {
-				pause = max(every, time.Since(quiet)/restShare)
-			}
-			tick.Reset(pause)
 		}
 	})
 	return func() { cancel(); polling.Wait() }
+}
+
+// rest is how long need not be looked, where nothing has happened since quiet.
+func rest(quiet time.Time, due func() (time.Duration, bool)) time.Duration {
+	if due != nil {
+		if in, known := due(); known {
+			return in
+		}
+	}
+	return time.Since(quiet) / restShare
 }
 
 // blind says why a pattern cannot be seen in this run, "" if it can.

@@ -24,7 +24,7 @@ func (e *Experiment) listening(ctx context.Context, s scenarios.Listening) error
 	began := e.clock.Now()
 	var all, right []netip.AddrPort
 	var broke error
-	err := e.until(ctx, e.options.patience(), func([]record.Event) (bool, error) {
+	err := e.until(ctx, e.options.patience(), nil, func([]record.Event) (bool, error) {
 		if all, broke = e.listeners(e.net.Server); broke != nil {
 			return false, broke
 		}

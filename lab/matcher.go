@@ -48,7 +48,7 @@ func (m *matcher) look(events []record.Event) bool {
 			}
 		}
 	}
-	if m.due() && m.ask() {
+	if m.mayAsk() && m.ask() {
 		return true
 	}
 	return !m.expect.Never && m.hopeless()
@@ -98,8 +98,31 @@ func (m *matcher) pollEvery() time.Duration {
 	return 0
 }
 
-// due tells whether it is time to ask.
-func (m *matcher) due() bool {
+// due is in how long the connection's timer fires, if that is what may change
+// what is waited for.
+func (m *matcher) due() (in time.Duration, known bool) {
+	switch m.expect.Event.What {
+	case scenarios.Socket, scenarios.Timer:
+	default:
+		return 0, false
+	}
+	h, ok := m.host()
+	if !ok {
+		return 0, false
+	}
+	row, err := m.e.connection(h)
+	if err != nil || row.Timer == "" {
+		return 0, false
+	}
+	return max(time.Duration(row.Expires), overdue), true
+}
+
+// overdue is how long is waited for a timer that was due: the kernel's wheel lets
+// it fire up to an eighth of its time later.
+const overdue = 100 * time.Millisecond
+
+// mayAsk tells whether it is time to ask.
+func (m *matcher) mayAsk() bool {
 	now := time.Now()
 	if m.begun.IsZero() {
 		m.begun = now

@@ -65,10 +65,10 @@ func (e *Experiment) notice(ctx context.Context, s scenarios.Notice) error {
 	within := s.Demand.Within
 	wait := within + min(within, overtime) - time.Duration(e.clock.Now()-e.fault.Time)
 	w := noticing{e: e, exit: s.Demand.Exit, v: newView(&record.Record{Fault: e.fault, Connections: e.noted}, e.serverAddr)}
-	err := e.until(ctx, max(0, wait), func(events []record.Event) (bool, error) { return w.enough(events), nil })
+	err := e.until(ctx, max(0, wait), nil, func(events []record.Event) (bool, error) { return w.enough(events), nil })
 	if errors.Is(err, errNotSeen) && w.acted != 0 && !s.Demand.Exit { // what it does about it has its time
 		left := reactionTime - time.Duration(e.clock.Now()-w.acted)
-		err = e.until(ctx, max(0, left), func(events []record.Event) (bool, error) { return w.enough(events), nil })
+		err = e.until(ctx, max(0, left), nil, func(events []record.Event) (bool, error) { return w.enough(events), nil })
 	}
 	if errors.Is(err, errNotSeen) {
 		err = nil

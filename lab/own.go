@@ -32,11 +32,12 @@ const readyTimeout = 30 * time.Second
 const lookEvery = 5 * time.Millisecond
 
 // until looks again and again until look is done, which is told the events
-// since the last time. It ends at the timeout with errNotSeen.
-func (e *Experiment) until(ctx context.Context, timeout time.Duration, look func(events []record.Event) (done bool, err error)) error {
+// since the last time. It ends at the timeout with errNotSeen. due is that of
+// poll.
+func (e *Experiment) until(ctx context.Context, timeout time.Duration, due func() (time.Duration, bool), look func(events []record.Event) (done bool, err error)) error {
 	waiting, cancel := context.WithTimeoutCause(ctx, timeout, errNotSeen)
 	defer cancel()
-	defer e.poll(waiting, lookEvery)()
+	defer e.poll(waiting, lookEvery, due)()
 	var failed error
 	err := e.timeline.await(waiting, func(events []record.Event) bool {
 		done, err := look(events)

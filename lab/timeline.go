@@ -41,13 +41,6 @@ func (t *timeline) observe(e record.Event) {
 	}
 }
 
-// told is how many events observers told of.
-func (t *timeline) told() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.seen
-}
-
 // dropped is how many events there was no room for.
 func (t *timeline) dropped() uint64 {
 	t.mu.Lock()
@@ -72,6 +65,21 @@ func (t *timeline) poke() {
 	t.mu.Lock()
 	t.wake()
 	t.mu.Unlock()
+}
+
+// changed is closed at the next event or poke.
+func (t *timeline) changed() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.waiting()
+}
+
+// waiting needs mu.
+func (t *timeline) waiting() <-chan struct{} {
+	if t.grown == nil {
+		t.grown = make(chan struct{})
+	}
+	return t.grown
 }
 
 // wake needs mu.
@@ -162,10 +170,7 @@ func (t *timeline) await(ctx context.Context, look func(events []record.Event) b
 	for {
 		t.mu.Lock()
 		pieces := t.rest(&c)
-		if t.grown == nil {
-			t.grown = make(chan struct{})
-		}
-		grown := t.grown
+		grown := t.waiting()
 		t.mu.Unlock()
 		if len(pieces) == 0 {
 			pieces = [][]record.Event{nil}

@@ -24,7 +24,7 @@ func (e *Experiment) trigger(ctx context.Context, s scenarios.Trigger) error {
 	t := moment{e: e, when: s.When, from: e.clock.Now()}
 	t.last = t.from
 	looked := time.Now()
-	err := e.until(ctx, triggerTimeout+s.When.Time, func(events []record.Event) (bool, error) {
+	err := e.until(ctx, triggerTimeout+s.When.Time, t.due, func(events []record.Event) (bool, error) {
 		if come, err := t.come(events); come || err != nil {
 			return come, err
 		}
@@ -71,6 +71,11 @@ type moment struct {
 	last   int64 // when data was seen to have passed
 	octets int64
 	line   string // that matched
+}
+
+// due is in how long it comes, if that depends on nothing else.
+func (m *moment) due() (in time.Duration, known bool) {
+	return time.Duration(m.from + int64(m.when.Time) - m.e.clock.Now()), m.when.Kind == scenarios.WhenAt
 }
 
 // come tells whether it is there.
