@@ -21,7 +21,7 @@ func claimsCommand(s streams) *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
 		Use:   "claims [ID...]",
-		Short: "Hold what UNP 5.12 to 5.16 say against this kernel, sentence by sentence; needs root",
+		Short: "Hold what UNP 5.12 to 5.16 say against this kernel, sentence by sentence; needs root, or --warp",
 		Long: `Runs the scenarios that it takes, all at once and each only once, and judges by
 what was seen whether what the book says is so on this kernel: confirmed,
 differs, or inconclusive. IDs choose among: ` + strings.Join(claimIDs(), ", ") + `.
@@ -36,6 +36,9 @@ Exit status: 0 if everything is confirmed, or differs as Linux is known to;
 1 if anything is inconclusive, or comes out otherwise.`,
 		ValidArgs: claimIDs(),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := f.virtual.look(c); err != nil {
+				return err
+			}
 			return runClaims(c.Context(), s, f, args)
 		},
 	}
@@ -43,6 +46,8 @@ Exit status: 0 if everything is confirmed, or differs as Linux is known to;
 	flags.IntVar(&f.family, "family", 4, "`FAMILY` of IP: 4 or 6")
 	flags.StringVar(&f.out, "out", "", "write each run's record.json into `DIR`/NAME")
 	flags.StringVar(&f.output, "output", outputText, "print `FORM`: text, json")
+	f.virtual.addSingle(c)
+	f.virtual.machine.addKernel(c)
 	return c
 }
 
@@ -75,14 +80,19 @@ func runClaims(ctx context.Context, s streams, f runFlags, ids []string) error {
 	if f.output != outputText && f.output != outputJSON {
 		return usageError(fmt.Errorf("output %q: there are text, json", f.output), "")
 	}
-	o := lab.Options{Family: topology.Family(f.family), Tracer: lab.NewTracer()}
+	o := lab.Options{Family: topology.Family(f.family), Real: f.virtual.warp, Elsewhere: f.virtual.warp, Tracer: lab.NewTracer()}
 	todo := scenariosOf(chosen)
 	experiments, _, err := prepare(todo, o) // on their own paths
 	if err != nil {
 		return usageError(err, "see lab claims --help")
 	}
 	b := &batch{streams: s, flags: f, several: true, quiet: true}
-	if err := b.perform(ctx, experiments, o.Tracer, len(todo)); err != nil {
+	if f.virtual.warp {
+		err = b.performVirtually(ctx, experiments, 0)
+	} else {
+		err = b.perform(ctx, experiments, o.Tracer, len(todo))
+	}
+	if err != nil {
 		return err
 	}
 	evidence := claims.Evidence{Records: map[string]*record.Record{}, Default: defaults(todo, o)}

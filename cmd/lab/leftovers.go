@@ -21,7 +21,7 @@ const beginning = 4096
 // runFiles are the files of a run, by their names; marks tell those that lab
 // wrote, by their beginnings.
 func runFiles() map[string]func(begin []byte) bool {
-	marks := map[string]func([]byte) bool{recordName: record.Is, pageName: page.Marked}
+	marks := map[string]func([]byte) bool{recordName: record.Is, pageName: page.Marked, diffName: page.Marked}
 	for _, h := range lab.HostNames {
 		marks[captureName(h)] = report.IsPCAPNG
 	}

@@ -20,6 +20,8 @@ import (
 
 	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
+	"github.com/seed-6fefc909/tcplab/lab/report/page"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 	"github.com/seed-6fefc909/tcplab/lab/warp"
 )
@@ -68,7 +70,7 @@ func (f *virtualFlags) addSingle(c *cobra.Command) {
 func (f *virtualFlags) engines() ([]warp.Engine, error) {
 	kernels := f.kernels
 	if len(kernels) == 0 {
-		kernels = []string{""}
+		kernels = []string{f.machine.wanted.Kernel}
 	}
 	if n := len(f.modules); n > 0 && n != len(kernels) {
 		return nil, usageError(fmt.Errorf("%d kernels, and modules of %d", len(kernels), n), "give --modules once for each --kernel, or not at all")
@@ -136,6 +138,10 @@ func (f *virtualFlags) look(c *cobra.Command) error {
 	})
 	return nil
 }
+
+// compares tells whether runs are compared with each other, and not looked at
+// one by one.
+func (f *virtualFlags) compares() bool { return f.seeds != "" || len(f.kernels) > 1 }
 
 // maxSeeds bounds how many runs a command line asks for.
 const maxSeeds = 10_000
@@ -328,6 +334,76 @@ func (m *machineRun) Close() error {
 	}
 	return os.RemoveAll(m.dir)
 }
+
+// tellSpread writes how far the runs of the seeds spread, and which were not as
+// expected.
+func (b *batch) tellSpread(w io.Writer) error {
+	screen := b.streams.screenNow()
+	var odd []*record.Record
+	for _, r := range b.records {
+		if r.Outcome != record.AsExpected {
+			odd = append(odd, r)
+		}
+	}
+	if err := report.SpreadText(w, report.Spreads(b.records), screen); err != nil || len(odd) == 0 {
+		return err
+	}
+	fmt.Fprintln(w, "\nnot as expected:")
+	for _, r := range odd {
+		fmt.Fprintf(w, "  --seed %d  ", r.Kernel.Warp.Seed)
+		if err := report.Summary(w, []*record.Record{r}, report.Screen{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellKernels compares each scenario's run of the first kernel with those of
+// the others.
+func (b *batch) tellKernels(w io.Writer) error {
+	screen := b.streams.screenNow()
+	first := map[string]*record.Record{}
+	for _, r := range b.records {
+		a := first[r.Scenario]
+		if a == nil {
+			first[r.Scenario] = r
+			continue
+		}
+		if err := report.Diff(w, a, r, screen); err != nil {
+			return err
+		}
+		fmt.Fprintln(w)
+	}
+	return report.Summary(w, b.records, screen)
+}
+
+// saveDiffs writes the pages of the same comparisons.
+func (b *batch) saveDiffs() error {
+	if b.flags.out == "" || len(b.flags.virtual.kernels) < 2 || b.flags.virtual.seeds != "" {
+		return nil
+	}
+	first := map[string]*record.Record{}
+	for _, r := range b.records {
+		a := first[r.Scenario]
+		if a == nil {
+			first[r.Scenario] = r
+			continue
+		}
+		dir, saved := b.dirs[r]
+		if !saved {
+			continue
+		}
+		name := filepath.Join(b.flags.out, dir, diffName)
+		if err := saveFile(name, func(w io.Writer) error { return page.Diff(w, a, r) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// diffName is what the page is called that compares a run with that of the
+// first kernel.
+const diffName = "diff.html"
 
 // An insideError is what lab in a machine said when it could not run there.
 type insideError struct {

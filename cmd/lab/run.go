@@ -224,6 +224,7 @@ func (b *batch) performVirtually(ctx context.Context, experiments []*lab.Experim
 		return err
 	}
 	b.several = b.several || len(runs) > 1
+	b.quiet = b.quiet || b.flags.output == outputText && b.flags.virtual.compares()
 	if err := b.prepareOut(b.runDirs(runs)); err != nil {
 		return err
 	}
@@ -450,6 +451,10 @@ func (b *batch) finish(ctx context.Context) error {
 		})
 	case b.flags.output == outputJSON && len(b.records) > 0:
 		b.print(b.records[0].Write)
+	case b.flags.output == outputText && b.flags.virtual.seeds != "":
+		b.print(func(w io.Writer) error { return b.tellSpread(w) })
+	case b.flags.output == outputText && len(b.flags.virtual.kernels) > 1:
+		b.print(func(w io.Writer) error { return b.tellKernels(w) })
 	case b.flags.output == outputText && b.several && b.own:
 		b.print(func(w io.Writer) error { return report.Ways(w, b.records, b.streams.screenNow()) })
 	case b.flags.output == outputText && b.several:
@@ -457,7 +462,7 @@ func (b *batch) finish(ctx context.Context) error {
 	}
 	// For want of those that never began it would look better than it was.
 	all := slices.Concat(b.records, b.notBegun)
-	if err := errors.Join(b.saveJUnit(all), b.saveIndex()); err != nil {
+	if err := errors.Join(b.saveJUnit(all), b.saveDiffs(), b.saveIndex()); err != nil {
 		b.fail(&outputError{err})
 	}
 	tellGitHub(b.streams.err, all)

@@ -70,6 +70,7 @@ func runGuest(g guest) error {
 	if err != nil {
 		return fmt.Errorf("set the machine up: %w", err)
 	}
+	time.Sleep(job.phase())
 	began := time.Now()
 	var o outcome
 	if o.Status, err = job.run(g.outputs()); err != nil {

@@ -46,7 +46,8 @@ type Job struct {
 	// for good; "" for none. What it writes elsewhere is gone with the machine.
 	Out string
 	// Seed is what the machine's random numbers follow from: ports, sequence
-	// numbers, hash keys. The same job with the same seed goes the same way.
+	// numbers, hash keys, and when in the turn of the kernel's timer wheel the
+	// job begins. The same job with the same seed goes the same way.
 	Seed uint64
 	// Limit is how long the machine may take by the caller's clock, 0 for
 	// DefaultLimit.
