@@ -21,8 +21,13 @@ import (
 // dynamic linker and libraries, of a script what runs it, of what runs
 // scripts its own library. What a program opens later only its user knows, as
 // libraries that it loads by name. Of a file that is no program it takes that,
-// of a directory all.
+// of a directory all; what the kernel makes up is there in any case.
 func (m *image) addProgram(path string) error {
+	for _, dir := range [...]string{"/dev", "/proc", "/sys"} {
+		if path == dir || strings.HasPrefix(path, dir+"/") {
+			return nil
+		}
+	}
 	real, err := m.add(path)
 	if err != nil {
 		return err
@@ -130,7 +135,7 @@ func (m *image) addScript(r io.Reader) error {
 type interpreter struct {
 	name *regexp.Regexp // of its file
 	ask  []string       // the arguments that make it print its own file, then directories, a line each
-	skip []string       // of the library what no program needs
+	skip []string       // patterns of what no program needs of the library
 }
 
 func interpreters() []interpreter {
@@ -138,7 +143,7 @@ func interpreters() []interpreter {
 		{
 			regexp.MustCompile(`^python3(\.\d+)?$`),
 			[]string{"-c", `import sys, sysconfig; print(sys.executable); print(sysconfig.get_path("stdlib"))`},
-			[]string{"site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "ensurepip", "turtledemo", "lib2to3"},
+			[]string{"site-packages", "dist-packages", "test", "tests", "idlelib", "tkinter", "ensurepip", "turtledemo", "lib2to3", "config-*", "*.opt-?.pyc"},
 		},
 		{
 			regexp.MustCompile(`^perl(5[.\d]*)?$`),

@@ -89,19 +89,28 @@ func (m *image) addIfThere(path string) error {
 }
 
 // addTree takes a directory along with all that is in it, the libraries that
-// its shared objects need included. Directories whose names skip has are left
-// out.
+// its shared objects need included. What has a name that is one of skip's patterns
+// is left out.
 func (m *image) addTree(dir string, skip ...string) error {
 	dir, err := m.add(dir)
 	if err != nil {
 		return err
 	}
+	skipped := func(name string) bool {
+		return slices.ContainsFunc(skip, func(pattern string) bool {
+			fits, _ := filepath.Match(pattern, name)
+			return fits
+		})
+	}
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("pack %s: %w", dir, err)
-		case d.IsDir() && path != dir && slices.Contains(skip, d.Name()):
-			return fs.SkipDir
+		case path != dir && skipped(d.Name()):
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
 		case d.Type()&fs.ModeSymlink != 0:
 			// A link that leads nowhere leads nowhere in the machine, too.
 			if target, err := os.Readlink(path); err == nil {

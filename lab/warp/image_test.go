@@ -209,6 +209,7 @@ func TestInterpreterHasItsLibrary(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir+"/lib/os.py", []byte(""), 0o755)
 	write(t, dir+"/lib/test/big.py", []byte(""), 0o755)
+	write(t, dir+"/lib/os.opt-1.pyc", []byte(""), 0o644)
 	write(t, dir+"/real/python3.99", []byte("#!/bin/sh\nprintf '%s\\n' "+dir+"/real/python3.99 "+dir+"/lib\n"), 0o755)
 	write(t, dir+"/shims/python3", []byte("#!/bin/sh\nexec "+dir+"/real/python3.99 \"$@\"\n"), 0o755)
 	m := newImage()
@@ -218,7 +219,7 @@ func TestInterpreterHasItsLibrary(t *testing.T) {
 	if got := m.members[dir+"/shims/python3"].text; got != dir+"/real/python3.99" {
 		t.Errorf("the shim is %q", got)
 	}
-	for path, want := range map[string]bool{"/lib/os.py": true, "/real/python3.99": true, "/lib/test/big.py": false} {
+	for path, want := range map[string]bool{"/lib/os.py": true, "/real/python3.99": true, "/lib/test/big.py": false, "/lib/os.opt-1.pyc": false} {
 		if _, ok := m.members[dir+path]; ok != want {
 			t.Errorf("%s is in the image: %v, want %v", path, ok, want)
 		}
