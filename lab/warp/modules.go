@@ -38,7 +38,7 @@ var (
 	modulesUseful = [...]string{
 		"ipv6", "unix", "udp_diag", "raw_diag", "unix_diag", "af_packet_diag", "netlink_diag", "nft_limit", "nft_log", "nft_nat",
 		"nft_masq", "nft_reject_ipv4", "nft_reject_ipv6", "nft_reject_netdev", "nf_conntrack_netlink", "sch_tbf", "sch_fq", "sch_ingress",
-		"cls_u32", "dummy", "tun", "tcp_bbr", "tls",
+		"cls_u32", "tun", "tcp_bbr", "tls",
 	}
 )
 
