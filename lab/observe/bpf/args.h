@@ -243,6 +243,8 @@ __noinline int ours(struct thread *t, __u64 other)
 	struct file **files = BPF_CORE_READ(table, fd);
 	__u32 max_fds = BPF_CORE_READ(table, max_fds);
 	struct call_event *c = &t->call;
+	// Unrolled: Linux 6.1 refuses a loop whose last instruction is a call.
+#pragma clang loop unroll(full)
 	for (int i = 0; i < 2; i++) {
 		if ((__u32)c->fd < max_fds && set_socket(t, files, c->fd)) {
 			if (c->call == CALL_SPLICE && i == 0)

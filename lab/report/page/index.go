@@ -40,6 +40,7 @@ type index struct {
 	Legend   template.HTML
 	Chapters []indexChapter
 	All      []card
+	Spreads  []spreadView
 }
 
 // A sum is how many of the runs came to an outcome.
@@ -118,6 +119,7 @@ func Index(w io.Writer, entries []Entry, chapters []Chapter, notBegun ...string)
 		title = "The runs"
 	}
 	put(title, "", rest)
+	v.Spreads = spreadsOf(entries)
 	return execute(w, "index", v)
 }
 
@@ -141,6 +143,9 @@ func cardOf(e Entry, kernels bool) card {
 	}
 	if kernels {
 		circumstances = append(circumstances, "Linux "+r.Kernel.Release)
+	}
+	if w := r.Kernel.Warp; w != nil {
+		circumstances = append(circumstances, fmt.Sprintf("%s, seed %d", w.Engine, w.Seed))
 	}
 	return card{
 		Name: cmp.Or(bounded(r.Scenario, maxText), "unnamed"), Title: bounded(r.Title, maxText), Mark: outcomeMark(r.Outcome),
