@@ -249,15 +249,17 @@ func (m *machineRun) run(ctx context.Context) (*record.Record, error) {
 		return nil, fmt.Errorf("find the working directory: %w", err)
 	}
 	argv := append([]string{self, "run", m.Scenario().Argument(), "--real", "--output", outputJSON}, m.words...)
+	var writable []string
 	if m.captures {
 		if m.dir, err = os.MkdirTemp("", "lab-warp-"); err != nil {
 			return nil, fmt.Errorf("make a directory for captures: %w", err)
 		}
 		argv = append(argv, "--out", m.dir)
+		writable = append(writable, m.dir)
 	}
 	var out, errs bytes.Buffer
 	result, err := m.engine.Run(ctx, warp.Job{
-		Argv: argv, Env: os.Environ(), Dir: dir, Out: m.dir, Seed: m.seed, Programs: m.files(), Limit: m.limit, Stdout: &out, Stderr: &errs,
+		Argv: argv, Env: os.Environ(), Dir: dir, Out: writable, Seed: m.seed, Programs: m.files(), Limit: m.limit, Stdout: &out, Stderr: &errs,
 	})
 	if err != nil {
 		return nil, err

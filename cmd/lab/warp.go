@@ -17,7 +17,7 @@ import (
 // warpFlags are those of lab warp.
 type warpFlags struct {
 	machine machineFlags
-	out     string
+	out     []string
 	input   string
 	memory  int
 }
@@ -54,10 +54,11 @@ func warpCommand(s streams) *cobra.Command {
 		Long: `Runs a command in a small Linux whose clock jumps to the next timer whenever
 nothing is left to compute: what waits for minutes ends at once. It is root there, sees this
 machine's files, and can write anywhere: what it writes is gone afterwards, but
-for what is below the directory of --out, which must exist. It has no network
+for what is below the directories of --out, which must exist. It has no network
 but its own.
 
-A Go test runs there by go test -exec 'lab warp --'.
+A Go test runs there by go test -exec 'lab warp --', and leaves its profiles,
+coverage and artefacts where go test wants them.
 
 The exit status is the command's, 128 and the number if a signal ended it; 3 if
 there is no such machine here, 4 if the machine broke down or took longer than
@@ -69,7 +70,7 @@ there is no such machine here, 4 if the machine broke down or took longer than
 	c.Flags().SetInterspersed(false)
 	f.machine.add(c)
 	f.machine.addKernel(c)
-	c.Flags().StringVar(&f.out, "out", "", "let the command write to `DIR` for good")
+	c.Flags().StringArrayVar(&f.out, "out", nil, "let the command write to `DIR` for good; may be repeated")
 	c.Flags().StringVar(&f.input, "input", "", "the command's standard input, a `FILE` (default: /dev/null)")
 	c.Flags().IntVar(&f.memory, "memory", warp.DefaultMemory, "the machine's memory, in `MIB`")
 	return c
@@ -85,13 +86,12 @@ func runWarp(ctx context.Context, s streams, f warpFlags, args []string) error {
 	if j.Dir, err = os.Getwd(); err != nil {
 		return usageError(fmt.Errorf("find the working directory: %w", err), "")
 	}
-	for name, path := range map[*string]string{&j.Out: f.out, &j.Input: f.input} {
-		if path == "" {
-			continue
-		}
-		if *name, err = filepath.Abs(path); err != nil {
-			return usageError(err, "")
-		}
+	j.Out, j.Programs = testOutputs(args[1:], j.Dir), testInputs(args[1:], j.Dir)
+	for _, dir := range f.out {
+		j.Out = append(j.Out, rooted(j.Dir, dir))
+	}
+	if f.input != "" {
+		j.Input = rooted(j.Dir, f.input)
 	}
 	program, err := exec.LookPath(args[0])
 	if err == nil {
@@ -124,6 +124,9 @@ func noMachine(err error) error {
 
 // machineFailed turns what kept a machine from doing its job into one.
 func machineFailed(err error) error {
+	if lack, ok := errors.AsType[*warp.LackError](err); ok {
+		return &exitError{exitCannot, err, lack.Hint}
+	}
 	if late, ok := errors.AsType[*warp.LimitError](err); ok {
 		return &exitError{exitInternal, err, late.Hint}
 	}

@@ -45,7 +45,7 @@ func (g *qemuGuest) start() (Job, error) {
 	if err := reseed(g.job.Seed); err != nil {
 		return g.job, err
 	}
-	for _, dir := range []string{g.job.Dir, g.job.Out} {
+	for _, dir := range append([]string{g.job.Dir}, g.job.Out...) {
 		if dir == "" {
 			continue
 		}

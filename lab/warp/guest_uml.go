@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -73,8 +74,8 @@ func (g *umlGuest) start() (Job, error) {
 	if err := g.mountHost(g.dir, workMount); err != nil {
 		return g.job, err
 	}
-	if g.job.Out != "" {
-		if err := g.mountHost(g.job.Out, g.job.Out); err != nil {
+	for _, dir := range slices.Sorted(slices.Values(g.job.Out)) { // one in another comes after that
+		if err := g.mountHost(dir, dir); err != nil {
 			return g.job, err
 		}
 	}

@@ -9,22 +9,24 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
-// A result is how a job ended and what it left in its directory, as a tar
-// stream: the directory's files below resultOut, and at last the outcome.
+// A result is how a job ended and what it left in its directories, as a tar
+// stream: the files of each below resultOut and its number, and at last the
+// outcome.
 const (
 	resultOut     = "out/"
 	resultOutcome = "outcome.json"
 )
 
-// writeResult writes that; out is "" for no directory. What is neither a file
-// nor a directory nor a symbolic link stays behind.
-func writeResult(w io.Writer, out string, o outcome) error {
+// writeResult writes that. What is neither a file nor a directory nor a
+// symbolic link stays behind.
+func writeResult(w io.Writer, out []string, o outcome) error {
 	t := tar.NewWriter(w)
-	if out != "" {
-		if err := writeTree(t, out); err != nil {
+	for i, dir := range out {
+		if err := writeTree(t, dir, resultDir(i)); err != nil {
 			return err
 		}
 	}
@@ -41,7 +43,10 @@ func writeResult(w io.Writer, out string, o outcome) error {
 	return t.Close()
 }
 
-func writeTree(t *tar.Writer, dir string) error {
+// resultDir is where the files of a directory are, by its number.
+func resultDir(i int) string { return resultOut + strconv.Itoa(i) + "/" }
+
+func writeTree(t *tar.Writer, dir, at string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -66,7 +71,7 @@ func writeTree(t *tar.Writer, dir string) error {
 		if err != nil {
 			return err
 		}
-		h.Name = resultOut + name
+		h.Name = at + name
 		if err := t.WriteHeader(h); err != nil || !d.Type().IsRegular() {
 			return err
 		}
@@ -80,16 +85,18 @@ func writeTree(t *tar.Writer, dir string) error {
 	})
 }
 
-// readResult is the other end: it writes the files to the directory and to
+// readResult is the other end: it writes the files to the directories and to
 // nowhere else, whatever their names are. The error is io.EOF if there is no
 // outcome.
-func readResult(r io.Reader, out string) (o outcome, err error) {
-	var root *os.Root
-	if out != "" {
-		if root, err = os.OpenRoot(out); err != nil {
+func readResult(r io.Reader, out []string) (o outcome, err error) {
+	roots := map[string]*os.Root{}
+	for i, dir := range out {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
 			return o, err
 		}
 		defer root.Close()
+		roots[resultDir(i)] = root
 	}
 	for t := tar.NewReader(r); ; {
 		h, err := t.Next()
@@ -102,9 +109,10 @@ func readResult(r io.Reader, out string) (o outcome, err error) {
 		if h.Name == resultOutcome {
 			return o, json.NewDecoder(t).Decode(&o)
 		}
-		name, ok := strings.CutPrefix(h.Name, resultOut)
-		if !ok || root == nil {
-			return o, fmt.Errorf("take over %s: not of the command's directory", h.Name)
+		number, name, _ := strings.Cut(strings.TrimPrefix(h.Name, resultOut), "/")
+		root := roots[resultOut+number+"/"]
+		if root == nil {
+			return o, fmt.Errorf("take over %s: not of the command's directories", h.Name)
 		}
 		if err := takeOver(root, strings.TrimSuffix(name, "/"), h, t); err != nil {
 			return o, fmt.Errorf("take over the command's files: %w", err)

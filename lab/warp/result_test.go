@@ -12,7 +12,8 @@ import (
 )
 
 func TestResultTakesTheFilesAlong(t *testing.T) {
-	from, to := t.TempDir(), t.TempDir()
+	from, to, other, otherTo := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
+	write(t, other+"/d", []byte("other"), 0o600)
 	write(t, from+"/a/b", []byte("content"), 0o755)
 	write(t, from+"/c", []byte("new"), 0o755)
 	write(t, to+"/c", []byte("old and longer"), 0o755)
@@ -21,11 +22,11 @@ func TestResultTakesTheFilesAlong(t *testing.T) {
 	}
 	var b bytes.Buffer
 	want := outcome{Status: 7, Virtual: 12}
-	if err := writeResult(&b, from, want); err != nil {
+	if err := writeResult(&b, []string{from, other}, want); err != nil {
 		t.Fatal(err)
 	}
 	whole := b.Bytes()
-	got, err := readResult(bytes.NewReader(whole), to)
+	got, err := readResult(bytes.NewReader(whole), []string{to, otherTo})
 	if got != want || err != nil {
 		t.Errorf("outcome %+v, %v, want %+v", got, err, want)
 	}
@@ -34,8 +35,11 @@ func TestResultTakesTheFilesAlong(t *testing.T) {
 			t.Errorf("%s: %q, %v, want %q", name, content, err, want)
 		}
 	}
+	if content, err := os.ReadFile(otherTo + "/d"); string(content) != "other" || err != nil {
+		t.Errorf("of the second directory: %q, %v", content, err)
+	}
 	for _, n := range []int{0, 100, 512, 700, len(whole) - 1600} {
-		if _, err := readResult(bytes.NewReader(whole[:n]), t.TempDir()); !errors.Is(err, io.EOF) {
+		if _, err := readResult(bytes.NewReader(whole[:n]), []string{t.TempDir(), t.TempDir()}); !errors.Is(err, io.EOF) {
 			t.Errorf("the first %d octets: %v, want EOF", n, err)
 		}
 	}
@@ -45,13 +49,15 @@ func TestResultTakesTheFilesAlong(t *testing.T) {
 // the directory.
 func TestResultStaysInItsDirectory(t *testing.T) {
 	for name, members := range map[string][]tar.Header{
-		"up":                {{Name: "out/../evil", Typeflag: tar.TypeReg}},
-		"absolute":          {{Name: "out//evil", Typeflag: tar.TypeReg}, {Name: "/evil", Typeflag: tar.TypeReg}},
+		"up":                {{Name: "out/0/../evil", Typeflag: tar.TypeReg}},
+		"absolute":          {{Name: "out/0//evil", Typeflag: tar.TypeReg}, {Name: "/evil", Typeflag: tar.TypeReg}},
 		"elsewhere":         {{Name: "evil", Typeflag: tar.TypeReg}},
-		"through a link":    {{Name: "out/link", Typeflag: tar.TypeSymlink, Linkname: ".."}, {Name: "out/link/evil", Typeflag: tar.TypeReg}},
-		"through an abs.":   {{Name: "out/link", Typeflag: tar.TypeSymlink, Linkname: "OUTSIDE"}, {Name: "out/link/evil", Typeflag: tar.TypeReg}},
-		"over a link":       {{Name: "out/link", Typeflag: tar.TypeSymlink, Linkname: "../evil"}, {Name: "out/link", Typeflag: tar.TypeReg}},
-		"directory outside": {{Name: "out/../evil", Typeflag: tar.TypeDir}},
+		"no directory":      {{Name: "out/1/evil", Typeflag: tar.TypeReg}},
+		"beside":            {{Name: "out/../evil", Typeflag: tar.TypeReg}},
+		"through a link":    {{Name: "out/0/link", Typeflag: tar.TypeSymlink, Linkname: ".."}, {Name: "out/0/link/evil", Typeflag: tar.TypeReg}},
+		"through an abs.":   {{Name: "out/0/link", Typeflag: tar.TypeSymlink, Linkname: "OUTSIDE"}, {Name: "out/0/link/evil", Typeflag: tar.TypeReg}},
+		"over a link":       {{Name: "out/0/link", Typeflag: tar.TypeSymlink, Linkname: "../evil"}, {Name: "out/0/link", Typeflag: tar.TypeReg}},
+		"directory outside": {{Name: "out/0/../evil", Typeflag: tar.TypeDir}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			outside := t.TempDir()
@@ -69,7 +75,7 @@ func TestResultStaysInItsDirectory(t *testing.T) {
 				}
 			}
 			w.Close()
-			if _, err := readResult(&b, dir); err == nil || errors.Is(err, io.EOF) {
+			if _, err := readResult(&b, []string{dir}); err == nil || errors.Is(err, io.EOF) {
 				t.Errorf("it was taken over: %v", err)
 			}
 			if _, err := os.Lstat(outside + "/evil"); !errors.Is(err, fs.ErrNotExist) {
@@ -78,10 +84,10 @@ func TestResultStaysInItsDirectory(t *testing.T) {
 		})
 	}
 	var b bytes.Buffer
-	if err := writeResult(&b, t.TempDir(), outcome{}); err != nil {
+	if err := writeResult(&b, []string{t.TempDir()}, outcome{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readResult(strings.NewReader("garbage"+strings.Repeat("x", 600)), ""); !errors.Is(err, io.EOF) {
+	if _, err := readResult(strings.NewReader("garbage"+strings.Repeat("x", 600)), nil); !errors.Is(err, io.EOF) {
 		t.Errorf("garbage: %v", err)
 	}
 }

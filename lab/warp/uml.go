@@ -46,6 +46,9 @@ func (u *UML) Kernel() string { return u.kernel }
 // Run is Engine's.
 func (u *UML) Run(ctx context.Context, j Job) (_ *Result, err error) {
 	began := time.Now()
+	if err := checkRace(u.init, j.Argv[0]); err != nil {
+		return nil, err
+	}
 	dir, err := newWorkDir()
 	if err != nil {
 		return nil, err
@@ -72,10 +75,7 @@ func (u *UML) Run(ctx context.Context, j Job) (_ *Result, err error) {
 		return nil, err
 	}
 	defer s.free()
-	writable := []string{dir.path}
-	if j.Out != "" {
-		writable = append(writable, j.Out)
-	}
+	writable := append([]string{dir.path}, j.Out...)
 	p, err := launch{argv: u.argv(j), env: u.environment(), dir: dir.path, cpu: s.cpu, writable: writable}.start()
 	if err != nil {
 		return nil, err

@@ -42,9 +42,9 @@ type Job struct {
 	Dir string
 	// Input is the file that is its standard input, "" for /dev/null.
 	Input string
-	// Out is a directory that the command can write to, at the same path and
-	// for good; "" for none. What it writes elsewhere is gone with the machine.
-	Out string
+	// Out are directories that the command can write to, at the same path and
+	// for good. What it writes elsewhere is gone with the machine.
+	Out []string
 	// Seed is what the machine's random numbers follow from: ports, sequence
 	// numbers, hash keys, and when in the turn of the kernel's timer wheel the
 	// job begins. The same job with the same seed goes the same way.

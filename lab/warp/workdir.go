@@ -165,7 +165,7 @@ func (w *workDir) outcome() (o outcome, err error) {
 
 // result takes over what the machine handed over as one file. The error is
 // io.EOF if that is not whole.
-func (w *workDir) result(out string) (o outcome, err error) {
+func (w *workDir) result(out []string) (o outcome, err error) {
 	f, err := os.Open(filepath.Join(w.path, resultFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return o, io.EOF
