@@ -2,14 +2,11 @@ package warp
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // QEMUName is the name of the engine for kernels of distributions.
@@ -73,66 +70,21 @@ func (q *QEMU) Name() string { return QEMUName }
 func (q *QEMU) Kernel() string { return q.kernel }
 
 // Run is Engine's.
-func (q *QEMU) Run(ctx context.Context, j Job) (_ *Result, err error) {
-	began := time.Now()
+func (q *QEMU) Run(ctx context.Context, j Job) (*Result, error) {
 	m, err := q.image(j)
 	if err != nil {
 		return nil, err
 	}
-	s, err := takeSlot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer s.free()
-	entry, err := q.prepare(ctx, m, j, s.cpu)
-	if err != nil {
-		return nil, err
-	}
-	defer entry.close()
-	dir, err := newWorkDir()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, dir.close()) }()
-	if err := dir.give(j.tell(Place{Engine: QEMUName, Wanted: q.wanted})); err != nil {
-		return nil, err
-	}
-	var tails []*tail
-	defer func() {
-		for _, t := range tails {
-			t.close()
-		}
-	}()
-	for name, to := range map[string]io.Writer{stdoutFile: j.Stdout, stderrFile: j.Stderr} {
-		t, err := newTail(dir, name, to)
+	return perform(ctx, j, Place{Engine: QEMUName, Wanted: q.wanted}, func(dir *workDir, cpu int) (machine, error) {
+		e, err := q.prepare(ctx, m, j, cpu)
 		if err != nil {
 			return nil, err
 		}
-		tails = append(tails, t)
-	}
-	p, err := q.boot(ctx, entry, dir, j, s.cpu)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.await(ctx, j.limit()); err != nil {
-		return nil, err
-	}
-	o, err := dir.result(j.Out)
-	if errors.Is(err, io.EOF) {
-		return nil, &MachineError{QEMUName, p.cause(), p.console.tail(consoleLines)}
-	}
-	if err != nil {
-		return nil, err
-	}
-	handed := tails
-	tails = nil
-	for _, t := range handed {
-		if err := t.close(); err != nil {
-			return nil, fmt.Errorf("hand on the command's output: %w", err)
+		started, err := q.boot(ctx, e, dir, j, cpu)
+		if err != nil {
+			e.close()
+			return nil, err
 		}
-	}
-	if o.Error != "" {
-		return nil, fmt.Errorf("run %s in the machine: %s", j.Argv[0], o.Error)
-	}
-	return &Result{Status: o.Status, Virtual: time.Duration(o.Virtual), Wall: time.Since(began)}, nil
+		return &qemuJob{started, e, dir, j.Out}, nil
+	})
 }

@@ -2,7 +2,6 @@ package warp
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"regexp"
 	"strconv"
@@ -31,14 +30,16 @@ func startQEMU(c command, cpu int, writable ...string) (*qemuMachine, error) {
 		q.close()
 		return nil, err
 	}
-	return &qemuMachine{p, q}, nil
+	return &qemuMachine{process: p, qmp: q}, nil
 }
 
-// end kills the machine if it has not ended.
-func (m *qemuMachine) end() {
+// close ends it if it has not ended.
+func (m *qemuMachine) close() {
 	m.kill()
 	m.qmp.close()
 }
+
+func (m *qemuMachine) breakdown() *MachineError { return m.process.breakdown(QEMUName) }
 
 // during does what waits for QEMU. When ctx ends, QEMU does, and with it the
 // wait.
@@ -72,7 +73,7 @@ func (q *QEMU) save(ctx context.Context, e *entry, cpu int) error {
 			if err != nil {
 				return err
 			}
-			defer m.end()
+			defer m.close()
 			return m.during(ctx, func() error { return m.save(state.Name()) })
 		})
 	})
@@ -109,7 +110,7 @@ func (q *QEMU) boot(ctx context.Context, e *entry, dir *workDir, j Job, cpu int)
 		return nil, err
 	}
 	if err := m.during(ctx, func() error { return m.restore(e.path(stateFile)) }); err != nil {
-		m.end()
+		m.close()
 		return nil, err
 	}
 	return m, nil
@@ -133,7 +134,6 @@ func quote(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\'
 
 // await waits for the machine's end.
 func (m *qemuMachine) await(ctx context.Context, limit time.Duration) error {
-	defer m.qmp.close()
 	late := &LimitError{Limit: limit, Hint: "each instruction takes a nanosecond of this machine's time, and it computes about 0.4 s of it in a second: give it more time with --limit"}
 	limited, cancel := context.WithTimeoutCause(ctx, limit, late)
 	defer cancel()
@@ -174,21 +174,17 @@ func (m *qemuMachine) computing(ctx context.Context) (program string, pid int) {
 // kernelAt is a line of an oops (lib/dump_stack.c).
 var kernelAt = regexp.MustCompile(`CPU: \d+ (?:UID: \d+ )?PID: (\d+) Comm: (.+?) (?:Not tainted|Tainted:)`)
 
-// cause says why a machine ended that handed nothing over.
-func (m *qemuMachine) cause() string {
-	lines := m.console.tail(100)
-	for _, line := range lines {
-		if _, what, ok := strings.Cut(line, "Kernel panic - not syncing: "); ok {
-			return "its kernel panicked: " + what
-		}
-	}
-	for _, line := range lines {
-		if what, ok := strings.CutPrefix(line, guestArg+": "); ok {
-			return what
-		}
-	}
-	if m.err != nil {
-		return fmt.Sprintf("QEMU ended: %v", m.err)
-	}
-	return "it ended without a result"
+// A qemuJob is a machine that runs a job.
+type qemuJob struct {
+	*qemuMachine
+	entry *entry // what it was made from
+	dir   *workDir
+	out   string // the job's directory
+}
+
+func (j *qemuJob) outcome() (outcome, error) { return j.dir.result(j.out) }
+
+func (j *qemuJob) close() {
+	j.qemuMachine.close()
+	j.entry.close()
 }

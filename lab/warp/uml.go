@@ -2,9 +2,7 @@ package warp
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -44,81 +42,31 @@ func (u *UML) Name() string { return UMLName }
 func (u *UML) Kernel() string { return u.kernel }
 
 // Run is Engine's.
-func (u *UML) Run(ctx context.Context, j Job) (_ *Result, err error) {
-	began := time.Now()
+func (u *UML) Run(ctx context.Context, j Job) (*Result, error) {
 	if err := checkRace(u.init, j.Argv[0]); err != nil {
 		return nil, err
 	}
-	dir, err := newWorkDir()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, dir.close()) }()
-	if err := dir.give(j.tell(Place{Engine: UMLName, Wanted: u.wanted})); err != nil {
-		return nil, err
-	}
-	var tails []*tail
-	defer func() {
-		for _, t := range tails {
-			t.close()
-		}
-	}()
-	for name, to := range map[string]io.Writer{stdoutFile: j.Stdout, stderrFile: j.Stderr} {
-		t, err := newTail(dir, name, to)
+	return perform(ctx, j, Place{Engine: UMLName, Wanted: u.wanted}, func(dir *workDir, cpu int) (machine, error) {
+		writable := append([]string{dir.path}, j.Out...)
+		p, err := launch{argv: u.argv(j), env: u.environment(), dir: dir.path, cpu: cpu, writable: writable}.start()
 		if err != nil {
 			return nil, err
 		}
-		tails = append(tails, t)
-	}
-	s, err := takeSlot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer s.free()
-	writable := append([]string{dir.path}, j.Out...)
-	p, err := launch{argv: u.argv(j), env: u.environment(), dir: dir.path, cpu: s.cpu, writable: writable}.start()
-	if err != nil {
-		return nil, err
-	}
-	if err := u.await(ctx, p, j.limit()); err != nil {
-		return nil, err
-	}
-	o, err := dir.outcome()
-	if errors.Is(err, io.EOF) {
-		return nil, &MachineError{UMLName, u.cause(p), p.console.tail(consoleLines)}
-	}
-	if err != nil {
-		return nil, err
-	}
-	handed := tails
-	tails = nil
-	for _, t := range handed {
-		if err := t.close(); err != nil {
-			return nil, fmt.Errorf("hand on the command's output: %w", err)
-		}
-	}
-	if o.Error != "" {
-		return nil, fmt.Errorf("run %s in the machine: %s", j.Argv[0], o.Error)
-	}
-	return &Result{Status: o.Status, Virtual: time.Duration(o.Virtual), Wall: time.Since(began)}, nil
+		return &umlMachine{p, dir}, nil
+	})
 }
 
-// consoleLines is how many lines of its console tell of a machine's end.
-const consoleLines = 15
-
-func (j Job) limit() time.Duration {
-	if j.Limit > 0 {
-		return j.Limit
-	}
-	return DefaultLimit
+// A umlMachine is a running User-Mode Linux.
+type umlMachine struct {
+	*process
+	dir *workDir
 }
 
-func (j Job) memory() int {
-	if j.Memory > 0 {
-		return j.Memory
-	}
-	return DefaultMemory
-}
+func (m *umlMachine) outcome() (outcome, error) { return m.dir.outcome() }
+
+func (m *umlMachine) breakdown() *MachineError { return m.process.breakdown(UMLName) }
+
+func (m *umlMachine) close() { m.kill() }
 
 // argv is the kernel's command line. Its random numbers follow from that, too:
 // nothing in it may differ from run to run.
@@ -144,25 +92,25 @@ func (u *UML) environment() []string {
 }
 
 // await waits for the machine's end.
-func (u *UML) await(ctx context.Context, p *process, limit time.Duration) error {
+func (m *umlMachine) await(ctx context.Context, limit time.Duration) error {
 	late := &LimitError{Limit: limit, Hint: "a program that computes or polls the clock without ever sleeping stops time here: --engine qemu counts its instructions"}
 	limited, cancel := context.WithTimeoutCause(ctx, limit, late)
 	defer cancel()
 	select {
-	case <-p.done:
+	case <-m.done:
 		return nil
 	case <-limited.Done():
 	}
 	if context.Cause(limited) == late {
 		// It says what it is at, and ends.
-		p.signal(unix.SIGTERM)
+		m.signal(unix.SIGTERM)
 		saying, cancel := context.WithTimeout(ctx, time.Second)
-		_ = p.wait(saying)
+		_ = m.wait(saying)
 		cancel()
-		late.PID, late.Program = computing(p.console.tail(consoleLines))
+		late.PID, late.Program = computing(m.console.tail(consoleLines))
 		return late
 	}
-	p.kill()
+	m.kill()
 	return context.Cause(limited)
 }
 
@@ -177,17 +125,4 @@ func computing(lines []string) (pid int, program string) {
 		}
 	}
 	return 0, ""
-}
-
-// cause says why a machine ended that handed nothing over.
-func (u *UML) cause(p *process) string {
-	for _, line := range p.console.tail(100) {
-		if _, what, ok := strings.Cut(line, "Kernel panic - not syncing: "); ok {
-			return "its kernel panicked: " + what
-		}
-	}
-	if p.err != nil {
-		return p.err.Error()
-	}
-	return "it ended without a result"
 }

@@ -1,0 +1,116 @@
+package warp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// A machine runs a job, or has run it.
+type machine interface {
+	// await waits for its end. When it takes longer than the limit, or ctx
+	// ends, the machine is ended.
+	await(ctx context.Context, limit time.Duration) error
+	// outcome is how the job ended. The error is io.EOF if that was not told.
+	outcome() (outcome, error)
+	// breakdown says why it was not.
+	breakdown() *MachineError
+	// close ends it, and gives up what is held for it.
+	close()
+}
+
+// perform is the Run of each engine. Start starts the machine, with the
+// directory for what it is given and gives, on a CPU.
+func perform(ctx context.Context, j Job, p Place, start func(dir *workDir, cpu int) (machine, error)) (_ *Result, err error) {
+	began := time.Now()
+	dir, err := newWorkDir()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, dir.close()) }()
+	if err := dir.give(j.tell(p)); err != nil {
+		return nil, err
+	}
+	var tails []*tail
+	defer func() {
+		for _, t := range tails {
+			t.close()
+		}
+	}()
+	for name, to := range map[string]io.Writer{stdoutFile: j.Stdout, stderrFile: j.Stderr} {
+		t, err := newTail(dir, name, to)
+		if err != nil {
+			return nil, err
+		}
+		tails = append(tails, t)
+	}
+	s, err := takeSlot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.free()
+	m, err := start(dir, s.cpu)
+	if err != nil {
+		return nil, err
+	}
+	defer m.close()
+	if err := m.await(ctx, j.limit()); err != nil {
+		return nil, err
+	}
+	o, err := m.outcome()
+	if errors.Is(err, io.EOF) {
+		return nil, m.breakdown()
+	}
+	if err != nil {
+		return nil, err
+	}
+	handed := tails
+	tails = nil
+	for _, t := range handed {
+		if err := t.close(); err != nil {
+			return nil, fmt.Errorf("hand on the command's output: %w", err)
+		}
+	}
+	if o.Error != "" {
+		return nil, fmt.Errorf("run %s in the machine: %s", j.Argv[0], o.Error)
+	}
+	return &Result{Status: o.Status, Virtual: time.Duration(o.Virtual), Wall: time.Since(began)}, nil
+}
+
+// consoleLines is how many lines of its console tell of a machine's end.
+const consoleLines = 15
+
+// breakdown tells of a machine's end what its kernel and its process 1 said.
+func (p *process) breakdown(engine string) *MachineError {
+	e := &MachineError{engine, "it ended without a result", p.console.tail(consoleLines)}
+	if p.err != nil {
+		e.What = p.err.Error()
+	}
+	for _, line := range p.console.tail(100) {
+		if _, what, ok := strings.Cut(line, "Kernel panic - not syncing: "); ok {
+			e.What = "its kernel panicked: " + what
+			break
+		}
+		if what, ok := strings.CutPrefix(line, guestArg+": "); ok {
+			e.What = what
+		}
+	}
+	return e
+}
+
+func (j Job) limit() time.Duration {
+	if j.Limit > 0 {
+		return j.Limit
+	}
+	return DefaultLimit
+}
+
+func (j Job) memory() int {
+	if j.Memory > 0 {
+		return j.Memory
+	}
+	return DefaultMemory
+}
