@@ -179,7 +179,7 @@ type qemuJob struct {
 	*qemuMachine
 	entry *entry // what it was made from
 	dir   *workDir
-	out   string // the job's directory
+	out   []string // the job's directories
 }
 
 func (j *qemuJob) outcome() (outcome, error) { return j.dir.result(j.out) }

@@ -73,7 +73,7 @@ func TestQEMU(t *testing.T) {
 		var out, errs bytes.Buffer
 		j := sh(`read line; echo "$line, $WORD, $PWD"; echo error >&2; mkdir d; echo content >d/file; exit 5`)
 		j.Env = append(j.Env, "WORD=it's two words")
-		j.Input, j.Out, j.Dir = dir+"/input, of the job", dir+"/out", dir+"/out"
+		j.Input, j.Out, j.Dir = dir+"/input, of the job", []string{dir + "/out"}, dir+"/out"
 		j.Stdout, j.Stderr = &out, &errs
 		r, err := q.Run(t.Context(), j)
 		if err != nil {
@@ -83,7 +83,7 @@ func TestQEMU(t *testing.T) {
 			t.Errorf("status %d, output %q, errors %q", r.Status, out.String(), errs.String())
 		}
 		for name, want := range map[string]string{"old": "old", "d/file": "content\n"} {
-			if got, err := os.ReadFile(filepath.Join(j.Out, name)); string(got) != want {
+			if got, err := os.ReadFile(filepath.Join(dir, "out", name)); string(got) != want {
 				t.Errorf("%s: %q, %v, want %q", name, got, err, want)
 			}
 		}
