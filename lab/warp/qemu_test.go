@@ -83,7 +83,7 @@ func TestQEMU(t *testing.T) {
 			t.Errorf("status %d, output %q, errors %q", r.Status, out.String(), errs.String())
 		}
 		for name, want := range map[string]string{"old": "old", "d/file": "content\n"} {
-			if got, err := os.ReadFile(filepath.Join(dir, "out", name)); string(got) != want {
+			if got, err := os.ReadFile(filepath.Join(j.Out[0], name)); string(got) != want {
 				t.Errorf("%s: %q, %v, want %q", name, got, err, want)
 			}
 		}
