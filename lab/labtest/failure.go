@@ -22,12 +22,15 @@ import (
 const ArtifactsEnv = "LAB_ARTIFACTS"
 
 // command is the command line that runs a test again.
-func command(test string) string {
+func command(test string) string { return "go test -run '" + exactly(test) + "'" }
+
+// exactly is a -run that selects a test by its name.
+func exactly(test string) string {
 	var parts []string
-	for _, part := range strings.Split(test, "/") {
+	for part := range strings.SplitSeq(test, "/") {
 		parts = append(parts, "^"+regexp.QuoteMeta(part)+"$")
 	}
-	return "go test -run '" + strings.Join(parts, "/") + "'"
+	return strings.Join(parts, "/")
 }
 
 // report logs what happened in the network of a test that failed, and keeps

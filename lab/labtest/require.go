@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/warp"
 )
 
 // RequireEnv is the environment variable that turns a skip into a failure:
@@ -24,7 +25,10 @@ func lack(t TB, reason error) {
 	t.Helper()
 	hint, _ := lab.Explain(reason)
 	if p, ok := errors.AsType[*lab.PrivilegeError](reason); ok && p.Root {
-		hint = "go test -exec sudo runs the tests, and nothing else, as root"
+		hint = "go test -exec sudo runs the tests, and nothing else, as root; go test -exec 'lab warp --', or labtest.Warp, takes none"
+	}
+	if lacking, ok := errors.AsType[*warp.LackError](reason); ok {
+		hint = here(lacking.Hint)
 	}
 	if hint != "" {
 		hint = "\nhint: " + hint

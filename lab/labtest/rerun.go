@@ -1,0 +1,121 @@
+package labtest
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A rerun is a test once more, in another process of the same binary: with the
+// same flags, but for those that choose what runs, how often and for how long.
+type rerun struct {
+	argv []string
+	dir  string   // where it runs
+	out  []string // the directories that it may write to
+	own  string   // the one for what this process takes over
+}
+
+// What it leaves there.
+const (
+	coverageDir = "coverage"
+	testLog     = "testlog.txt"
+)
+
+func newRerun(test string) (_ *rerun, err error) {
+	r := &rerun{}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	if r.dir, err = os.Getwd(); err != nil {
+		return nil, fmt.Errorf("find the working directory: %w", err)
+	}
+	if r.own, err = os.MkdirTemp("", "labtest-"); err != nil {
+		return nil, err
+	}
+	if err = os.Mkdir(filepath.Join(r.own, coverageDir), 0o700); err == nil {
+		err = r.wanted()
+	}
+	if err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	flags := []string{
+		"-test.run=" + only(test, setting("test.run")), "-test.v=test2json", "-test.paniconexit0",
+		"-test.count=1", "-test.cpu=", "-test.shuffle=off", "-test.timeout=0", // which would be virtual time
+		"-test.list=", "-test.bench=", "-test.fuzz=",
+		"-test.testlogfile=" + filepath.Join(r.own, testLog), "-test.trace=",
+	}
+	for _, profile := range []string{"block", "cover", "cpu", "mem", "mutex"} {
+		flags = append(flags, "-test."+profile+"profile=") // they are this process's
+	}
+	if setting("test.gocoverdir") != "" {
+		flags = append(flags, "-test.gocoverdir="+filepath.Join(r.own, coverageDir))
+	}
+	// Of a flag that is given twice the last counts; after the first argument
+	// that is none, nothing is a flag.
+	end := len(os.Args) - flag.NArg()
+	if os.Args[end-1] == "--" {
+		end--
+	}
+	r.argv = slices.Concat([]string{self}, os.Args[1:end], flags, os.Args[end:])
+	return r, nil
+}
+
+// wanted finds the directories that it may write to.
+func (r *rerun) wanted() error {
+	r.out = []string{r.own}
+	if artifactsFlag() {
+		r.out = append(r.out, filepath.Join(rooted(r.dir, setting("test.outputdir")), "_artifacts"))
+	}
+	if dir := os.Getenv(ArtifactsEnv); dir != "" {
+		dir = rooted(r.dir, dir)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("make directory for artefacts: %w", err)
+		}
+		r.out = append(r.out, dir)
+	}
+	return nil
+}
+
+// take takes over what it left.
+func (r *rerun) take() error {
+	var errs []error
+	if dir := setting("test.gocoverdir"); dir != "" {
+		errs = append(errs, takeCoverage(filepath.Join(r.own, coverageDir), dir))
+	}
+	return errors.Join(append(errs, relog(filepath.Join(r.own, testLog), r.dir))...)
+}
+
+func (r *rerun) close() error { return os.RemoveAll(r.own) }
+
+// setting is a flag's value, "" if there is no such flag.
+func setting(name string) string {
+	f := flag.Lookup(name)
+	if f == nil {
+		return ""
+	}
+	return f.Value.String()
+}
+
+// only is a -run that selects a test by its name, and of its subtests those
+// that run does, which selected the test. If run has alternatives, all of them.
+func only(test, run string) string {
+	pattern := exactly(test)
+	depth := strings.Count(test, "/") + 1
+	if parts := strings.Split(run, "/"); len(parts) > depth && !strings.ContainsAny(run, "|[") {
+		pattern += "/" + strings.Join(parts[depth:], "/")
+	}
+	return pattern
+}
+
+// rooted is a path as seen from a directory.
+func rooted(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
