@@ -53,6 +53,9 @@ func setUp(ctx context.Context, s streams, kernels []string) error {
 		fmt.Fprintf(s.err, "built from linux-source-6.12 %s in %v\n", built.Source, time.Since(began).Round(time.Second))
 	}
 	fmt.Fprintln(s.out, path)
+	if other := os.Getenv(warp.KernelEnv); other != "" {
+		fmt.Fprintf(s.err, "not taken as long as %s is set: %s\n", warp.KernelEnv, other)
+	}
 	for _, version := range kernels {
 		k, err := warp.FetchKernel(ctx, version, s.err)
 		if err != nil {
