@@ -23,7 +23,7 @@ func checkCommand(s streams) *cobra.Command {
 	}
 	c := &cobra.Command{
 		Use:   "check FILE",
-		Short: "Hold one's own programs against what a file asks of them; needs root",
+		Short: "Hold one's own programs against what a file asks of them; needs root, or --warp",
 		Long: `Runs the programs that FILE names through the ways of going away that it names,
 and holds what the client was told, and did, against its limits: what lab run
 --server --client does, from a file that is kept beside the programs. For
@@ -45,6 +45,9 @@ comment. Programs' relative paths count from where lab is run.
 			if err := wantFiles(c, "out"); err != nil {
 				return err
 			}
+			if err := f.virtual.look(c); err != nil {
+				return err
+			}
 			return runCheck(c.Context(), s, f, args[0])
 		},
 	}
@@ -52,7 +55,9 @@ comment. Programs' relative paths count from where lab is run.
 	flags.DurationVar(&f.timeout, "timeout", 0, "end a run after `TIME`")
 	flags.StringVar(&f.out, "out", "", "write the runs' results into `DIR`")
 	flags.StringVar(&f.output, "output", outputText, "print `FORM`: text, json, jsonl")
-	flags.IntVar(&f.parallel, "parallel", 1, "run `N` cases at a time: the programs share the file system")
+	flags.IntVar(&f.parallel, "parallel", 0, "run `N` cases at a time (default 1, for the programs share the file system; with --warp, where they do not, one a CPU)")
+	f.virtual.addSingle(c)
+	f.virtual.machine.addKernel(c)
 	return c
 }
 
@@ -81,6 +86,7 @@ func runCheck(ctx context.Context, s streams, f runFlags, file string) error {
 		return usageError(fmt.Errorf("%s: input -: several runs cannot read the same", file), "name a file")
 	}
 	o.Tracer = lab.NewTracer()
+	o.Real, o.Elsewhere = o.Real || f.virtual.warp, f.virtual.warp
 	var experiments []*lab.Experiment
 	var wrong []error
 	for _, c := range wanted.Cases {
@@ -98,7 +104,12 @@ func runCheck(ctx context.Context, s streams, f runFlags, file string) error {
 		return usageError(err, "see lab check --help")
 	}
 	b := &batch{streams: s, flags: f, several: len(experiments) > 1, own: true, live: terminal(s.err) && f.parallel <= 1}
-	if err := b.perform(ctx, experiments, o.Tracer, max(f.parallel, 1)); err != nil {
+	if f.virtual.warp {
+		err = b.performVirtually(ctx, experiments, f.parallel)
+	} else {
+		err = b.perform(ctx, experiments, o.Tracer, max(f.parallel, 1))
+	}
+	if err != nil {
 		return err
 	}
 	return b.finish(ctx)

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
+	"mvdan.cc/sh/v3/shell"
 
 	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -44,13 +44,6 @@ type virtualFlags struct {
 	seeds   string
 	kernels []string
 	modules []string // of each, in the same order
-	words   []string // of the command line, for lab in the machine
-}
-
-// outsideFlags are the ones that are for lab outside of the machine only.
-var outsideFlags = []string{
-	"warp", "engine", "cold", "kernel", "modules", "seed", "seeds", "limit",
-	"real", "out", "output", "parallel", "follow", "wireshark",
 }
 
 func (f *virtualFlags) add(c *cobra.Command) {
@@ -124,18 +117,6 @@ func (f *virtualFlags) look(c *cobra.Command) error {
 	if set("seed") != "" && set("seeds") != "" {
 		return usageError(errors.New("--seed and --seeds exclude each other"), "")
 	}
-	c.Flags().Visit(func(flag *pflag.Flag) {
-		if slices.Contains(outsideFlags, flag.Name) {
-			return
-		}
-		values := []string{flag.Value.String()}
-		if several, ok := flag.Value.(pflag.SliceValue); ok {
-			values = several.GetSlice()
-		}
-		for _, v := range values {
-			f.words = append(f.words, "--"+flag.Name+"="+v)
-		}
-	})
 	return nil
 }
 
@@ -176,7 +157,7 @@ func (f *virtualFlags) list() ([]uint64, error) {
 
 // inMachines makes the experiments runs in machines: each with every engine
 // and every seed.
-func (f *virtualFlags) inMachines(experiments []*lab.Experiment, captures bool) ([]experiment, error) {
+func (f *virtualFlags) inMachines(experiments []*lab.Experiment, captures bool, input string) ([]experiment, error) {
 	engines, err := f.engines()
 	if err != nil {
 		return nil, err
@@ -189,7 +170,7 @@ func (f *virtualFlags) inMachines(experiments []*lab.Experiment, captures bool) 
 	for _, e := range experiments {
 		for _, engine := range engines {
 			for _, seed := range seeds {
-				m := &machineRun{Experiment: e, engine: engine, seed: seed, limit: f.machine.limit, words: f.words, captures: captures}
+				m := &machineRun{Experiment: e, engine: engine, seed: seed, limit: f.machine.limit, captures: captures, input: input}
 				if len(engines) > 1 {
 					m.suffix = "-" + label(engine)
 				}
@@ -214,8 +195,8 @@ type machineRun struct {
 	seed            uint64
 	suffix          string // tells its directory from those of the scenario's other runs
 	limit           time.Duration
-	words           []string
 	captures        bool
+	input           string // the client's standard input, "": none
 	dir             string // that of --out in the machine, "": none
 }
 
@@ -248,7 +229,13 @@ func (m *machineRun) run(ctx context.Context) (*record.Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the working directory: %w", err)
 	}
-	argv := append([]string{self, "run", m.Scenario().Argument(), "--real", "--output", outputJSON}, m.words...)
+	// The command line that makes such a run again is what makes it there.
+	words, err := shell.Fields(m.Preview().Command, func(string) string { return "" })
+	if err != nil {
+		return nil, fmt.Errorf("make the machine's command line: %w", err)
+	}
+	argv := append([]string{self}, words[1:]...)
+	argv = append(argv, "--output", outputJSON)
 	var writable []string
 	if m.captures {
 		if m.dir, err = os.MkdirTemp("", "lab-warp-"); err != nil {
@@ -292,10 +279,8 @@ func (m *machineRun) files() []string {
 			}
 		}
 	}
-	for _, word := range m.words {
-		if file, ok := strings.CutPrefix(word, "--input="); ok {
-			names = append(names, file)
-		}
+	if m.input != "" {
+		names = append(names, m.input)
 	}
 	var files []string
 	for _, name := range names {
