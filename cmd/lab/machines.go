@@ -399,6 +399,6 @@ type insideError struct {
 }
 
 func (e *insideError) Error() string {
-	lines := strings.Split(e.said, "\n")
-	return fmt.Sprintf("in the machine, with exit status %d: %s", e.status, strings.TrimPrefix(strings.Join(lines, "; "), "lab: "))
+	said := strings.TrimPrefix(strings.ReplaceAll(e.said, "\n", "; "), "lab: ")
+	return fmt.Sprintf("in the machine, with exit status %d: %s", e.status, said)
 }

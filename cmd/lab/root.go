@@ -171,6 +171,12 @@ func interruptible() (context.Context, func()) {
 
 // cannot turns what prevented a run into an error for the user.
 func cannot(err error) error {
+	if inside, ok := errors.AsType[*insideError](err); ok {
+		return &exitError{inside.status, err, ""}
+	}
+	if ofMachine(err) {
+		return machineFailed(err)
+	}
 	if _, ok := errors.AsType[*lab.RefusedError](err); ok {
 		return usageError(err, "")
 	}

@@ -122,6 +122,14 @@ func noMachine(err error) error {
 	return usageError(err, "")
 }
 
+// ofMachine tells whether an error is about a virtual-time machine.
+func ofMachine(err error) bool {
+	_, lack := errors.AsType[*warp.LackError](err)
+	_, late := errors.AsType[*warp.LimitError](err)
+	_, broken := errors.AsType[*warp.MachineError](err)
+	return lack || late || broken || errors.Is(err, warp.ErrNoEngine)
+}
+
 // machineFailed turns what kept a machine from doing its job into one.
 func machineFailed(err error) error {
 	if lack, ok := errors.AsType[*warp.LackError](err); ok {
