@@ -37,7 +37,7 @@ var (
 	}
 	modulesUseful = [...]string{
 		"ipv6", "unix", "udp_diag", "raw_diag", "unix_diag", "af_packet_diag", "netlink_diag", "nft_limit", "nft_log", "nft_nat",
-		"nft_masq", "nft_reject_ipv4", "nft_reject_ipv6", "nft_reject_netdev", "nf_conntrack_netlink", "sch_tbf", "sch_fq", "sch_ingress",
+		"nft_masq", "nft_reject_ipv4", "nft_reject_ipv6", "nft_reject_netdev", "nft_meta_bridge", "nft_reject_bridge", "nf_conntrack_bridge", "nf_conntrack_netlink", "sch_tbf", "sch_fq", "sch_ingress",
 		"cls_u32", "tun", "tcp_bbr", "tls",
 	}
 )
