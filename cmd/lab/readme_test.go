@@ -65,6 +65,9 @@ func TestREADME(t *testing.T) {
 	}
 	env := append(os.Environ(), "LAB_BIN_DIR="+bin, "PATH="+bin+":"+os.Getenv("PATH"))
 	try := func(t *testing.T, dir, command string) {
+		if strings.HasPrefix(command, "go ") {
+			dir = "../.." // of this module
+		}
 		c := exec.CommandContext(t.Context(), "/bin/sh", "-c", strings.TrimPrefix(command, "sudo "))
 		c.Dir, c.Env = dir, env
 		out, err := c.CombinedOutput()
