@@ -28,6 +28,7 @@ import (
 	"github.com/seed-6fefc909/tcplab/lab/programs"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/lab/warp"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
@@ -38,6 +39,7 @@ const nobody = 65534
 // under the name lab it is lab, and so are the inits and programs that lab
 // executes in turn.
 func TestMain(m *testing.M) {
+	warp.RunGuest()
 	topology.RunInit()
 	programs.Run()
 	if filepath.Base(os.Args[0]) == "lab" {
