@@ -53,14 +53,14 @@ func (q *QEMU) prepare(ctx context.Context, m *image, j Job, cpu int) (_ *entry,
 	}
 	e := &entry{dir: filepath.Join(parent, key), memory: imageMemory(m, j)}
 	ready := func() bool { return e.has(initrdFile) && (q.cold || e.has(stateFile)) }
-	if err := e.open(unix.LOCK_SH); err != nil {
+	if err := e.open(ctx, unix.LOCK_SH); err != nil {
 		return nil, err
 	}
 	if ready() {
 		return e, nil
 	}
 	e.close()
-	if err := e.open(unix.LOCK_EX); err != nil {
+	if err := e.open(ctx, unix.LOCK_EX); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -73,11 +73,11 @@ func (q *QEMU) prepare(ctx context.Context, m *image, j Job, cpu int) (_ *entry,
 			w := bufio.NewWriter(f)
 			return errors.Join(q.writeInitrd(w, m), w.Flush())
 		}); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("make the machine's files: %w", err)
 		}
 		if !q.cold {
 			if err := q.save(ctx, e, cpu); err != nil {
-				return nil, err
+				return nil, fmt.Errorf("boot the machine that is to be copied: %w", err)
 			}
 		}
 		if err := prune(parent); err != nil {
@@ -89,12 +89,13 @@ func (q *QEMU) prepare(ctx context.Context, m *image, j Job, cpu int) (_ *entry,
 }
 
 // open takes the lock of the entry, whose directory is made if it is not there.
-func (e *entry) open(how int) error {
+// ctx ends the wait for it.
+func (e *entry) open(ctx context.Context, how int) error {
 	for {
 		if err := os.MkdirAll(e.dir, 0o700); err != nil {
 			return fmt.Errorf("make the machine's cache: %w", err)
 		}
-		l, err := lock(e.path(lockFile), how)
+		l, err := lockWhenFree(ctx, e.path(lockFile), how)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it was removed just now
 		}
@@ -113,8 +114,18 @@ func (e *entry) open(how int) error {
 	}
 }
 
-// make makes a file that has its name when it is whole.
+// make makes a file that has its name when it is whole. Nobody else may have
+// the entry open.
 func (e *entry) make(name string, write func(*os.File) error) (err error) {
+	left, err := filepath.Glob(e.path(name) + "-*") // by a process that was killed
+	if err != nil {
+		return err
+	}
+	for _, old := range left {
+		if err := os.Remove(old); err != nil {
+			return err
+		}
+	}
 	f, err := os.CreateTemp(e.dir, name+"-")
 	if err != nil {
 		return err
@@ -125,7 +136,7 @@ func (e *entry) make(name string, write func(*os.File) error) (err error) {
 		}
 	}()
 	if err := errors.Join(write(f), f.Close()); err != nil {
-		return fmt.Errorf("make the machine's %s: %w", name, err)
+		return err
 	}
 	return os.Rename(f.Name(), e.path(name))
 }

@@ -61,7 +61,7 @@ func (s setup) run(ctx context.Context) (string, *Built, error) {
 	lock, err := lock(name, unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		s.report("wait for another setup", 0)
-		lock, err = lockWhenFree(ctx, name)
+		lock, err = lockWhenFree(ctx, name, unix.LOCK_EX)
 	}
 	if err != nil {
 		return "", nil, err

@@ -45,7 +45,7 @@ func takeSlot(ctx context.Context) (*slot, error) {
 	}
 	// All are taken: in line for one of them.
 	cpu := cpus[(os.Getpid()+int(nextSlot.Add(1)))%len(cpus)]
-	l, err := lockWhenFree(ctx, name(cpu))
+	l, err := lockWhenFree(ctx, name(cpu), unix.LOCK_EX)
 	if err != nil {
 		return nil, err
 	}

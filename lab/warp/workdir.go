@@ -95,15 +95,16 @@ func lock(name string, how int) (*os.File, error) {
 	return f, nil
 }
 
-// lockWhenFree takes a lock as soon as nobody else has it. ctx ends the wait.
-func lockWhenFree(ctx context.Context, name string) (*os.File, error) {
+// lockWhenFree takes a lock, as flock does, as soon as the others allow it. ctx
+// ends the wait.
+func lockWhenFree(ctx context.Context, name string, how int) (*os.File, error) {
 	type got struct {
 		lock *os.File
 		err  error
 	}
 	free := make(chan got)
 	go func() {
-		l, err := lock(name, unix.LOCK_EX)
+		l, err := lock(name, how)
 		select {
 		case free <- got{l, err}:
 		case <-ctx.Done():
