@@ -28,8 +28,13 @@ func (e *OwnError) Is(target error) bool { return target == ErrScenario }
 // connect, if Options.Patience does not say otherwise.
 const readyTimeout = 30 * time.Second
 
-// lookEvery is how often is looked for what the kernel does not tell of.
-const lookEvery = 5 * time.Millisecond
+// lookEvery is how often is looked for what the kernel does not tell of, and
+// virtualLookEvery how often where time is virtual: events make it look, too, and
+// programs may do something several times a second, for hours.
+const (
+	lookEvery        = 5 * time.Millisecond
+	virtualLookEvery = 250 * time.Millisecond
+)
 
 // until looks again and again until look is done, which is told the events
 // since the last time. It ends at the timeout with errNotSeen. due is that of
@@ -37,7 +42,11 @@ const lookEvery = 5 * time.Millisecond
 func (e *Experiment) until(ctx context.Context, timeout time.Duration, due func() (time.Duration, bool), look func(events []record.Event) (done bool, err error)) error {
 	waiting, cancel := context.WithTimeoutCause(ctx, timeout, errNotSeen)
 	defer cancel()
-	defer e.poll(waiting, lookEvery, due)()
+	every := lookEvery
+	if e.watch.virtual {
+		every = virtualLookEvery
+	}
+	defer e.poll(waiting, every, due)()
 	var failed error
 	err := e.timeline.await(waiting, func(events []record.Event) bool {
 		done, err := look(events)

@@ -3,6 +3,7 @@ package observe
 import (
 	"os"
 	"strings"
+	"sync"
 )
 
 // VirtualTime tells whether this kernel's clock jumps to the next timer
@@ -10,10 +11,10 @@ import (
 // on its command line, by lab.warp=ENGINE. Computing costs next to nothing
 // there, and what wakes up again and again costs its caller's time: observers
 // wait for events alone.
-func VirtualTime() bool {
+var VirtualTime = sync.OnceValue(func() bool {
 	line, err := os.ReadFile("/proc/cmdline")
 	return err == nil && saysVirtual(string(line))
-}
+})
 
 func saysVirtual(line string) bool {
 	for _, word := range strings.Fields(line) {
