@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/programs"
@@ -65,10 +66,10 @@ func (e *Experiment) notice(ctx context.Context, s scenarios.Notice) error {
 	within := s.Demand.Within
 	wait := within + min(within, overtime) - time.Duration(e.clock.Now()-e.fault.Time)
 	w := noticing{e: e, exit: s.Demand.Exit, v: newView(&record.Record{Fault: e.fault, Connections: e.noted}, e.serverAddr)}
-	err := e.until(ctx, max(0, wait), nil, func(events []record.Event) (bool, error) { return w.enough(events), nil })
-	if errors.Is(err, errNotSeen) && w.acted != 0 && !s.Demand.Exit { // what it does about it has its time
-		left := reactionTime - time.Duration(e.clock.Now()-w.acted)
-		err = e.until(ctx, max(0, left), nil, func(events []record.Event) (bool, error) { return w.enough(events), nil })
+	err := e.until(ctx, max(0, wait), w.due, func(events []record.Event) (bool, error) { return w.enough(events), nil })
+	if errors.Is(err, errNotSeen) && w.acted.Load() != 0 && !s.Demand.Exit { // what it does about it has its time
+		left := reactionTime - time.Duration(e.clock.Now()-w.acted.Load())
+		err = e.until(ctx, max(0, left), w.due, func(events []record.Event) (bool, error) { return w.enough(events), nil })
 	}
 	if errors.Is(err, errNotSeen) {
 		err = nil
@@ -81,15 +82,29 @@ func (e *Experiment) notice(ctx context.Context, s scenarios.Notice) error {
 type noticing struct {
 	e     *Experiment
 	v     *view
-	exit  bool  // it must end: nothing less will do
-	acted int64 // when it was first told, or did something, 0 if not yet
+	exit  bool         // it must end: nothing less will do
+	acted atomic.Int64 // when it was first told, or did something, 0 if not yet
+}
+
+// due is in how long there may be enough, where that is no event: an end is
+// looked into, and who acted has reactionTime.
+func (w *noticing) due() (in time.Duration, known bool) {
+	if p := w.e.started("client"); p != nil {
+		if _, ended := p.ended(); ended {
+			return 0, false
+		}
+	}
+	if acted := w.acted.Load(); acted != 0 && !w.exit {
+		return max(0, reactionTime-time.Duration(w.e.clock.Now()-acted)), true
+	}
+	return reactionTime, true
 }
 
 // enough tells whether there is nothing more to wait for.
 func (w *noticing) enough(events []record.Event) bool {
 	for i := range events {
 		ev := &events[i]
-		if ev.Host != "client" || ev.Time < w.e.fault.Time || w.acted != 0 {
+		if ev.Host != "client" || ev.Time < w.e.fault.Time || w.acted.Load() != 0 {
 			continue
 		}
 		c := ev.Syscall
@@ -98,10 +113,10 @@ func (w *noticing) enough(events []record.Event) bool {
 		case slices.ContainsFunc(c.Ready, func(r record.Ready) bool {
 			return strings.Contains(r.Events, "HUP") || strings.Contains(r.Events, "ERR")
 		}):
-			w.acted = ev.Time // of which connection is known at the end
+			w.acted.Store(ev.Time) // of which connection is known at the end
 		case !w.v.ofServer(c.Remote) && !(c.Name == "connect" && w.v.ofServer(c.Arg)):
 		case c.Name == "close" || w.v.news(ev) != "":
-			w.acted = ev.Time
+			w.acted.Store(ev.Time)
 		}
 	}
 	if p := w.e.started("client"); p != nil {
@@ -109,7 +124,8 @@ func (w *noticing) enough(events []record.Event) bool {
 			return w.e.deserted(w.e.net.Client) || time.Since(at) > reactionTime
 		}
 	}
-	return !w.exit && w.acted != 0 && w.e.clock.Now()-w.acted > int64(reactionTime)
+	acted := w.acted.Load()
+	return !w.exit && acted != 0 && w.e.clock.Now()-acted > int64(reactionTime)
 }
 
 // demanded holds what the client was told and did against what it must.
