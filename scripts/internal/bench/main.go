@@ -2,7 +2,8 @@
 // baseline in the same run, as often and in turn with it, and prints the
 // medians, how far the runs spread, the ratio and the budget. It ends with
 // status 1 if a budget is missed. It needs root; scripts/bench runs it. Its
-// arguments choose what to measure: runs, listening, networks, observers, programs, memory, poll, all.
+// arguments choose what to measure: runs, listening, networks, observers,
+// programs, memory, poll, all, warp.
 package main
 
 import (
@@ -102,6 +103,7 @@ func bench() error {
 		{"memory", "memory", memory},
 		{"poll", "the client that is told at once", told},
 		{"all", "all scenarios beside each other", everything},
+		{"warp", "virtual-time machines", machines},
 	} {
 		fmt.Fprintf(os.Stderr, "measuring: %s\n", measure.what)
 		if len(os.Args) > 1 && !slices.Contains(os.Args[1:], measure.name) {

@@ -46,6 +46,16 @@ var needed = [][2]string{
 	{"wrk", "wrk"},
 }
 
+// need tells which of the programs is not there, and the package that has it.
+func need(programs [][2]string) error {
+	for _, p := range programs {
+		if _, err := exec.LookPath(p[0]); err != nil {
+			return fmt.Errorf("no %s: install the package %s, or run scripts/provision test", p[0], p[1])
+		}
+	}
+	return nil
+}
+
 // A load is a client's run against a server, and where its output has the
 // number of requests in a second.
 type load struct {
@@ -59,10 +69,8 @@ type load struct {
 // in runs of lab, which wait for the client's result, with observers and
 // without.
 func realPrograms() ([]row, error) {
-	for _, p := range needed {
-		if _, err := exec.LookPath(p[0]); err != nil {
-			return nil, fmt.Errorf("no %s: install the package %s, or run scripts/provision test", p[0], p[1])
-		}
+	if err := need(needed); err != nil {
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
