@@ -15,6 +15,7 @@ import (
 type rerun struct {
 	argv []string
 	dir  string   // where it runs
+	data []string // what it reads, where it does not see this machine's files
 	out  []string // the directories that it may write to
 	own  string   // the one for what this process takes over
 }
@@ -33,6 +34,9 @@ func newRerun(test string) (_ *rerun, err error) {
 	}
 	if r.dir, err = os.Getwd(); err != nil {
 		return nil, fmt.Errorf("find the working directory: %w", err)
+	}
+	if data := filepath.Join(r.dir, "testdata"); isDir(data) {
+		r.data = []string{data}
 	}
 	if r.own, err = os.MkdirTemp("", "labtest-"); err != nil {
 		return nil, err
@@ -110,6 +114,11 @@ func only(test, run string) string {
 		pattern += "/" + strings.Join(parts[depth:], "/")
 	}
 	return pattern
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // rooted is a path as seen from a directory.

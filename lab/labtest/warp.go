@@ -60,7 +60,7 @@ func runWarped(t TB) {
 	}
 	var stdout, stderr bytes.Buffer
 	result, err := engine.Run(contextOf(t), warp.Job{
-		Argv: again.argv, Env: os.Environ(), Dir: again.dir, Out: again.out,
+		Argv: again.argv, Env: os.Environ(), Dir: again.dir, Programs: again.data, Out: again.out,
 		Seed: seed, Limit: limitOf(t), Stdout: &stdout, Stderr: &stderr,
 	})
 	if err = errors.Join(err, again.take(), again.close()); errors.Is(err, warp.ErrNoEngine) {
@@ -68,7 +68,9 @@ func runWarped(t TB) {
 		return
 	}
 	told := tell(t.Name(), stdout.String())
-	t.Logf("in a virtual-time machine (%s, seed %d)%s%s%s", engine.Name(), seed, took(result), told.text, indented(stderr.String()))
+	if result != nil || stdout.Len()+stderr.Len() > 0 {
+		t.Logf("in a virtual-time machine (%s, seed %d)%s%s%s", engine.Name(), seed, took(result), told.text, indented(stderr.String()))
+	}
 	switch {
 	case err != nil:
 		hint := ""
