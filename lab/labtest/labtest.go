@@ -2,8 +2,9 @@
 // commands or its own Go code, lets a host crash, reboot or become unreachable,
 // and waits for what is then observed. docs/testing.md tells how.
 //
-// A network takes root on Linux. Where it cannot be had the test is skipped,
-// with the reason, or fails if LAB_REQUIRE is set. Nothing of a network has a
+// A network takes root on Linux, or a virtual-time machine (Warp). Where it
+// cannot be had the test is skipped, with the reason, or fails if LAB_REQUIRE is
+// set. Nothing of a network has a
 // name outside of it, so that any number of tests can run beside each other.
 package labtest
 
