@@ -10,6 +10,7 @@ import (
 // which take longer to load than all else, and which the kernel would run once
 // for each copy. And it counts.
 type process struct {
+	dir    string // in which it was started, "" if that is not known
 	mu     sync.Mutex
 	tracer *lab.Tracer       // nil while there is no network
 	users  int               // networks, and those who make one

@@ -27,13 +27,10 @@ const (
 )
 
 func newRerun(test string) (_ *rerun, err error) {
-	r := &rerun{}
+	r := &rerun{dir: shared.dir} // the test may have left it, and will again
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
-	}
-	if r.dir, err = os.Getwd(); err != nil {
-		return nil, fmt.Errorf("find the working directory: %w", err)
 	}
 	if data := filepath.Join(r.dir, "testdata"); isDir(data) {
 		r.data = []string{data}

@@ -21,11 +21,11 @@ const (
 	EngineEnv = "LAB_WARP_ENGINE"
 )
 
-// Warp runs f, the test's body, in a virtual-time machine: what waits there for
-// minutes of the kernel's timers ends at once, and takes no root. The test
-// binary is started there once more, for this test alone; what it writes is
-// logged here, and it passes, fails or is skipped here as it did there. TestMain
-// and what the test does beside Warp are done in both.
+// Warp runs f, the body of t, a *testing.T, in a virtual-time machine: what
+// waits there for minutes of the kernel's timers ends at once, and takes no
+// root. The test binary is started there once more, for this test alone; what it
+// writes is logged here, and it passes, fails or is skipped here as it did
+// there. TestMain and what the test does beside Warp are done in both.
 //
 // Where there is no such machine the test is skipped, with the reason, or fails
 // if LAB_REQUIRE is set. The same seed goes the same way: each run of a test by
