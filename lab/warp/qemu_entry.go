@@ -167,11 +167,21 @@ func prune(parent string) error {
 		if err != nil {
 			continue
 		}
-		err = os.RemoveAll(filepath.Dir(one.lock))
+		err = removeEntry(filepath.Dir(one.lock))
 		l.Close()
 		if err != nil {
 			return fmt.Errorf("remove an old machine: %w", err)
 		}
 	}
 	return nil
+}
+
+// removeEntry removes an entry whose lock is held: at once for whoever comes,
+// who then makes another.
+func removeEntry(dir string) error {
+	old := dir + ".removed"
+	if err := os.Rename(dir, old); err != nil {
+		return err
+	}
+	return os.RemoveAll(old)
 }
