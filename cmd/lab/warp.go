@@ -19,6 +19,7 @@ type warpFlags struct {
 	machine machineFlags
 	out     []string
 	input   string
+	with    []string
 	memory  int
 }
 
@@ -72,6 +73,7 @@ there is no such machine here, 4 if the machine broke down or took longer than
 	f.machine.addKernel(c)
 	c.Flags().StringArrayVar(&f.out, "out", nil, "let the command write to `DIR` for good; may be repeated")
 	c.Flags().StringVar(&f.input, "input", "", "the command's standard input, a `FILE` (default: /dev/null)")
+	c.Flags().StringArrayVar(&f.with, "with", nil, "take a `PROGRAM`, file or directory along to qemu, which does not see this machine's files; may be repeated")
 	c.Flags().IntVar(&f.memory, "memory", warp.DefaultMemory, "the machine's memory, in `MIB`")
 	return c
 }
@@ -89,6 +91,13 @@ func runWarp(ctx context.Context, s streams, f warpFlags, args []string) error {
 	j.Out, j.Programs = testOutputs(args[1:], j.Dir), testInputs(args[1:], j.Dir)
 	for _, dir := range f.out {
 		j.Out = append(j.Out, rooted(j.Dir, dir))
+	}
+	for _, name := range f.with {
+		path := rooted(j.Dir, name)
+		if found, err := exec.LookPath(name); err == nil {
+			path = rooted(j.Dir, found)
+		}
+		j.Programs = append(j.Programs, path)
 	}
 	if f.input != "" {
 		j.Input = rooted(j.Dir, f.input)
