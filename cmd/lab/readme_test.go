@@ -39,6 +39,19 @@ func commandsIn(t *testing.T, page string) []string {
 	return commands
 }
 
+// The commands of the page about Go tests are the README's, too, and so are run.
+func TestTestingPage(t *testing.T) {
+	commands := commandsIn(t, "../../docs/testing.md")
+	if len(commands) == 0 {
+		t.Error("there are none")
+	}
+	for _, command := range commands {
+		if !slices.Contains(readmeCommands(t), command) {
+			t.Errorf("not in the README: %s", command)
+		}
+	}
+}
+
 // readmeStatus are the commands that do not end with 0, as the README says.
 var readmeStatus = map[string]int{
 	"sudo lab run crash --path direct": 1,

@@ -35,7 +35,8 @@ func tell(test, output string) (t told) {
 		if verdict, ok := strings.CutSuffix(verb, ":"); ok && name == test {
 			t.verdict = verdict
 		}
-		if name != "" && verb != "ARTIFACTS" && name != test && !strings.HasPrefix(test, name+"/") || verb == "ARTIFACTS" {
+		another := name != "" && name != test && !strings.HasPrefix(test, name+"/")
+		if another || verb == "ARTIFACTS" {
 			lines = append(lines, said)
 		}
 	}
