@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -286,7 +287,10 @@ func (e *Experiment) icmp() (predict.ICMP, predict.Router) {
 	if err != nil {
 		limit = 1000 // the kernel's default, in milliseconds
 	}
-	router := predict.Router{RateLimit: time.Duration(limit) * time.Millisecond, Unlimited: v6, RTT: 2 * e.options.delay(e.scenario).Time}
+	router := predict.Router{
+		RateLimit: time.Duration(limit) * time.Millisecond, Unlimited: v6, RTT: 2 * e.options.delay(e.scenario).Time,
+		Capped: kernelBefore(6, 14),
+	}
 	kind := ""
 	if faults := e.scenario.Faults(); len(faults) > 0 {
 		kind = faults[0].Kind
@@ -308,6 +312,13 @@ func (e *Experiment) icmp() (predict.ICMP, predict.Router) {
 		return predict.AddrUnreachable6, router
 	}
 	return predict.HostUnreachable, router
+}
+
+// kernelBefore tells whether the running kernel's release is an older one.
+func kernelBefore(major, minor int) bool {
+	var release [2]int
+	_, err := fmt.Sscanf(thisKernel().Release, "%d.%d", &release[0], &release[1])
+	return err == nil && slices.Compare(release[:], []int{major, minor}) < 0
 }
 
 // declaredOptions are the socket options that the client's command line asks

@@ -21,6 +21,9 @@ type Router struct {
 	// ICMPv6 it is net.ipv6.icmp.ratelimit (0.1 s). Six fit into the bucket.
 	// Older kernels took less for a short prefix; 6.18 does not.
 	RateLimit time.Duration
+	// Capped: inet_peer_xrlim_allow leaves no more than six RateLimits in the
+	// bucket, each time, as it did before Linux 6.14. So 0 empties it.
+	Capped bool
 	// Spent is what other packets of the client took from the bucket before
 	// the write. A server that retransmits for want of an ACK is such a
 	// reason: the client's answers get their ICMP, too.
@@ -43,6 +46,7 @@ type gateway struct {
 	rateLimit, delay jiffies
 	elapsed          jiffies // what the socket reckons for the round trip
 	tokens, last     jiffies
+	capped           bool
 	arrivals         []jiffies
 }
 
@@ -51,7 +55,7 @@ func newGateway(c clock, kind ICMP, r Router, start jiffies) *gateway {
 		kind: kind, burst: c.ceil(orElse(r.Burst, DefaultErrorBurst)), cost: c.ceil(orElse(r.Cost, DefaultErrorCost)), rateLimit: c.ceil(r.RateLimit),
 		// usecs_to_jiffies makes a jiffy of any time at all.
 		delay: c.floor(r.RTT), elapsed: max(1, c.ceil(r.RTT)),
-		last: start,
+		last: start, capped: r.Capped,
 	}
 	if r.Unlimited || kind.IPv6() {
 		g.burst, g.cost = rateLimitBurst*g.rateLimit, 0
@@ -69,10 +73,9 @@ func (g *gateway) answers(now jiffies) bool {
 		return false
 	}
 	g.tokens -= g.cost
-	if g.rateLimit == 0 {
-		return true
+	if g.capped {
+		g.tokens = min(g.tokens, rateLimitBurst*g.rateLimit)
 	}
-	g.tokens = min(g.tokens, rateLimitBurst*g.rateLimit)
 	if g.tokens < g.rateLimit {
 		return false
 	}

@@ -88,6 +88,7 @@ func TestMeasured(t *testing.T) {
 		"keepalive, user 1s":     {Keepalives(kept(time.Second)), ETIMEDOUT, []int{1}, []time.Duration{5100 * ms}},
 		"keepalive, user 6s":     {Keepalives(kept(6 * time.Second)), ETIMEDOUT, []int{2}, []time.Duration{7197 * ms}},
 		"keepalive, user 15s":    {Keepalives(kept(15 * time.Second)), ETIMEDOUT, []int{6}, []time.Duration{15236 * ms}},
+		"host, Linux 6.12":       {Unreachable(retries(5), HostUnreachable, Router{Capped: true}), EHOSTUNREACH, []int{11}, []time.Duration{13959 * ms, 13967 * ms}},
 		"host unlimited":         {Unreachable(retries(5), HostUnreachable, Router{Unlimited: true}), EHOSTUNREACH, nil, []time.Duration{13072 * ms}},
 		"port":                   {Unreachable(retries(5), PortUnreachable, Router{Unlimited: true}), ECONNREFUSED, []int{6}, []time.Duration{13336 * ms}},
 		"prohibited":             {Unreachable(retries(5), AdminProhibited, Router{}), EHOSTUNREACH, []int{6}, []time.Duration{13308 * ms, 13377 * ms}},
