@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // testFiles and testDirs are the flags of a Go test binary that name what it
@@ -51,6 +53,16 @@ func testInputs(args []string, dir string) []string {
 		return []string{data}
 	}
 	return nil
+}
+
+// testTimedOut tells whether a Go test binary that failed with these arguments
+// has ended itself, by the machine's clock; else it is nil.
+func testTimedOut(args []string, took time.Duration) error {
+	limit, err := time.ParseDuration(testFlags(args)["timeout"])
+	if err != nil || limit <= 0 || took < limit {
+		return nil
+	}
+	return fmt.Errorf("the tests' own limit, %v, was over by the machine's clock", limit)
 }
 
 // testFlags are those of the testing package among the arguments.

@@ -114,10 +114,13 @@ func runWarp(ctx context.Context, s streams, f warpFlags, args []string) error {
 	if err != nil {
 		return machineFailed(err)
 	}
-	if r.Status != 0 {
-		return &exitError{status: r.Status}
+	if r.Status == 0 {
+		return nil
 	}
-	return nil
+	if err := testTimedOut(args[1:], r.Virtual); err != nil {
+		return &exitError{r.Status, err, "go test -timeout 24h"}
+	}
+	return &exitError{status: r.Status}
 }
 
 // noMachine turns the lack of an engine into an error for the user.
