@@ -2,6 +2,7 @@ package labtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,20 +72,30 @@ func runWarped(t TB) {
 	if result != nil || stdout.Len()+stderr.Len() > 0 {
 		t.Logf("in a virtual-time machine (%s, seed %d)%s%s%s", engine.Name(), seed, took(result), told.text, indented(stderr.String()))
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		hint := ""
 		if late, ok := errors.AsType[*warp.LimitError](err); ok {
 			hint = "\nhint: " + here(late.Hint)
 		}
 		t.Fatalf("run the test in a virtual-time machine: %v%s", err, hint)
-	case told.verdict == "SKIP" && result.Status == 0:
+		return
+	}
+	conclude(t, told.verdict, result.Status, seed)
+}
+
+// conclude ends a test as it ended in the machine, where its binary had an exit
+// status.
+func conclude(t TB, verdict string, status int, seed uint64) {
+	t.Helper()
+	switch {
+	case verdict == "PASS" && status == 0:
+	case verdict == "SKIP" && status == 0:
 		t.Skipf("skipped in the virtual-time machine")
-	case told.verdict == "PASS" && result.Status == 0:
-	case told.verdict == "FAIL":
+	case verdict == "FAIL":
 		t.Fatalf("failed in the virtual-time machine; %s=%d goes the same way", SeedEnv, seed)
-	default:
-		t.Fatalf("ended in the virtual-time machine with exit status %d, before its result; %s=%d goes the same way", result.Status, SeedEnv, seed)
+	default: // os.Exit, a goroutine's panic, TestMain
+		t.Fatalf("the test binary ended in the virtual-time machine with exit status %d, the test with %s; %s=%d goes the same way",
+			status, cmp.Or(verdict, "no result"), SeedEnv, seed)
 	}
 }
 
