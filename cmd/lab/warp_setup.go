@@ -23,15 +23,15 @@ takes about five minutes on two CPUs, a download of 150 MB and, meanwhile, 1.5 G
 room, but no root. If it is interrupted, run it again: it goes on where it was.
 A kernel that is there already is checked and tried. Its path is the result.
 
-With --kernel it then fetches kernels of Debian's, too, for machines by QEMU,
-which is a package of its own: qemu-system-x86.
+With --kernel it fetches kernels of Debian's instead, for machines by QEMU, which
+is a package of its own: qemu-system-x86. Their paths are the result.
 
 Debian 12 and 13 have the source. A kernel that was built elsewhere runs on any
 x86-64: name it in LAB_WARP_KERNEL.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return setUp(c.Context(), s, kernels) },
 	}
-	c.Flags().StringArrayVar(&kernels, "kernel", nil, "fetch Debian's newest kernel of `VERSION`, too, as 6.1; may be given several times")
+	c.Flags().StringArrayVar(&kernels, "kernel", nil, "fetch Debian's newest kernel of `VERSION` instead, as 6.1; may be given several times")
 	return c
 }
 
@@ -39,6 +39,20 @@ func setUp(ctx context.Context, s streams, kernels []string) error {
 	if err := warp.BecomeCaller(); err != nil {
 		return &exitError{exitCannot, err, "it needs no root: run it without sudo"}
 	}
+	if len(kernels) == 0 {
+		return buildKernel(ctx, s)
+	}
+	for _, version := range kernels {
+		k, err := warp.FetchKernel(ctx, version, s.err)
+		if err != nil {
+			return machineFailed(err)
+		}
+		fmt.Fprintln(s.out, k.Image)
+	}
+	return nil
+}
+
+func buildKernel(ctx context.Context, s streams) error {
 	began := time.Now()
 	p := showSetup(s.err)
 	path, built, err := warp.SetUp(ctx, p.tell)
@@ -55,13 +69,6 @@ func setUp(ctx context.Context, s streams, kernels []string) error {
 	fmt.Fprintln(s.out, path)
 	if other := os.Getenv(warp.KernelEnv); other != "" {
 		fmt.Fprintf(s.err, "not taken as long as %s is set: %s\n", warp.KernelEnv, other)
-	}
-	for _, version := range kernels {
-		k, err := warp.FetchKernel(ctx, version, s.err)
-		if err != nil {
-			return machineFailed(err)
-		}
-		fmt.Fprintln(s.out, k.Image)
 	}
 	return nil
 }
