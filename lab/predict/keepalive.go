@@ -24,11 +24,14 @@ func Keepalives(p Params) Window {
 	idle := c.ceil(p.Keepalive.Time)
 	cost := p.Keepalive.Probes + int(min(tooMany, p.UserTimeout/p.Keepalive.Interval))
 	o := newOutcomes(p)
+	var sends []sent // all use the same room
 	for _, start := range phases(granularity(idle), 5*cost) {
 		// The timer is not moved by traffic. It may have been armed by the
 		// last segment, or be set for the rest when it fires after it.
 		for _, fired := range spread(0, idle, 5) {
-			end, sends, count := keepalive(p, c, start, fires(start+fired, idle-fired))
+			var end jiffies
+			var count int
+			end, sends, count = keepalive(p, c, start, fires(start+fired, idle-fired), sends[:0])
 			o.add(start, end, ETIMEDOUT, sends, count)
 		}
 	}
@@ -44,8 +47,9 @@ func Keepalives(p Params) Window {
 	return w
 }
 
-// keepalive is tcp_keepalive_timer from its first expiry on idle on.
-func keepalive(p Params, c clock, start, at jiffies) (end jiffies, sends []sent, count int) {
+// keepalive is tcp_keepalive_timer from its first expiry on idle on. What it
+// sends is appended to sends.
+func keepalive(p Params, c clock, start, at jiffies, sends []sent) (end jiffies, _ []sent, count int) {
 	delta := c.ceil(p.Keepalive.Time)
 	limit := c.ceil(p.UserTimeout)
 	for probes := 0; ; probes++ {
