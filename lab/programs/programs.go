@@ -41,13 +41,24 @@ func Run() {
 	if main == nil {
 		return
 	}
-	// What ps shows; it was the name of the file that was executed, exe.
-	_ = os.WriteFile("/proc/self/comm", []byte(os.Args[0]), 0)
+	setName(os.Args[0])
 	// A C program has one thread; as far as Go lets us, so has this one.
 	runtime.LockOSThread()
 	// Go's runtime catches SIGTERM, and then sends it to itself once more.
 	defaultAction(unix.SIGTERM)
 	os.Exit(main(os.Args[1:]))
+}
+
+// setName sets what ps shows: it was the name of the file that was executed,
+// exe. An os.File would start Go's network poller, at which the runtime then
+// looks again and again.
+func setName(name string) {
+	fd, err := unix.Open("/proc/self/comm", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_, _ = unix.Write(fd, []byte(name))
+	unix.Close(fd)
 }
 
 // newFlags makes a program's flag set, which itself prints nothing.
