@@ -43,6 +43,7 @@ func TestMain(m *testing.M) {
 	topology.RunInit()
 	programs.Run()
 	if filepath.Base(os.Args[0]) == "lab" {
+		collectSeldom()
 		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	os.Exit(testenv.Main(m))
