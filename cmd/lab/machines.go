@@ -103,6 +103,9 @@ func (f *virtualFlags) look(c *cobra.Command) error {
 		}
 		return nil
 	}
+	if err := f.machine.check(); err != nil {
+		return err
+	}
 	if name := set("quick", "follow", "wireshark"); name != "" {
 		why := map[string]string{
 			"quick":     "there the timers are the kernel's own",
@@ -196,8 +199,9 @@ type machineRun struct {
 	suffix          string // tells its directory from those of the scenario's other runs
 	limit           time.Duration
 	captures        bool
-	input           string // the client's standard input, "": none
-	dir             string // that of --out in the machine, "": none
+	input           string       // the client's standard input, "": none
+	dir             string       // that of --out in the machine, "": none
+	remove          func() error // removes that
 }
 
 // label names an engine's kernel in a file's name.
@@ -238,7 +242,7 @@ func (m *machineRun) run(ctx context.Context) (*record.Record, error) {
 	argv = append(argv, "--output", outputJSON)
 	var writable []string
 	if m.captures {
-		if m.dir, err = os.MkdirTemp("", "lab-warp-"); err != nil {
+		if m.dir, m.remove, err = warp.TempDir(); err != nil {
 			return nil, fmt.Errorf("make a directory for captures: %w", err)
 		}
 		argv = append(argv, "--out", m.dir)
@@ -316,10 +320,10 @@ func (m *machineRun) saveCaptures(dir string) error {
 
 // Close removes what the run left.
 func (m *machineRun) Close() error {
-	if m.dir == "" {
+	if m.remove == nil {
 		return nil
 	}
-	return os.RemoveAll(m.dir)
+	return m.remove()
 }
 
 // tellSpread writes how far the runs of the seeds spread, and which were not as

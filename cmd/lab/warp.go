@@ -38,6 +38,14 @@ func (f *machineFlags) add(c *cobra.Command) {
 	flags.DurationVar(&f.limit, "limit", warp.DefaultLimit, "end a machine that has not ended after `TIME` on this clock")
 }
 
+// check refuses what cannot be meant: 0 is not for no limit.
+func (f *machineFlags) check() error {
+	if f.limit <= 0 {
+		return usageError(fmt.Errorf("--limit %v: it must be more than nothing", f.limit), "for example --limit 5m")
+	}
+	return nil
+}
+
 // kernelHelp says what --kernel takes.
 const kernelHelp = "the machine's `KERNEL`: uml, a version that lab warp setup --kernel fetched, or a file"
 
@@ -64,7 +72,12 @@ coverage and artefacts where go test wants them.
 The exit status is the command's, 128 and the number if a signal ended it; 3 if
 there is no such machine here, 4 if the machine broke down or took longer than
 --limit.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError(errors.New("lab warp needs a command"), "for example lab warp -- sleep 1h")
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, args []string) error { return runWarp(c.Context(), s, f, args) },
 	}
 	c.AddCommand(warpSetupCommand(s))
@@ -80,6 +93,12 @@ there is no such machine here, 4 if the machine broke down or took longer than
 
 // runWarp is lab warp.
 func runWarp(ctx context.Context, s streams, f warpFlags, args []string) error {
+	if err := f.machine.check(); err != nil {
+		return err
+	}
+	if f.memory == 0 { // which is the default's name in a warp.Job
+		return usageError(errors.New("--memory 0: a machine needs memory"), "")
+	}
 	engine, err := warp.Choose(f.machine.wanted)
 	if err != nil {
 		return noMachine(err)
@@ -139,7 +158,8 @@ func ofMachine(err error) bool {
 	_, lack := errors.AsType[*warp.LackError](err)
 	_, late := errors.AsType[*warp.LimitError](err)
 	_, broken := errors.AsType[*warp.MachineError](err)
-	return lack || late || broken || errors.Is(err, warp.ErrNoEngine)
+	_, wrong := errors.AsType[*warp.JobError](err)
+	return lack || late || broken || wrong || errors.Is(err, warp.ErrNoEngine)
 }
 
 // machineFailed turns what kept a machine from doing its job into one.
@@ -149,6 +169,9 @@ func machineFailed(err error) error {
 	}
 	if late, ok := errors.AsType[*warp.LimitError](err); ok {
 		return &exitError{exitInternal, err, late.Hint}
+	}
+	if wrong, ok := errors.AsType[*warp.JobError](err); ok {
+		return usageError(err, wrong.Hint)
 	}
 	if errors.Is(err, context.Canceled) {
 		return &exitError{exitNotOK, err, ""}

@@ -2,10 +2,10 @@ package warp
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,8 +38,10 @@ func (g *umlGuest) start() (Job, error) {
 	if g.job, err = readJob(job); err != nil {
 		return g.job, err
 	}
-	// Nothing may be written to the host's files. But programs may believe
-	// that they do: it stays in the machine's memory.
+	if err := checkReadOnly(); err != nil {
+		return g.job, err
+	}
+	// Programs may believe that they write: it stays in the machine's memory.
 	const stage = "/proc" // any directory that every system has
 	if err := (mount{"tmpfs", stage, "tmpfs", 0, "mode=755"}).do(); err != nil {
 		return g.job, err
@@ -71,11 +73,11 @@ func (g *umlGuest) start() (Job, error) {
 	if err := unix.Chroot("."); err != nil {
 		return g.job, err
 	}
-	if err := g.mountHost(g.dir, workMount); err != nil {
+	if err := mountHost(workFD, workMount); err != nil {
 		return g.job, err
 	}
-	for _, dir := range slices.Sorted(slices.Values(g.job.Out)) { // one in another comes after that
-		if err := g.mountHost(dir, dir); err != nil {
+	for i, dir := range g.job.Out {
+		if err := mountHost(outFD+i, dir); err != nil {
 			return g.job, err
 		}
 	}
@@ -87,12 +89,22 @@ func (g *umlGuest) start() (Job, error) {
 	return g.job, unix.Sethostname([]byte("lab"))
 }
 
-// mountHost makes a directory of the host's one that can be written to.
-func (g *umlGuest) mountHost(dir, at string) error {
+// mountHost makes what a descriptor of the kernel's is open on a directory that
+// can be written to.
+func mountHost(fd int, at string) error {
 	if err := os.MkdirAll(at, 0o755); err != nil {
 		return err
 	}
-	return mount{"none", at, "hostfs", 0, dir}.do()
+	return mount{"none", at, "hostfs", 0, hostFD(fd)}.do()
+}
+
+// checkReadOnly wants a kernel that does not let anybody write to the host's
+// files: being root here must not be enough.
+func checkReadOnly() error {
+	if err := unix.Mount("", "/", "", unix.MS_REMOUNT, ""); !errors.Is(err, unix.EROFS) {
+		return errors.New("this kernel would let programs change the host's files: lab warp setup builds one that does not")
+	}
+	return nil
 }
 
 func (g *umlGuest) outputs() (stdout, stderr output) {

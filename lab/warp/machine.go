@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 )
@@ -18,6 +19,8 @@ type machine interface {
 	outcome() (outcome, error)
 	// breakdown says why it was not.
 	breakdown() *MachineError
+	// signal sends one to its process.
+	signal(os.Signal)
 	// close ends it, and gives up what is held for it.
 	close()
 }
@@ -34,19 +37,6 @@ func perform(ctx context.Context, j Job, p Place, start func(dir *workDir, cpu i
 	if err := dir.give(j.tell(p)); err != nil {
 		return nil, err
 	}
-	var tails []*tail
-	defer func() {
-		for _, t := range tails {
-			t.close()
-		}
-	}()
-	for name, to := range map[string]io.Writer{stdoutFile: j.Stdout, stderrFile: j.Stderr} {
-		t, err := newTail(dir, name, to)
-		if err != nil {
-			return nil, err
-		}
-		tails = append(tails, t)
-	}
 	s, err := takeSlot(ctx)
 	if err != nil {
 		return nil, err
@@ -57,6 +47,20 @@ func perform(ctx context.Context, j Job, p Place, start func(dir *workDir, cpu i
 		return nil, err
 	}
 	defer m.close()
+	var tails []*tail
+	defer func() {
+		for _, t := range tails {
+			t.close()
+		}
+	}()
+	b := &brake{machine: m}
+	for name, to := range map[string]io.Writer{stdoutFile: j.Stdout, stderrFile: j.Stderr} {
+		t, err := newTail(dir, name, to, b)
+		if err != nil {
+			return nil, err
+		}
+		tails = append(tails, t)
+	}
 	if err := m.await(ctx, j.limit()); err != nil {
 		return nil, err
 	}
@@ -75,7 +79,7 @@ func perform(ctx context.Context, j Job, p Place, start func(dir *workDir, cpu i
 		}
 	}
 	if o.Error != "" {
-		return nil, fmt.Errorf("run %s in the machine: %s", j.Argv[0], o.Error)
+		return nil, &JobError{What: "run " + j.Argv[0] + " in the machine", Err: errors.New(o.Error)}
 	}
 	return &Result{Status: o.Status, Virtual: time.Duration(o.Virtual), Wall: time.Since(began)}, nil
 }
@@ -102,14 +106,14 @@ func (p *process) breakdown(engine string) *MachineError {
 }
 
 func (j Job) limit() time.Duration {
-	if j.Limit > 0 {
+	if j.Limit != 0 {
 		return j.Limit
 	}
 	return DefaultLimit
 }
 
 func (j Job) memory() int {
-	if j.Memory > 0 {
+	if j.Memory != 0 {
 		return j.Memory
 	}
 	return DefaultMemory

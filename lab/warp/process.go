@@ -61,6 +61,9 @@ func (l launch) start() (*process, error) {
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", l.argv[0], err)
 	}
+	// The memory of a machine that breaks down is of no use to anybody. If
+	// this comes too late, it has broken down already.
+	_ = unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil)
 	return p, nil
 }
 

@@ -71,6 +71,9 @@ func (q *QEMU) Kernel() string { return q.kernel }
 
 // Run is Engine's.
 func (q *QEMU) Run(ctx context.Context, j Job) (*Result, error) {
+	if err := j.check(); err != nil {
+		return nil, err
+	}
 	m, err := q.image(j)
 	if err != nil {
 		return nil, err

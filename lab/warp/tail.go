@@ -18,10 +18,12 @@ type tail struct {
 	changed *os.File // inotify's
 	done    chan error
 	at      int64
+	brake   *brake
 }
 
-// newTail follows a file of the directory; to may be nil for nobody.
-func newTail(w *workDir, name string, to io.Writer) (*tail, error) {
+// newTail follows a file of the directory; to may be nil for nobody. The brake
+// holds the machine while the writer takes its time.
+func newTail(w *workDir, name string, to io.Writer, b *brake) (*tail, error) {
 	if to == nil {
 		to = io.Discard
 	}
@@ -37,7 +39,7 @@ func newTail(w *workDir, name string, to io.Writer) (*tail, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("watch %s: %w", path, err), f.Close())
 	}
-	t := &tail{file: f, to: to, changed: os.NewFile(uintptr(fd), "inotify"), done: make(chan error, 1)}
+	t := &tail{file: f, to: to, changed: os.NewFile(uintptr(fd), "inotify"), done: make(chan error, 1), brake: b}
 	go func() { t.done <- t.follow() }()
 	return t, nil
 }
@@ -60,7 +62,7 @@ func (t *tail) hand() error {
 		buf := make([]byte, 64<<10)
 		n, err := t.file.ReadAt(buf, t.at)
 		if n > 0 {
-			if _, err := t.to.Write(buf[:n]); err != nil {
+			if err := t.brake.during(func() error { _, err := t.to.Write(buf[:n]); return err }); err != nil {
 				return err
 			}
 			// Not every file system can; then it takes room until the end.

@@ -3,7 +3,10 @@ package warp
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +35,9 @@ func NewUML(kernel string) (*UML, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
+	if err := unix.Access(init, unix.R_OK|unix.X_OK); err != nil {
+		return nil, &LackError{fmt.Sprintf("read this program, %s: %v", init, err), "the machine's first process is this program: its user must be allowed to read it"}
+	}
 	return &UML{kernel: kernel, init: init}, nil
 }
 
@@ -43,12 +49,28 @@ func (u *UML) Kernel() string { return u.kernel }
 
 // Run is Engine's.
 func (u *UML) Run(ctx context.Context, j Job) (*Result, error) {
+	if err := j.check(); err != nil {
+		return nil, err
+	}
 	if err := checkRace(u.init, j.Argv[0]); err != nil {
 		return nil, err
 	}
+	j.Out = topmost(j.Out)
 	return perform(ctx, j, Place{Engine: UMLName, Wanted: u.wanted}, func(dir *workDir, cpu int) (machine, error) {
+		if err := os.Symlink(u.init, filepath.Join(dir.path, initFile)); err != nil {
+			return nil, fmt.Errorf("link this program: %w", err)
+		}
 		writable := append([]string{dir.path}, j.Out...)
-		p, err := launch{argv: u.argv(j), env: u.environment(), dir: dir.path, cpu: cpu, writable: writable}.start()
+		files, err := openWritable(writable)
+		if err != nil {
+			return nil, err
+		}
+		defer func() {
+			for _, f := range files {
+				f.Close()
+			}
+		}()
+		p, err := launch{argv: u.argv(j), env: u.environment(), dir: dir.path, cpu: cpu, writable: writable, files: files}.start()
 		if err != nil {
 			return nil, err
 		}
@@ -62,11 +84,76 @@ type umlMachine struct {
 	dir *workDir
 }
 
-func (m *umlMachine) outcome() (outcome, error) { return m.dir.outcome() }
+func (m *umlMachine) outcome() (outcome, error) {
+	o, err := m.dir.outcome()
+	if err == io.EOF {
+		// It may have been too early to say more than that a call failed.
+		if lack := CheckTrace(); lack != nil {
+			return o, lack
+		}
+	}
+	return o, err
+}
 
-func (m *umlMachine) breakdown() *MachineError { return m.process.breakdown(UMLName) }
+// asleep is what the kernel panics with when it has no timer left to wait for
+// (time_travel_set_time in arch/um/kernel/time.c).
+const asleep = "The system was going to sleep forever"
+
+func (m *umlMachine) breakdown() *MachineError {
+	e := m.process.breakdown(UMLName)
+	if strings.Contains(e.What, asleep) {
+		e.What = "nothing will ever happen in it, and its processes wait: " + readEnding(m.console.tail(maxProcesses)).waits()
+	}
+	return e
+}
+
+// maxProcesses bounds the lines that the kernel tells of its processes.
+const maxProcesses = 1000
 
 func (m *umlMachine) close() { m.kill() }
+
+// The kernel writes to what these of its descriptors are open on, and to
+// nothing else of the host's: the machine's directory, and those of the job.
+const (
+	workFD = 3
+	outFD  = 4
+	// maxOut bounds these. What is not needed is open on nothing: the kernel's
+	// command line says how many there are, and is to be the same always.
+	maxOut = 15
+)
+
+// openWritable opens them.
+func openWritable(dirs []string) (files []*os.File, err error) {
+	for len(dirs) < 1+maxOut {
+		dirs = append(dirs, os.DevNull)
+	}
+	for _, dir := range dirs {
+		f, err := os.Open(dir)
+		if err != nil {
+			for _, f := range files {
+				f.Close()
+			}
+			return nil, fmt.Errorf("open what the machine may write to: %w", err)
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// topmost are the directories without those that are in others: each is
+// written to by one way only.
+func topmost(dirs []string) (top []string) {
+	for _, dir := range slices.Sorted(slices.Values(dirs)) {
+		if !slices.ContainsFunc(top, func(t string) bool { return dir == t || strings.HasPrefix(dir, t+"/") }) {
+			top = append(top, dir)
+		}
+	}
+	return top
+}
+
+// hostFD is the path of what a descriptor of the kernel's is open on, for
+// hostfs.
+func hostFD(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
 // argv is the kernel's command line. Its random numbers follow from that, too:
 // nothing in it may differ from run to run.
@@ -75,9 +162,10 @@ func (u *UML) argv(j Job) []string {
 		u.kernel,
 		"mem=" + strconv.Itoa(j.memory()) + "M",
 		"root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
-		`init="` + u.init + `"`,
+		"init=" + umlDir + "/" + initFile,
 		"con=null", "con0=null,fd:1", "quiet", "panic=-1",
 		"uml_dir=./", "umid=lab",
+		"hostfs_writable=" + strconv.Itoa(1+maxOut),
 		"seed=" + strconv.FormatUint(j.Seed, 10),
 		"time-travel=inf-cpu", "time-travel-start=" + strconv.Itoa(umlEpoch),
 		"lab.warp=" + UMLName,
@@ -107,22 +195,9 @@ func (m *umlMachine) await(ctx context.Context, limit time.Duration) error {
 		saying, cancel := context.WithTimeout(ctx, time.Second)
 		_ = m.wait(saying)
 		cancel()
-		late.PID, late.Program = computing(m.console.tail(consoleLines))
+		late.tell(readEnding(m.console.tail(maxProcesses)))
 		return late
 	}
 	m.kill()
 	return context.Cause(limited)
-}
-
-// computing finds what a machine that was ended says that it was at.
-func computing(lines []string) (pid int, program string) {
-	for _, line := range lines {
-		if rest, ok := strings.CutPrefix(line, "computing: "); ok {
-			number, name, _ := strings.Cut(rest, " ")
-			if n, err := strconv.Atoi(number); err == nil && n > 0 {
-				return n, name
-			}
-		}
-	}
-	return 0, ""
 }

@@ -83,14 +83,22 @@ type LimitError struct {
 	// Program is what the machine was computing then, "" if that is not known.
 	Program string
 	PID     int // in the machine
+	// Waiting names the machine's processes if all of them waited, and Virtual
+	// is how long, by its clock; they are empty if that is not known.
+	Waiting string
+	Virtual time.Duration
 	Hint    string
 }
 
 func (e *LimitError) Error() string {
-	if e.Program == "" {
-		return fmt.Sprintf("the machine has not ended after %v", e.Limit)
+	s := fmt.Sprintf("the machine has not ended after %v", e.Limit)
+	switch {
+	case e.Program != "":
+		return s + ": " + guestProcess{e.PID, e.Program}.String() + " was still computing"
+	case e.Waiting != "":
+		return s + fmt.Sprintf(", %v by its own clock, and its processes still wait: %s", e.Virtual.Round(time.Second), e.Waiting)
 	}
-	return fmt.Sprintf("the machine has not ended after %v: %s (process %d) was still computing", e.Limit, e.Program, e.PID)
+	return s
 }
 
 // A MachineError says that a machine broke down.

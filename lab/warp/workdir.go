@@ -20,6 +20,7 @@ const (
 	stderrFile  = "stderr"
 	resultFile  = "result.tar"
 	lockFile    = "lock"
+	initFile    = "init" // a link to this program
 )
 
 // A workDir is a running machine's directory. Its lock is held for as long as
@@ -36,12 +37,17 @@ func newWorkDir() (*workDir, error) {
 	if err != nil {
 		return nil, err
 	}
+	others, err := lockDirs(parent)
+	if err != nil {
+		return nil, lackOfRoom(err)
+	}
+	defer others.Close()
 	if err := sweep(parent); err != nil {
 		return nil, err
 	}
 	path, err := os.MkdirTemp(parent, "machine-")
 	if err != nil {
-		return nil, fmt.Errorf("make the machine's directory: %w", err)
+		return nil, lackOfRoom(fmt.Errorf("make the machine's directory: %w", err))
 	}
 	w := &workDir{path: path}
 	if w.lock, err = lock(filepath.Join(path, lockFile), unix.LOCK_EX|unix.LOCK_NB); err != nil {
@@ -50,23 +56,42 @@ func newWorkDir() (*workDir, error) {
 	return w, nil
 }
 
+// TempDir makes a directory for what comes out of machines, where theirs are.
+// If this process is killed before it removes it, who starts a machine next
+// does.
+func TempDir() (path string, remove func() error, err error) {
+	w, err := newWorkDir()
+	if err != nil {
+		return "", nil, err
+	}
+	return w.path, w.close, nil
+}
+
 func (w *workDir) close() error {
+	others, err := lockDirs(filepath.Dir(w.path))
+	if err != nil {
+		return errors.Join(err, w.lock.Close())
+	}
+	defer others.Close()
 	return errors.Join(os.RemoveAll(w.path), w.lock.Close())
 }
 
-// sweep removes the directories that nobody holds. One without a lock may be
-// in the making.
+// lockDirs keeps others from making and removing directories: those in the
+// making have no lock yet, those that are removed have none any more.
+func lockDirs(parent string) (*os.File, error) { return lock(parent+".lock", unix.LOCK_EX) }
+
+// sweep removes the directories that nobody holds.
 func sweep(parent string) error {
-	dirs, err := filepath.Glob(filepath.Join(parent, "machine-*", lockFile))
+	dirs, err := filepath.Glob(filepath.Join(parent, "machine-*"))
 	if err != nil {
 		return err
 	}
-	for _, name := range dirs {
-		l, err := lock(name, unix.LOCK_EX|unix.LOCK_NB)
+	for _, dir := range dirs {
+		l, err := lock(filepath.Join(dir, lockFile), unix.LOCK_EX|unix.LOCK_NB)
 		if err != nil {
 			continue // it is held, or has just gone
 		}
-		err = os.RemoveAll(filepath.Dir(name))
+		err = os.RemoveAll(dir)
 		l.Close()
 		if err != nil {
 			return fmt.Errorf("remove what a killed machine left: %w", err)
@@ -126,13 +151,18 @@ func lockWhenFree(ctx context.Context, name string, how int) (*os.File, error) {
 func cacheDir(name string) (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("find the cache directory: %w", err)
+		return "", lackOfRoom(fmt.Errorf("find the cache directory: %w", err))
 	}
 	dir := filepath.Join(base, "lab", "warp", name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make the cache directory: %w", err)
+		return "", lackOfRoom(fmt.Errorf("make the cache directory: %w", err))
 	}
 	return dir, nil
+}
+
+// lackOfRoom is the error where the cache cannot be written to.
+func lackOfRoom(err error) error {
+	return &LackError{err.Error(), "machines keep what they need while they run below XDG_CACHE_HOME, or ~/.cache: name another directory there"}
 }
 
 // give writes the job, and makes the files for what the command writes.
@@ -143,7 +173,7 @@ func (w *workDir) give(j Job) error {
 	}
 	for name, content := range map[string][]byte{jobFile: b, stdoutFile: nil, stderrFile: nil} {
 		if err := os.WriteFile(filepath.Join(w.path, name), content, 0o600); err != nil {
-			return fmt.Errorf("write job: %w", err)
+			return lackOfRoom(fmt.Errorf("write job: %w", err))
 		}
 	}
 	return nil
@@ -151,17 +181,19 @@ func (w *workDir) give(j Job) error {
 
 // outcome reads how the job ended. The error is io.EOF if that was not told.
 func (w *workDir) outcome() (o outcome, err error) {
-	b, err := os.ReadFile(filepath.Join(w.path, outcomeFile))
-	if errors.Is(err, os.ErrNotExist) || err == nil && len(b) == 0 {
+	// A program in the machine could have put a fifo or a link in its place.
+	f, err := os.OpenFile(filepath.Join(w.path, outcomeFile), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, os.ErrNotExist) {
 		return o, io.EOF
 	}
 	if err == nil {
-		err = json.Unmarshal(b, &o)
+		defer f.Close()
+		err = json.NewDecoder(f).Decode(&o)
 	}
-	if err != nil {
+	if err != nil && err != io.EOF {
 		return o, fmt.Errorf("read the machine's result: %w", err)
 	}
-	return o, nil
+	return o, err
 }
 
 // result takes over what the machine handed over as one file. The error is
