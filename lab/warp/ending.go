@@ -63,16 +63,17 @@ const patient = 10 * time.Minute
 
 // tell adds what the machine told.
 func (e *LimitError) tell(end ending) {
-	busy := end.computing
-	switch {
-	case busy.pid == 0 && end.ran > patient+e.Limit:
+	switch busy := end.computing; {
+	case busy.pid > 0:
+		e.Program, e.PID = busy.name, busy.pid
+	case len(end.waiting) == 0:
+	case end.ran > patient+e.Limit:
 		e.Waiting, e.Virtual = end.waits(), end.ran
 		e.Hint = "in the machine there is nobody else who could send a signal, type or connect"
-		return
-	case busy.pid == 0 && len(end.waiting) > 0: // lab was busy with what it wrote
+	default: // lab was busy with what it wrote
 		busy = end.waiting[len(end.waiting)-1]
+		e.Program, e.PID = busy.name, busy.pid
 	}
-	e.Program, e.PID = busy.name, busy.pid
 }
 
 func readProcess(text string) (guestProcess, bool) {

@@ -41,3 +41,20 @@ func TestTopmost(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// Who is named when a machine takes too long.
+func TestLimitErrorTells(t *testing.T) {
+	sleep, yes := guestProcess{24, "sleep"}, guestProcess{25, "yes"}
+	for want, end := range map[string]ending{
+		"the machine has not ended after 1m0s":                                                                            {},
+		"the machine has not ended after 1m0s: yes (process 25) was still computing":                                      {computing: yes, waiting: []guestProcess{sleep}, ran: time.Hour},
+		"the machine has not ended after 1m0s: sleep (process 24) was still computing":                                    {waiting: []guestProcess{yes, sleep}, ran: time.Minute},
+		"the machine has not ended after 1m0s, 1h0m0s by its own clock, and its processes still wait: sleep (process 24)": {waiting: []guestProcess{sleep}, ran: time.Hour},
+	} {
+		e := &LimitError{Limit: time.Minute, Hint: "as it was"}
+		e.tell(end)
+		if e.Error() != want || (e.Hint == "as it was") != (e.Waiting == "") {
+			t.Errorf("%q, hint %q, want %q", e.Error(), e.Hint, want)
+		}
+	}
+}

@@ -181,7 +181,7 @@ func (u *UML) environment() []string {
 
 // await waits for the machine's end.
 func (m *umlMachine) await(ctx context.Context, limit time.Duration) error {
-	late := &LimitError{Limit: limit, Hint: "a program that computes or polls the clock without ever sleeping stops time here: --engine qemu counts its instructions"}
+	late := &LimitError{Limit: limit, Hint: "a program that computes, polls the clock or writes without ever sleeping stops time here: give it longer with --limit, or --engine qemu, which counts instructions"}
 	limited, cancel := context.WithTimeoutCause(ctx, limit, late)
 	defer cancel()
 	select {
