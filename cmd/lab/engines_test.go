@@ -147,12 +147,14 @@ func outputOf(t *testing.T, env []string, lab string, args ...string) string {
 	return out.String()
 }
 
-// needUML skips a test where there is no User-Mode Linux.
-func needUML(t *testing.T) {
+// needUML skips a test where there is no User-Mode Linux, and finds it.
+func needUML(t *testing.T) (kernel string) {
 	t.Helper()
-	if _, err := warp.UMLKernel(); err != nil {
+	kernel, err := warp.UMLKernel()
+	if err != nil {
 		testenv.Lack(t, "%v: lab warp setup builds it", err)
 	}
+	return kernel
 }
 
 // newestKernel is the newest that was fetched for QEMU. The test is skipped where

@@ -105,7 +105,8 @@ func openDir(t *testing.T) string {
 }
 
 // Every script in testdata runs the real lab. Those whose names begin with
-// root- make networks.
+// root- make networks, those whose names begin with machine- need a virtual-time
+// machine.
 func TestScripts(t *testing.T) {
 	engine := script.NewEngine()
 	engine.Cmds = scripttest.DefaultCmds()
@@ -123,6 +124,10 @@ func TestScripts(t *testing.T) {
 			if strings.HasPrefix(name, "root-") {
 				testenv.NeedRoot(t)
 			}
+			kernel := ""
+			if strings.HasPrefix(name, "machine-") {
+				kernel = needUML(t)
+			}
 			t.Parallel()
 			archive, err := txtar.ParseFile(file)
 			if err != nil {
@@ -133,6 +138,7 @@ func TestScripts(t *testing.T) {
 			env := []string{
 				"PATH=" + lab + ":" + os.Getenv("PATH"),
 				"HOME=/", "WORK=" + work, "TERM=xterm", "LAB=" + lab, // a directory with no other program
+				warp.KernelEnv + "=" + kernel,
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
