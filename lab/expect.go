@@ -152,11 +152,14 @@ var errNotSeen = errors.New("not seen")
 // be hours to wait.
 const restShare = 8
 
+// due says in how long something is to happen without an event, if that is
+// known, where nothing has happened for some time.
+type due func(quiet time.Duration) (in time.Duration, known bool)
+
 // poll makes the waiting step look every so often, until stop is called. Where
 // time is virtual that is the less often the longer nothing has happened; or
-// when due says, in how long something is to happen without an event, if it
-// knows. It may be nil.
-func (e *Experiment) poll(ctx context.Context, every time.Duration, due func() (in time.Duration, known bool)) (stop func()) {
+// when it is due, which may be nil.
+func (e *Experiment) poll(ctx context.Context, every time.Duration, due due) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var polling sync.WaitGroup
 	polling.Go(func() {
@@ -172,12 +175,12 @@ func (e *Experiment) poll(ctx context.Context, every time.Duration, due func() (
 				e.timeline.poke()
 				pause := every
 				if e.watch.virtual {
-					pause = max(every, rest(quiet, due))
+					pause = max(every, rest(time.Since(quiet), due))
 				}
 				tick.Reset(pause)
 			case <-changed: // which makes it look, too
 				quiet = time.Now()
-				tick.Reset(every)
+				tick.Reset(max(every, rest(0, due)))
 			case <-ctx.Done():
 				return
 			}
@@ -186,14 +189,14 @@ func (e *Experiment) poll(ctx context.Context, every time.Duration, due func() (
 	return func() { cancel(); polling.Wait() }
 }
 
-// rest is how long need not be looked, where nothing has happened since quiet.
-func rest(quiet time.Time, due func() (time.Duration, bool)) time.Duration {
+// rest is how long need not be looked.
+func rest(quiet time.Duration, due due) time.Duration {
 	if due != nil {
-		if in, known := due(); known {
+		if in, known := due(quiet); known {
 			return in
 		}
 	}
-	return time.Since(quiet) / restShare
+	return quiet / restShare
 }
 
 // blind says why a pattern cannot be seen in this run, "" if it can.

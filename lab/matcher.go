@@ -99,8 +99,11 @@ func (m *matcher) pollEvery() time.Duration {
 }
 
 // due is in how long the connection's timer fires, if that is what may change
-// what is waited for.
-func (m *matcher) due() (in time.Duration, known bool) {
+// what is waited for: soon after an event other things may.
+func (m *matcher) due(quiet time.Duration) (in time.Duration, known bool) {
+	if quiet < m.pollEvery() {
+		return 0, false
+	}
 	switch m.expect.Event.What {
 	case scenarios.Socket, scenarios.Timer:
 	default:

@@ -88,7 +88,7 @@ type noticing struct {
 
 // due is in how long there may be enough, where that is no event: an end is
 // looked into, and who acted has reactionTime.
-func (w *noticing) due() (in time.Duration, known bool) {
+func (w *noticing) due(time.Duration) (in time.Duration, known bool) {
 	if p := w.e.started("client"); p != nil {
 		if _, ended := p.ended(); ended {
 			return 0, false

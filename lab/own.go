@@ -37,9 +37,8 @@ const (
 )
 
 // until looks again and again until look is done, which is told the events
-// since the last time. It ends at the timeout with errNotSeen. due is that of
-// poll.
-func (e *Experiment) until(ctx context.Context, timeout time.Duration, due func() (time.Duration, bool), look func(events []record.Event) (done bool, err error)) error {
+// since the last time. It ends at the timeout with errNotSeen.
+func (e *Experiment) until(ctx context.Context, timeout time.Duration, due due, look func(events []record.Event) (done bool, err error)) error {
 	waiting, cancel := context.WithTimeoutCause(ctx, timeout, errNotSeen)
 	defer cancel()
 	every := lookEvery

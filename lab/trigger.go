@@ -74,7 +74,7 @@ type moment struct {
 }
 
 // due is in how long it comes, if that depends on nothing else.
-func (m *moment) due() (in time.Duration, known bool) {
+func (m *moment) due(time.Duration) (in time.Duration, known bool) {
 	return time.Duration(m.from + int64(m.when.Time) - m.e.clock.Now()), m.when.Kind == scenarios.WhenAt
 }
 
