@@ -23,8 +23,8 @@ import (
 //     long it is, and whether its end is probed for: buffers grow with the
 //     memory and with time;
 //   - ARP, which a bridge or a timer may cause;
-//   - what processes do beside each other: the order is that of each process
-//     and each connection;
+//   - what processes do beside each other, sending signals included: the order
+//     is that of each process and each connection;
 //   - calls that a signal interrupts, SIGCHLD, and a fork's name of its child:
 //     they depend on who comes first;
 //   - a retransmission that could not be sent, which Linux reports from 6.17
@@ -75,7 +75,7 @@ func essenceOf(r *record.Record) essence {
 			case ev.Kind == record.KindExec:
 				threads.add(process, "is %s", ev.Comm)
 			case ev.Kind == record.KindSignal && p.Signal != "SIGCHLD":
-				threads.add(process, "gets %s", p.Signal)
+				threads.add(process+", from others", "%s gets %s", ev.Comm, p.Signal)
 			case ev.Kind == record.KindExit:
 				threads.add(process, "ends %s %d", p.Signal, p.Status)
 			}
