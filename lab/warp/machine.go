@@ -12,15 +12,18 @@ import (
 
 // A machine runs a job, or has run it.
 type machine interface {
-	// await waits for its end. When it takes longer than the limit, or ctx
-	// ends, the machine is ended.
-	await(ctx context.Context, limit time.Duration) error
+	// ended is closed when it has ended.
+	ended() <-chan struct{}
+	// overdue ends it, having it say why it takes so long; ctx cuts that short.
+	overdue(ctx context.Context) *LimitError
 	// outcome is how the job ended. The error is io.EOF if that was not told.
 	outcome() (outcome, error)
 	// breakdown says why it was not.
 	breakdown() *MachineError
 	// signal sends one to its process.
 	signal(os.Signal)
+	// kill ends it at once.
+	kill()
 	// close ends it, and gives up what is held for it.
 	close()
 }
@@ -53,7 +56,8 @@ func perform(ctx context.Context, j Job, p Place, start func(dir *workDir, cpu i
 			t.close()
 		}
 	}()
-	b := &brake{machine: m}
+	b := newBrake(m, j.limit())
+	defer b.release()
 	for name, to := range map[string]io.Writer{stdoutFile: j.Stdout, stderrFile: j.Stderr} {
 		t, err := newTail(dir, name, to, b)
 		if err != nil {
@@ -61,7 +65,7 @@ func perform(ctx context.Context, j Job, p Place, start func(dir *workDir, cpu i
 		}
 		tails = append(tails, t)
 	}
-	if err := m.await(ctx, j.limit()); err != nil {
+	if err := await(ctx, m, b); err != nil {
 		return nil, err
 	}
 	o, err := m.outcome()
@@ -83,6 +87,29 @@ func perform(ctx context.Context, j Job, p Place, start func(dir *workDir, cpu i
 	}
 	return &Result{Status: o.Status, Virtual: time.Duration(o.Virtual), Wall: time.Since(began)}, nil
 }
+
+// await waits for a machine's end. When it has had its time, or ctx ends, it is
+// ended.
+func await(ctx context.Context, m machine, b *brake) error {
+	select {
+	case <-m.ended():
+		return nil
+	case <-ctx.Done():
+		m.kill()
+		return context.Cause(ctx)
+	case <-b.late.C:
+	}
+	b.release()
+	late := m.overdue(ctx)
+	late.Limit = b.limit
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return late
+}
+
+// askLimit is how long a machine may take to say what it is computing.
+const askLimit = 2 * time.Second
 
 // consoleLines is how many lines of its console tell of a machine's end.
 const consoleLines = 15

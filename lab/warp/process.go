@@ -79,6 +79,9 @@ func (l launch) restrict() error {
 	return confine(l.writable...)
 }
 
+// ended is closed when it has ended.
+func (p *process) ended() <-chan struct{} { return p.done }
+
 // signal sends one to the process.
 func (p *process) signal(s os.Signal) { _ = p.cmd.Process.Signal(s) } // it may have ended
 

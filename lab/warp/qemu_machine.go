@@ -132,25 +132,12 @@ func (m *qemuMachine) restore(path string) error {
 // quote makes a path one word of the shell's, which QEMU starts.
 func quote(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
 
-// await waits for the machine's end.
-func (m *qemuMachine) await(ctx context.Context, limit time.Duration) error {
-	late := &LimitError{Limit: limit, Hint: "each instruction takes a nanosecond of this machine's time, and it computes about 0.4 s of it in a second: give it more time with --limit"}
-	limited, cancel := context.WithTimeoutCause(ctx, limit, late)
-	defer cancel()
-	select {
-	case <-m.done:
-		return nil
-	case <-limited.Done():
-	}
-	if context.Cause(limited) == late {
-		late.Program, late.PID = m.computing(ctx)
-	}
+func (m *qemuMachine) overdue(ctx context.Context) *LimitError {
+	late := &LimitError{Hint: "each instruction takes a nanosecond of this machine's time, and it computes about 0.4 s of it in a second: give it more time with --limit"}
+	late.Program, late.PID = m.computing(ctx)
 	m.kill()
-	return context.Cause(limited)
+	return late
 }
-
-// askLimit is how long a machine may take to say what it is computing.
-const askLimit = 2 * time.Second
 
 // computing has the machine's kernel say what it is at, by an interrupt on
 // which it breaks down.

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -179,25 +178,12 @@ func (u *UML) environment() []string {
 	return []string{"GLIBC_TUNABLES=glibc.pthread.rseq=0", "HOME=/", "PATH=/usr/bin:/bin"}
 }
 
-// await waits for the machine's end.
-func (m *umlMachine) await(ctx context.Context, limit time.Duration) error {
-	late := &LimitError{Limit: limit, Hint: "a program that computes, polls the clock or writes without ever sleeping stops time here: give it longer with --limit, or --engine qemu, which counts instructions"}
-	limited, cancel := context.WithTimeoutCause(ctx, limit, late)
+func (m *umlMachine) overdue(ctx context.Context) *LimitError {
+	m.signal(unix.SIGTERM) // it says what it is at, and ends
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	select {
-	case <-m.done:
-		return nil
-	case <-limited.Done():
-	}
-	if context.Cause(limited) == late {
-		// It says what it is at, and ends.
-		m.signal(unix.SIGTERM)
-		saying, cancel := context.WithTimeout(ctx, time.Second)
-		_ = m.wait(saying)
-		cancel()
-		late.tell(readEnding(m.console.tail(maxProcesses)))
-		return late
-	}
-	m.kill()
-	return context.Cause(limited)
+	_ = m.wait(ctx)
+	late := &LimitError{Hint: "a program that computes, polls the clock or writes without ever sleeping stops time here: give it longer with --limit, or --engine qemu, which counts instructions"}
+	late.tell(readEnding(m.console.tail(maxProcesses)))
+	return late
 }
