@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seed-6fefc909/tcplab/internal/virtualtime"
 	"github.com/seed-6fefc909/tcplab/lab/observe"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/topology"
@@ -56,7 +57,7 @@ type hostWatch struct {
 }
 
 func newWatch(clock observe.Clock, o Options, sink observe.Sink) *watch {
-	w := &watch{clock: clock, options: o, sink: sink, virtual: observe.VirtualTime(), hosts: map[string]*hostWatch{}, gaps: map[string][]observe.Gap{}, missing: []record.Missing{}}
+	w := &watch{clock: clock, options: o, sink: sink, virtual: virtualtime.On(), hosts: map[string]*hostWatch{}, gaps: map[string][]observe.Gap{}, missing: []record.Missing{}}
 	if o.Frames {
 		w.frames = observe.NewFrames(maxFrames)
 	}

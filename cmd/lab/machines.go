@@ -106,6 +106,9 @@ func (f *virtualFlags) look(c *cobra.Command) error {
 	if err := f.machine.check(); err != nil {
 		return err
 	}
+	if err := becomeCaller(); err != nil {
+		return err
+	}
 	if name := set("quick", "follow", "wireshark"); name != "" {
 		why := map[string]string{
 			"quick":     "there the timers are the kernel's own",

@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/seed-6fefc909/tcplab/internal/virtualtime"
 	"github.com/seed-6fefc909/tcplab/lab"
-	"github.com/seed-6fefc909/tcplab/lab/warp"
 )
 
 // How often a person is told that something is going on.
@@ -21,7 +21,7 @@ const (
 // showStatus keeps a line about the run on the terminal, or writes one now and
 // again where there is none, until stop is called.
 func (b *batch) showStatus(e *lab.Experiment, alone bool) (stop func()) {
-	if _, inside := warp.Inside(); inside {
+	if virtualtime.On() {
 		return func() {} // there a minute is nothing, but each look would take its time
 	}
 	live := b.live && alone

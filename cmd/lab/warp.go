@@ -93,6 +93,9 @@ there is no such machine here, 4 if the machine broke down or took longer than
 
 // runWarp is lab warp.
 func runWarp(ctx context.Context, s streams, f warpFlags, args []string) error {
+	if err := becomeCaller(); err != nil {
+		return err
+	}
 	if err := f.machine.check(); err != nil {
 		return err
 	}
@@ -140,6 +143,15 @@ func runWarp(ctx context.Context, s streams, f warpFlags, args []string) error {
 		return &exitError{r.Status, err, "go test -timeout 24h"}
 	}
 	return &exitError{status: r.Status}
+}
+
+// becomeCaller gives up being root under sudo: machines need none, and what they
+// leave is the caller's.
+func becomeCaller() error {
+	if err := warp.BecomeCaller(); err != nil {
+		return &exitError{exitCannot, err, "it needs no root: run it without sudo"}
+	}
+	return nil
 }
 
 // noMachine turns the lack of an engine into an error for the user.

@@ -36,8 +36,8 @@ x86-64: name it in LAB_WARP_KERNEL.`,
 }
 
 func setUp(ctx context.Context, s streams, kernels []string) error {
-	if err := warp.BecomeCaller(); err != nil {
-		return &exitError{exitCannot, err, "it needs no root: run it without sudo"}
+	if err := becomeCaller(); err != nil {
+		return err
 	}
 	if len(kernels) == 0 {
 		return buildKernel(ctx, s)

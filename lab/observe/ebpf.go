@@ -13,6 +13,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
 
+	"github.com/seed-6fefc909/tcplab/internal/virtualtime"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
@@ -81,7 +82,7 @@ type marker struct {
 // OpenTracer loads and attaches the programs; it takes some 50 ms. Where the
 // kernel lacks a tracepoint or refuses a program the rest works, and what is
 // lost is in the list; an error means that nothing can be observed.
-func OpenTracer() (*Tracer, []record.Missing, error) { return openTracer(VirtualTime()) }
+func OpenTracer() (*Tracer, []record.Missing, error) { return openTracer(virtualtime.On()) }
 
 func openTracer(virtual bool) (*Tracer, []record.Missing, error) {
 	object, missing, err := loadBPF(virtual)

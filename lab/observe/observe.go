@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-6fefc909/tcplab/internal/virtualtime"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
@@ -88,7 +89,7 @@ func HZ() int {
 func realtimeOffset() (offset, mono int64, err error) {
 	best := int64(1) << 62
 	samples := 50
-	if VirtualTime() {
+	if virtualtime.On() {
 		samples = 1
 	}
 	for range samples {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-6fefc909/tcplab/internal/virtualtime"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
@@ -99,7 +100,7 @@ type flush struct {
 // OpenWire waits for one RCU grace period, which the kernel puts between
 // making the ring and using it.
 func OpenWire(clock Clock, h Host, sink Sink) (*WireTap, error) {
-	return openWire(clock, h, sink, VirtualTime())
+	return openWire(clock, h, sink, virtualtime.On())
 }
 
 func openWire(clock Clock, h Host, sink Sink, virtual bool) (_ *WireTap, err error) {

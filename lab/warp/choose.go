@@ -3,6 +3,8 @@ package warp
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"runtime"
 	"strings"
 )
 
@@ -24,12 +26,15 @@ type Wanted struct {
 // Choose finds an engine. The error wraps ErrNoEngine if what is asked for is
 // not there.
 func Choose(w Wanted) (Engine, error) {
+	isUML := w.Kernel == UMLName || isPath(w.Kernel) && checkKernel(w.Kernel) == nil
 	switch {
+	case runtime.GOARCH != "amd64":
+		return nil, &LackError{"the machines are for x86-64, and this is " + runtime.GOARCH, "run without --warp, as root"}
 	case w.Engine != "" && w.Engine != UMLName && w.Engine != QEMUName:
 		return nil, fmt.Errorf("engine %q: there are %s, %s", w.Engine, UMLName, QEMUName)
-	case w.Kernel == UMLName && w.Engine == QEMUName:
-		return nil, fmt.Errorf("the kernel uml is not for the engine qemu")
-	case w.Engine == UMLName || w.Kernel == UMLName:
+	case isUML && w.Engine == QEMUName:
+		return nil, fmt.Errorf("the kernel %s is not for the engine qemu", w.Kernel)
+	case w.Engine == UMLName || isUML:
 		return chooseUML(w)
 	case w.Engine == QEMUName || w.Kernel != "" || w.Modules != "" || w.Cold:
 		return chooseQEMU(w)
@@ -49,12 +54,15 @@ func chooseUML(w Wanted) (Engine, error) {
 	if w.Modules != "" || w.Cold {
 		return nil, errors.New("modules, and a cold start, are for the engine qemu")
 	}
-	kernel := w.Kernel
-	if kernel == "" || kernel == UMLName {
-		var err error
-		if kernel, err = UMLKernel(); err != nil {
-			return nil, err
-		}
+	var kernel string
+	var err error
+	if w.Kernel == "" || w.Kernel == UMLName {
+		kernel, err = UMLKernel()
+	} else if err = checkKernel(w.Kernel); err == nil {
+		kernel, err = filepath.Abs(w.Kernel)
+	}
+	if err != nil {
+		return nil, err
 	}
 	u, err := NewUML(kernel)
 	if err != nil {
@@ -66,11 +74,14 @@ func chooseUML(w Wanted) (Engine, error) {
 
 func chooseQEMU(w Wanted) (Engine, error) {
 	k := Kernel{Image: w.Kernel, Modules: w.Modules}
-	if !strings.Contains(w.Kernel, "/") {
-		var err error
-		if k, err = fetched(w.Kernel); err != nil {
-			return nil, err
-		}
+	var err error
+	if !isPath(w.Kernel) {
+		k, err = fetched(w.Kernel)
+	} else if k.Image, err = filepath.Abs(w.Kernel); err == nil && w.Modules != "" {
+		k.Modules, err = filepath.Abs(w.Modules)
+	}
+	if err != nil {
+		return nil, err
 	}
 	q, err := NewQEMU(k.Image, k.Modules, w.Cold)
 	if err != nil {
@@ -96,5 +107,8 @@ func fetched(version string) (Kernel, error) {
 	}
 	return Kernel{}, &LackError{"no kernel was fetched for qemu", getQEMU}
 }
+
+// isPath tells a kernel's file from a version.
+func isPath(kernel string) bool { return strings.Contains(kernel, "/") }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+
+	"github.com/seed-6fefc909/tcplab/internal/virtualtime"
 )
 
 // insideEnv is the variable of a job's environment that tells what machine it
@@ -20,17 +22,16 @@ type Place struct {
 }
 
 // Inside tells whether this process runs in a virtual-time machine, and in
-// which. The programs that it starts are not told.
+// which: that it does, the kernel says. The programs that it starts are told no
+// more than that; what they start knows no seed, then.
 var Inside = sync.OnceValues(func() (Place, bool) {
-	text, ok := os.LookupEnv(insideEnv)
-	if !ok {
-		return Place{}, false
-	}
+	text := os.Getenv(insideEnv)
 	_ = os.Unsetenv(insideEnv) // cannot fail with a valid name
-	var p Place
-	if err := json.Unmarshal([]byte(text), &p); err != nil {
+	if !virtualtime.On() {
 		return Place{}, false
 	}
+	p := Place{Engine: virtualtime.Engine()}
+	_ = json.Unmarshal([]byte(text), &p) // it may have been taken away
 	return p, true
 })
 
