@@ -12,8 +12,9 @@ import (
 // tryMachines tries the virtual-time machines: none of it takes privileges.
 func tryMachines(ctx context.Context, found func(Finding)) {
 	found(tryTrace())
+	found(tryLandlock())
 	found(tryMachine(ctx, warp.Wanted{Engine: warp.UMLName}, "--warp by User-Mode Linux: the fast one"))
-	// Cold: it leaves no copy of the machine.
+	// Cold: it leaves nothing in the cache.
 	found(tryMachine(ctx, warp.Wanted{Engine: warp.QEMUName, Cold: true}, "--warp on the kernels of distributions"))
 }
 
@@ -24,6 +25,16 @@ func tryTrace() Finding {
 		return f.lacking(err)
 	}
 	f.OK, f.Seen = true, "a child was traced"
+	return f
+}
+
+// tryLandlock tries what confines machines a second time.
+func tryLandlock() Finding {
+	f := Finding{Name: "Landlock", Lost: "a second bar between virtual-time machines and this one's files"}
+	if err := warp.CheckLandlock(); err != nil {
+		return f.lacking(err)
+	}
+	f.OK, f.Seen = true, "machines can write to their own directories only"
 	return f
 }
 

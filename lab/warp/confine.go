@@ -26,20 +26,44 @@ func landlockWrites(abi int) uint64 {
 	return rights
 }
 
+// landlock is the version of the kernel's Landlock. The error is a *LackError if
+// there is none.
+func landlock() (abi int, err error) {
+	n, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	switch errno {
+	case 0:
+		return int(n), nil
+	case unix.ENOSYS, unix.EOPNOTSUPP, unix.EPERM: // EPERM: a container's seccomp profile from before Landlock
+		return 0, &LackError{
+			fmt.Sprintf("there is no Landlock here: %v", errno),
+			"it is in Linux 5.13 and later, if security modules (lsm=) name it and the container lets it be called",
+		}
+	}
+	return 0, fmt.Errorf("ask for Landlock: %w", errno)
+}
+
+// CheckLandlock tells whether the host's kernel keeps machines from writing to
+// other files, whatever goes wrong in them. The error is a *LackError if it has
+// no Landlock: machines run without it, too.
+func CheckLandlock() error {
+	_, err := landlock()
+	return err
+}
+
 // confine takes from the calling thread, and from what it executes, the right
 // to change any file but those below the directories. The machine's kernel has
-// no business elsewhere, whatever a program makes it do; where the host's
-// kernel has no Landlock (Linux 5.13) that rests on the machine alone, whose
-// root is mounted read-only.
+// no business elsewhere, whatever a program makes it do; where there
+// is no Landlock that rests on the machine alone, whose root is mounted
+// read-only.
 func confine(dirs ...string) error {
-	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
-	if errno == unix.ENOSYS || errno == unix.EOPNOTSUPP {
+	abi, err := landlock()
+	if _, lacking := errors.AsType[*LackError](err); lacking {
 		return nil
 	}
-	if errno != 0 {
-		return fmt.Errorf("ask for Landlock: %w", errno)
+	if err != nil {
+		return err
 	}
-	rights := landlockWrites(int(abi))
+	rights := landlockWrites(abi)
 	attr := unix.LandlockRulesetAttr{Handled_access_fs: rights}
 	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr.Handled_access_fs), 0)
 	if errno != 0 {
