@@ -12,10 +12,10 @@ import (
 )
 
 // KernelEnv is the variable that names a User-Mode Linux kernel to take
-// instead of the one that Setup built.
+// instead of the one that SetUp built.
 const KernelEnv = "LAB_WARP_KERNEL"
 
-// A Built is the record that Setup leaves beside the kernel that it built.
+// A Built is the record that SetUp leaves beside the kernel that it built.
 type Built struct {
 	Source   string    `json:"source"`   // the version of Debian's package linux-source-6.12
 	Compiler string    `json:"compiler"` // as it calls itself
@@ -38,7 +38,7 @@ const (
 )
 
 // UMLKernel finds the User-Mode Linux kernel: the file that LAB_WARP_KERNEL
-// names, or else what Setup built of the same configuration, patch and steps
+// names, or else what SetUp built of the same configuration, patch and steps
 // as this program has, from the source that the patch was made for if there
 // are several. The error wraps ErrNoEngine if there is none; a file that is
 // there and cannot be it is another error.
@@ -53,9 +53,9 @@ func UMLKernel() (string, error) {
 	return path, err
 }
 
-// cachedKernel finds what Setup built.
+// cachedKernel finds what SetUp built.
 func cachedKernel() (string, *Built, error) {
-	cache, err := kernelCache()
+	cache, err := cachePath()
 	if err != nil {
 		return "", nil, err
 	}

@@ -152,7 +152,7 @@ func TestCachedKernel(t *testing.T) {
 }
 
 // The cache is the user's, wherever that user has it.
-func TestKernelCache(t *testing.T) {
+func TestCachePath(t *testing.T) {
 	for _, c := range []struct{ xdg, home, want string }{
 		{"/x", "/home/u", "/x/lab/warp"},
 		{"", "/home/u", "/home/u/.cache/lab/warp"},
@@ -162,7 +162,7 @@ func TestKernelCache(t *testing.T) {
 		t.Setenv("SUDO_UID", "")
 		t.Setenv("XDG_CACHE_HOME", c.xdg)
 		t.Setenv("HOME", c.home)
-		if got, err := kernelCache(); got != c.want || (err == nil) != (c.want != "") {
+		if got, err := cachePath(); got != c.want || (err == nil) != (c.want != "") {
 			t.Errorf("XDG_CACHE_HOME=%s HOME=%s: %q, %v, want %q", c.xdg, c.home, got, err, c.want)
 		}
 	}

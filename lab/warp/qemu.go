@@ -79,7 +79,7 @@ func (q *QEMU) Run(ctx context.Context, j Job) (*Result, error) {
 		return nil, err
 	}
 	return perform(ctx, j, Place{Engine: QEMUName, Wanted: q.wanted}, func(dir *workDir, cpu int) (machine, error) {
-		e, err := q.prepare(ctx, m, j, cpu)
+		e, err := q.prepare(ctx, m, j, dir, cpu)
 		if err != nil {
 			return nil, err
 		}
@@ -88,6 +88,6 @@ func (q *QEMU) Run(ctx context.Context, j Job) (*Result, error) {
 			e.close()
 			return nil, err
 		}
-		return &qemuJob{started, e, dir, j.Out}, nil
+		return &qemuMachine{started, e, dir, j.Out}, nil
 	})
 }

@@ -15,8 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The files of a cache's entry: the image, and if the machine was saved its
-// memory and the state of everything else. A file that has its name is whole.
+// The files of a cache's entry: the image, and the saved machine's memory and
+// the state of everything else, which is made last. A file that has its name is
+// whole.
 const (
 	initrdFile = "initrd"
 	memoryFile = "memory"
@@ -41,8 +42,12 @@ func (e *entry) has(name string) bool {
 func (e *entry) close() { e.lock.Close() }
 
 // prepare finds the entry for the job, and makes what it lacks. Others that
-// need the same wait for it.
-func (q *QEMU) prepare(ctx context.Context, m *image, j Job, cpu int) (_ *entry, err error) {
+// need the same wait for it. That of a cold machine is its own directory.
+func (q *QEMU) prepare(ctx context.Context, m *image, j Job, dir *workDir, cpu int) (*entry, error) {
+	if q.cold {
+		e := &entry{dir: dir.path, memory: imageMemory(m, j)}
+		return e, q.pack(m, e)
+	}
 	key, err := q.key(m, j)
 	if err != nil {
 		return nil, err
@@ -52,47 +57,57 @@ func (q *QEMU) prepare(ctx context.Context, m *image, j Job, cpu int) (_ *entry,
 		return nil, err
 	}
 	e := &entry{dir: filepath.Join(parent, key), memory: imageMemory(m, j)}
-	ready := func() bool { return e.has(initrdFile) && (q.cold || e.has(stateFile)) }
-	if err := e.open(ctx, unix.LOCK_SH); err != nil {
-		return nil, err
-	}
-	if ready() {
-		return e, nil
-	}
-	e.close()
-	if err := e.open(ctx, unix.LOCK_EX); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			e.close()
+	for {
+		if err := e.open(ctx, unix.LOCK_SH); err != nil {
+			return nil, err
 		}
-	}()
-	if !ready() {
-		if err := e.make(initrdFile, func(f *os.File) error {
-			w := bufio.NewWriter(f)
-			return errors.Join(q.writeInitrd(w, m), w.Flush())
-		}); err != nil {
-			return nil, fmt.Errorf("make the machine's files: %w", err)
+		if e.has(stateFile) {
+			return e, nil
 		}
-		if !q.cold {
-			if err := q.save(ctx, e, cpu); err != nil {
-				return nil, fmt.Errorf("boot the machine that is to be copied: %w", err)
-			}
-		}
-		if err := prune(parent); err != nil {
+		e.close()
+		// No lock is held on the way to the other one and back: others may have
+		// made it or removed it meanwhile.
+		if err := q.fill(ctx, m, e, cpu); err != nil {
 			return nil, err
 		}
 	}
-	// From here on it is only read.
-	return e, unix.Flock(int(e.lock.Fd()), unix.LOCK_SH)
+}
+
+// fill makes what the entry lacks.
+func (q *QEMU) fill(ctx context.Context, m *image, e *entry, cpu int) error {
+	if err := e.open(ctx, unix.LOCK_EX); err != nil {
+		return err
+	}
+	defer e.close()
+	if e.has(stateFile) {
+		return nil
+	}
+	if err := q.pack(m, e); err != nil {
+		return err
+	}
+	if err := q.save(ctx, e, cpu); err != nil {
+		return fmt.Errorf("boot the machine that is to be copied: %w", err)
+	}
+	return prune(filepath.Dir(e.dir))
+}
+
+// pack writes the image.
+func (q *QEMU) pack(m *image, e *entry) error {
+	err := e.make(initrdFile, func(f *os.File) error {
+		w := bufio.NewWriter(f)
+		return errors.Join(q.writeInitrd(w, m), w.Flush())
+	})
+	if err != nil {
+		return fmt.Errorf("make the machine's files: %w", err)
+	}
+	return nil
 }
 
 // open takes the lock of the entry, whose directory is made if it is not there.
 // ctx ends the wait for it.
 func (e *entry) open(ctx context.Context, how int) error {
 	for {
-		if err := os.MkdirAll(e.dir, 0o700); err != nil {
+		if err := makeDir(e.dir); err != nil {
 			return fmt.Errorf("make the machine's cache: %w", err)
 		}
 		l, err := lockWhenFree(ctx, e.path(lockFile), how)
@@ -135,7 +150,7 @@ func (e *entry) make(name string, write func(*os.File) error) (err error) {
 			os.Remove(f.Name())
 		}
 	}()
-	if err := errors.Join(write(f), f.Close()); err != nil {
+	if err := errors.Join(write(f), f.Close(), giveToCaller(f.Name())); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), e.path(name))

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Kernel is a distribution's that the user's cache has, for NewQEMU.
@@ -23,16 +25,18 @@ type Kernel struct {
 	Modules string // the directory of its modules
 }
 
-// The names in the cache: of the kernels, and of a kernel's parts.
+// The names in the cache: of the kernels, of the directory where one is
+// unpacked, and of a kernel's parts.
 const (
-	kernelsName = "kernels"
-	imageName   = "vmlinuz"
-	modulesName = "modules"
+	kernelsName  = "kernels"
+	fetchingName = "fetching"
+	imageName    = "vmlinuz"
+	modulesName  = "modules"
 )
 
 // Kernels lists those that FetchKernel fetched, the newest first.
 func Kernels() ([]Kernel, error) {
-	cache, err := kernelCache()
+	cache, err := cachePath()
 	if err != nil {
 		return nil, err
 	}
@@ -61,20 +65,22 @@ func FetchKernel(ctx context.Context, version string, progress io.Writer) (k Ker
 	if err != nil {
 		return k, err
 	}
-	cache, err := kernelCache()
+	cache, err := cacheDir(kernelsName)
 	if err != nil {
 		return k, err
 	}
-	cache = filepath.Join(cache, kernelsName)
-	if err := os.MkdirAll(cache, 0o700); err != nil {
-		return k, fmt.Errorf("make the cache of kernels: %w", err)
+	l, err := lockWhenFree(ctx, cache+".lock", unix.LOCK_EX)
+	if err != nil {
+		return k, err
 	}
+	defer l.Close()
 	k = cachedAt(filepath.Join(cache, release))
 	if _, err := os.Stat(k.Image); err == nil {
 		return k, nil
 	}
-	dir, err := os.MkdirTemp(cache, "fetching-")
-	if err != nil {
+	dir := filepath.Join(cache, fetchingName)
+	// One that was killed has left its own.
+	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700)); err != nil {
 		return k, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
@@ -110,17 +116,13 @@ func FetchKernel(ctx context.Context, version string, progress io.Writer) (k Ker
 	if err != nil {
 		return k, fmt.Errorf("fetch linux-image-%s: %w", release, err)
 	}
-	// Somebody else may have been faster.
-	if err := os.Rename(whole, filepath.Dir(k.Image)); err != nil && !errors.Is(err, fs.ErrExist) {
-		return k, err
-	}
-	return k, nil
+	return k, os.Rename(whole, filepath.Dir(k.Image))
 }
 
 // newestRelease asks apt which kernels there are.
 func newestRelease(ctx context.Context, version string) (string, error) {
 	if _, err := exec.LookPath("apt-cache"); err != nil {
-		return "", fmt.Errorf("%w: kernels are fetched by apt-get, of Debian: %w", ErrNoEngine, err)
+		return "", &LackError{"the kernels are Debian's, and there is no apt-cache here", "lab warp --kernel FILE --modules DIR takes any other kernel with its modules"}
 	}
 	out, err := exec.CommandContext(ctx, "apt-cache", "search", "--names-only", "^linux-image-[0-9].*-cloud-amd64$").Output()
 	if err != nil {
@@ -129,7 +131,10 @@ func newestRelease(ctx context.Context, version string) (string, error) {
 	if release := newestOf(string(out), version); release != "" {
 		return release, nil
 	}
-	return "", fmt.Errorf("%w: apt-cache knows no linux-image-%s*-cloud-amd64", ErrNoEngine, version)
+	return "", &LackError{
+		"apt-cache knows no linux-image-" + version + "*-cloud-amd64",
+		"sudo apt-get update, and see what there is: apt-cache search --names-only 'linux-image-[0-9].*-cloud-amd64$'",
+	}
 }
 
 // newestOf finds the newest release of a version in what apt-cache prints: a

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// A qemuMachine is a running QEMU.
-type qemuMachine struct {
+// A qemuProcess is a running QEMU.
+type qemuProcess struct {
 	*process
 	qmp *qmp
 }
 
 // startQEMU starts one, which may write below the directories. Where QEMU is
 // asked for something, ctx ends the wait.
-func startQEMU(c command, cpu int, writable ...string) (*qemuMachine, error) {
+func startQEMU(c command, cpu int, writable ...string) (*qemuProcess, error) {
 	q, theirs, err := newQMP()
 	if err != nil {
 		return nil, err
@@ -30,20 +30,20 @@ func startQEMU(c command, cpu int, writable ...string) (*qemuMachine, error) {
 		q.close()
 		return nil, err
 	}
-	return &qemuMachine{process: p, qmp: q}, nil
+	return &qemuProcess{process: p, qmp: q}, nil
 }
 
 // close ends it if it has not ended.
-func (m *qemuMachine) close() {
+func (m *qemuProcess) close() {
 	m.kill()
 	m.qmp.close()
 }
 
-func (m *qemuMachine) breakdown() *MachineError { return m.process.breakdown(QEMUName) }
+func (m *qemuProcess) breakdown() *MachineError { return m.process.breakdown(QEMUName) }
 
 // during does what waits for QEMU. When ctx ends, QEMU does, and with it the
 // wait.
-func (m *qemuMachine) during(ctx context.Context, do func() error) error {
+func (m *qemuProcess) during(ctx context.Context, do func() error) error {
 	stop := context.AfterFunc(ctx, m.kill)
 	err := do()
 	if !stop() {
@@ -79,7 +79,7 @@ func (q *QEMU) save(ctx context.Context, e *entry, cpu int) error {
 	})
 }
 
-func (m *qemuMachine) save(path string) error {
+func (m *qemuProcess) save(path string) error {
 	if err := m.qmp.migration(); err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (m *qemuMachine) save(path string) error {
 }
 
 // boot starts the machine that runs the job: cold, or a copy of the saved one.
-func (q *QEMU) boot(ctx context.Context, e *entry, dir *workDir, j Job, cpu int) (*qemuMachine, error) {
+func (q *QEMU) boot(ctx context.Context, e *entry, dir *workDir, j Job, cpu int) (*qemuProcess, error) {
 	c := q.command(e.memory, j.Seed)
 	c.files(dir, j)
 	if q.cold {
@@ -116,7 +116,7 @@ func (q *QEMU) boot(ctx context.Context, e *entry, dir *workDir, j Job, cpu int)
 	return m, nil
 }
 
-func (m *qemuMachine) restore(path string) error {
+func (m *qemuProcess) restore(path string) error {
 	if err := m.qmp.migration(); err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (m *qemuMachine) restore(path string) error {
 // quote makes a path one word of the shell's, which QEMU starts.
 func quote(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
 
-func (m *qemuMachine) overdue(ctx context.Context) *LimitError {
+func (m *qemuProcess) overdue(ctx context.Context) *LimitError {
 	late := &LimitError{Hint: "each instruction takes a nanosecond of this machine's time, and it computes about 0.4 s of it in a second: give it more time with --limit"}
 	late.Program, late.PID = m.computing(ctx)
 	m.kill()
@@ -141,7 +141,7 @@ func (m *qemuMachine) overdue(ctx context.Context) *LimitError {
 
 // computing has the machine's kernel say what it is at, by an interrupt on
 // which it breaks down.
-func (m *qemuMachine) computing(ctx context.Context) (program string, pid int) {
+func (m *qemuProcess) computing(ctx context.Context) (program string, pid int) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	stop := context.AfterFunc(ctx, m.kill)
@@ -161,17 +161,17 @@ func (m *qemuMachine) computing(ctx context.Context) (program string, pid int) {
 // kernelAt is a line of an oops (lib/dump_stack.c).
 var kernelAt = regexp.MustCompile(`CPU: \d+ (?:UID: \d+ )?PID: (\d+) Comm: (.+?) (?:Not tainted|Tainted:)`)
 
-// A qemuJob is a machine that runs a job.
-type qemuJob struct {
-	*qemuMachine
+// A qemuMachine is a machine that runs a job.
+type qemuMachine struct {
+	*qemuProcess
 	entry *entry // what it was made from
 	dir   *workDir
 	out   []string // the job's directories
 }
 
-func (j *qemuJob) outcome() (outcome, error) { return j.dir.result(j.out) }
+func (j *qemuMachine) outcome() (outcome, error) { return j.dir.result(j.out) }
 
-func (j *qemuJob) close() {
-	j.qemuMachine.close()
+func (j *qemuMachine) close() {
+	j.qemuProcess.close()
 	j.entry.close()
 }

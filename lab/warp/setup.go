@@ -50,7 +50,7 @@ func (s setup) run(ctx context.Context) (string, *Built, error) {
 	if err := CheckTrace(); err != nil {
 		return "", nil, err // after minutes of building it could not be tried
 	}
-	cache, err := kernelCache()
+	cache, err := cachePath()
 	if err == nil {
 		err = os.MkdirAll(filepath.Join(cache, "uml"), 0o755)
 	}

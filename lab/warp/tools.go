@@ -11,15 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A LackError says what this machine lacks for an engine or its kernel to be
-// had, and how to get it. It is an ErrNoEngine.
-type LackError struct{ What, Hint string }
-
-func (e *LackError) Error() string { return e.What }
-
-// Is makes it one.
-func (e *LackError) Is(target error) bool { return target == ErrNoEngine }
-
 // buildNeeds are the programs that kernel/build runs and the headers that it
 // reads, and Debian's packages that have them.
 var buildNeeds = []struct{ what, packaged string }{

@@ -118,3 +118,12 @@ func (e *MachineError) Error() string {
 
 // ErrNoEngine is wrapped where an engine lacks something on this machine.
 var ErrNoEngine = errors.New("no virtual-time machine")
+
+// A LackError says what this machine lacks for an engine or its kernel to be
+// had, and how to get it. It is an ErrNoEngine.
+type LackError struct{ What, Hint string }
+
+func (e *LackError) Error() string { return e.What }
+
+// Is makes it one.
+func (e *LackError) Is(target error) bool { return target == ErrNoEngine }

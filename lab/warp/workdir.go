@@ -1,7 +1,6 @@
 package warp
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -98,71 +97,6 @@ func sweep(parent string) error {
 		}
 	}
 	return nil
-}
-
-// lock opens a file, which is made if it is not there, and locks it as flock
-// does. Closing it gives the lock up.
-func lock(name string, how int) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err = unix.Flock(int(f.Fd()), how)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", name, err)
-	}
-	return f, nil
-}
-
-// lockWhenFree takes a lock, as flock does, as soon as the others allow it. ctx
-// ends the wait.
-func lockWhenFree(ctx context.Context, name string, how int) (*os.File, error) {
-	type got struct {
-		lock *os.File
-		err  error
-	}
-	free := make(chan got)
-	go func() {
-		l, err := lock(name, how)
-		select {
-		case free <- got{l, err}:
-		case <-ctx.Done():
-			if l != nil {
-				l.Close()
-			}
-		}
-	}()
-	select {
-	case g := <-free:
-		return g.lock, g.err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
-// cacheDir is a directory below the user's cache of lab's machines, made if it
-// is not there.
-func cacheDir(name string) (string, error) {
-	base, err := os.UserCacheDir()
-	if err != nil {
-		return "", lackOfRoom(fmt.Errorf("find the cache directory: %w", err))
-	}
-	dir := filepath.Join(base, "lab", "warp", name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", lackOfRoom(fmt.Errorf("make the cache directory: %w", err))
-	}
-	return dir, nil
-}
-
-// lackOfRoom is the error where the cache cannot be written to.
-func lackOfRoom(err error) error {
-	return &LackError{err.Error(), "machines keep what they need while they run below XDG_CACHE_HOME, or ~/.cache: name another directory there"}
 }
 
 // give writes the job, and makes the files for what the command writes.
