@@ -63,7 +63,7 @@ func Preflight() error {
 func Explain(err error) (hint string, cannot bool) {
 	if p, ok := errors.AsType[*PrivilegeError](err); ok {
 		if p.Root {
-			return "run it as root: sudo lab ...", true
+			return "run it as root: sudo lab ...; or, without root, in virtual time: --warp", true
 		}
 		return "in a container: docker run --privileged, or use a virtual machine (Vagrantfile)", true
 	}

@@ -58,7 +58,7 @@ func runCommand(s streams) *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
 		Use:   "run NAME... | FILE... | all",
-		Short: "Run scenarios on this kernel and judge what was seen; needs root",
+		Short: "Run scenarios on this kernel and judge what was seen; needs root, or --warp",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError(errors.New("which scenario?"), "name some, or files, or all; lab list shows them")

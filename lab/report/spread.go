@@ -174,17 +174,17 @@ func SpreadText(w io.Writer, spreads []Spread, s Screen) error {
 			p.line("")
 		}
 		p.line("%s, %d runs, each with a seed of its own", clean(one.Scenario), one.Runs)
-		p.wrapped("  kernel    ", clean(one.Kernel))
-		p.wrapped("  outcome   ", sharesText(one.Outcomes))
-		p.wrapped("  told      ", sharesText(one.Answers))
+		p.wrapped("  kernel      ", clean(one.Kernel))
+		p.wrapped("  outcome     ", sharesText(one.Outcomes))
+		p.wrapped("  told        ", sharesText(one.Answers))
 		if one.Ports > 0 {
-			p.wrapped("  ports     ", fmt.Sprintf("%d different ones of the client's", one.Ports))
+			p.wrapped("  ports       ", fmt.Sprintf("%d different ones of the client's", one.Ports))
 		}
 		if d := one.Sends; d.N > 0 {
-			p.wrapped("  sent again", fmt.Sprintf(" %d times at least, %d in the median, %d at most", d.Min, d.Median, d.Max))
+			p.wrapped("  sent again  ", fmt.Sprintf("%d times at least, %d in the median, %d at most", d.Min, d.Median, d.Max))
 		}
 		if d := one.Times; d.N > 0 {
-			p.wrapped("  time      ", fmt.Sprintf("min %s, median %s, max %s after %s; %s between the first and the last",
+			p.wrapped("  time        ", fmt.Sprintf("min %s, median %s, max %s after %s; %s between the first and the last",
 				exact(d.Min), exact(d.Median), exact(d.Max), one.From, record.Span(d.Max-d.Min)))
 			histogram(p, d)
 		}

@@ -83,6 +83,12 @@ func Index(w io.Writer, entries []Entry, chapters []Chapter, notBegun ...string)
 			v.Kernels = append(v.Kernels, k)
 		}
 	}
+	v.Spreads = spreadsOf(entries)
+	if len(v.Spreads) > 0 && len(times) == 1 {
+		// They are about the seeds, and a scenario alone is no chapter.
+		v.Title += " of " + bounded(entries[0].Record.Scenario, maxText)
+		chapters = nil
+	}
 	for i, e := range entries {
 		c := cardOf(e, len(v.Kernels) > 1)
 		c.Again = times[e.Record.Scenario] > 1
@@ -119,7 +125,6 @@ func Index(w io.Writer, entries []Entry, chapters []Chapter, notBegun ...string)
 		title = "The runs"
 	}
 	put(title, "", rest)
-	v.Spreads = spreadsOf(entries)
 	return execute(w, "index", v)
 }
 
