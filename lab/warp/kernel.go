@@ -45,7 +45,7 @@ const (
 func UMLKernel() (string, error) {
 	if path := os.Getenv(KernelEnv); path != "" {
 		if err := checkKernel(path); err != nil {
-			return "", &LackError{fmt.Sprintf("the kernel that %s names: %v", KernelEnv, err), "unset it, or have it name a kernel that lab warp setup built"}
+			return "", fmt.Errorf("take the kernel of %s: %w", KernelEnv, err)
 		}
 		return filepath.Abs(path)
 	}

@@ -53,6 +53,9 @@ func NewQEMU(kernel, modules string, cold bool) (*QEMU, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: ask %s for its version: %w", ErrNoEngine, qemu, err)
 	}
+	if err := checkImage(kernel); err != nil {
+		return nil, err
+	}
 	for _, path := range []string{kernel, modules} {
 		f, err := os.Open(path)
 		if err != nil {

@@ -171,3 +171,19 @@ func compareReleases(a, b string) int {
 	}
 	return cmp.Or(slices.Compare(numbers(a), numbers(b)), cmp.Compare(a, b))
 }
+
+// checkImage tells whether a file can be a kernel: a bzImage, whose header has
+// a signature (Documentation/arch/x86/boot.rst), or an ELF file.
+func checkImage(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open kernel: %w", err)
+	}
+	defer f.Close()
+	var begin [0x206]byte
+	_, err = io.ReadFull(f, begin[:])
+	if err == nil && (string(begin[0x202:]) == "HdrS" || string(begin[:4]) == "\x7fELF") {
+		return nil
+	}
+	return fmt.Errorf("%s is no kernel for x86-64: neither a bzImage nor an ELF file", path)
+}
