@@ -43,7 +43,8 @@ func takeSlot(ctx context.Context) (*slot, error) {
 			return &slot{cpu, l}, nil
 		}
 	}
-	// All are taken: in line for one of them.
+	// All are taken: in line for one of them, in turn, as nothing waits for the
+	// first of several locks.
 	cpu := cpus[(os.Getpid()+int(nextSlot.Add(1)))%len(cpus)]
 	l, err := lockWhenFree(ctx, name(cpu), unix.LOCK_EX)
 	if err != nil {
