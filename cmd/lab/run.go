@@ -219,7 +219,7 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 // performVirtually runs the experiments in machines, n at a time, 0 for as many
 // as there are CPUs.
 func (b *batch) performVirtually(ctx context.Context, experiments []*lab.Experiment, n int) error {
-	runs, err := b.flags.virtual.inMachines(experiments, b.flags.out != "", b.flags.own.input)
+	runs, err := b.flags.virtual.inMachines(experiments, b.flags.own.input)
 	if err != nil {
 		return err
 	}
