@@ -2,10 +2,11 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/seed-6fefc909/tcplab/internal/paths"
 )
 
 // testFiles and testDirs are the flags of a Go test binary that name what it
@@ -22,22 +23,22 @@ func testOutputs(args []string, dir string) []string {
 	given := testFlags(args)
 	files := dir
 	if given["outputdir"] != "" {
-		files = rooted(dir, given["outputdir"])
+		files = paths.Rooted(dir, given["outputdir"])
 	}
 	var outputs []string
 	add := func(path string) {
-		if isDir(path) {
+		if paths.IsDir(path) {
 			outputs = append(outputs, path)
 		}
 	}
 	for _, name := range testDirs {
 		if given[name] != "" {
-			add(rooted(dir, given[name]))
+			add(paths.Rooted(dir, given[name]))
 		}
 	}
 	for _, name := range testFiles {
 		if given[name] != "" {
-			add(filepath.Dir(rooted(files, given[name])))
+			add(filepath.Dir(paths.Rooted(files, given[name])))
 		}
 	}
 	if given["fuzz"] != "" {
@@ -49,7 +50,7 @@ func testOutputs(args []string, dir string) []string {
 // testInputs are what a Go test binary with these arguments, run in dir, may be
 // expected to read: its package's testdata.
 func testInputs(args []string, dir string) []string {
-	if data := filepath.Join(dir, "testdata"); len(testFlags(args)) > 0 && isDir(data) {
+	if data := filepath.Join(dir, "testdata"); len(testFlags(args)) > 0 && paths.IsDir(data) {
 		return []string{data}
 	}
 	return nil
@@ -80,17 +81,4 @@ func testFlags(args []string) map[string]string {
 		given[name] = value
 	}
 	return given
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
-}
-
-// rooted is a path as seen from a directory.
-func rooted(dir, path string) string {
-	if filepath.IsAbs(path) {
-		return filepath.Clean(path)
-	}
-	return filepath.Join(dir, path)
 }

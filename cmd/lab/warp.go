@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-6fefc909/tcplab/internal/paths"
 	"github.com/seed-6fefc909/tcplab/lab/warp"
 )
 
@@ -112,17 +113,17 @@ func runWarp(ctx context.Context, s streams, f warpFlags, args []string) error {
 	}
 	j.Out, j.Programs = testOutputs(args[1:], j.Dir), testInputs(args[1:], j.Dir)
 	for _, dir := range f.out {
-		j.Out = append(j.Out, rooted(j.Dir, dir))
+		j.Out = append(j.Out, paths.Rooted(j.Dir, dir))
 	}
 	for _, name := range f.with {
-		path := rooted(j.Dir, name)
+		path := paths.Rooted(j.Dir, name)
 		if found, err := exec.LookPath(name); err == nil {
-			path = rooted(j.Dir, found)
+			path = paths.Rooted(j.Dir, found)
 		}
 		j.Programs = append(j.Programs, path)
 	}
 	if f.input != "" {
-		j.Input = rooted(j.Dir, f.input)
+		j.Input = paths.Rooted(j.Dir, f.input)
 	}
 	program, err := exec.LookPath(args[0])
 	if err == nil {

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/seed-6fefc909/tcplab/internal/paths"
+	"github.com/seed-6fefc909/tcplab/lab/warp"
 )
 
 // A rerun is a test once more, in another process of the same binary: with the
@@ -18,6 +21,8 @@ type rerun struct {
 	data []string // what it reads, where it does not see this machine's files
 	out  []string // the directories that it may write to
 	own  string   // the one for what this process takes over
+
+	removeOwn func() error
 }
 
 // What it leaves there.
@@ -32,10 +37,10 @@ func newRerun(test string) (_ *rerun, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	if data := filepath.Join(r.dir, "testdata"); isDir(data) {
+	if data := filepath.Join(r.dir, "testdata"); paths.IsDir(data) {
 		r.data = []string{data}
 	}
-	if r.own, err = os.MkdirTemp("", "labtest-"); err != nil {
+	if r.own, r.removeOwn, err = warp.TempDir(); err != nil {
 		return nil, err
 	}
 	if err = os.Mkdir(filepath.Join(r.own, coverageDir), 0o700); err == nil {
@@ -70,10 +75,10 @@ func newRerun(test string) (_ *rerun, err error) {
 func (r *rerun) wanted() error {
 	r.out = []string{r.own}
 	if artifactsFlag() {
-		r.out = append(r.out, filepath.Join(rooted(r.dir, setting("test.outputdir")), "_artifacts"))
+		r.out = append(r.out, filepath.Join(paths.Rooted(r.dir, setting("test.outputdir")), "_artifacts"))
 	}
 	if dir := os.Getenv(ArtifactsEnv); dir != "" {
-		dir = rooted(r.dir, dir)
+		dir = paths.Rooted(r.dir, dir)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("make directory for artefacts: %w", err)
 		}
@@ -91,7 +96,7 @@ func (r *rerun) take() error {
 	return errors.Join(append(errs, relog(filepath.Join(r.own, testLog), r.dir))...)
 }
 
-func (r *rerun) close() error { return os.RemoveAll(r.own) }
+func (r *rerun) close() error { return r.removeOwn() }
 
 // setting is a flag's value, "" if there is no such flag.
 func setting(name string) string {
@@ -111,17 +116,4 @@ func only(test, run string) string {
 		pattern += "/" + strings.Join(parts[depth:], "/")
 	}
 	return pattern
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
-}
-
-// rooted is a path as seen from a directory.
-func rooted(dir, path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(dir, path)
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/seed-6fefc909/tcplab/internal/paths"
 )
 
 // relog has the testing package note as this process's what another process,
@@ -28,9 +30,9 @@ func relog(name, dir string) error {
 		case "getenv":
 			_ = os.Getenv(what)
 		case "chdir":
-			dir = rooted(dir, what)
+			dir = paths.Rooted(dir, what)
 		case "stat", "open":
-			look(rooted(dir, what), verb == "open")
+			look(paths.Rooted(dir, what), verb == "open")
 		}
 	}
 	return in.Err()

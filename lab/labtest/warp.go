@@ -55,6 +55,10 @@ func runWarped(t TB) {
 		return
 	}
 	again, err := newRerun(t.Name())
+	if errors.Is(err, warp.ErrNoEngine) {
+		lack(t, err)
+		return
+	}
 	if err != nil {
 		t.Fatalf("run the test in a virtual-time machine: %v", err)
 		return

@@ -196,7 +196,8 @@ func newFrameSource(fd int, virtual bool) (frameSource, error) {
 // Flush returns when sink was given every packet that the kernel had put into
 // the ring before the call. That takes no time when no packet is waiting, and
 // 16 ms at most otherwise, until the kernel hands over the block that it is
-// filling. Where time is virtual it takes none. It fails when ctx ends first, or the tap does.
+// filling. Where time is virtual it takes none. It fails when ctx ends first, or
+// the tap does.
 func (w *WireTap) Flush(ctx context.Context) error {
 	f := &flush{done: make(chan struct{})}
 	w.mu.Lock()

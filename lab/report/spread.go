@@ -34,7 +34,8 @@ type Share struct {
 	Runs int
 }
 
-// A Distribution is of what was measured in some runs: N of them have it.
+// A Distribution is of what was measured in some runs: N of them have it. Of an
+// even number the median is the upper of the two in the middle.
 type Distribution struct {
 	N                int
 	Min, Median, Max int64
