@@ -19,6 +19,7 @@ import (
 // own paths, and a few made for it.
 type image struct {
 	members map[string]member // by absolute path
+	octets  int64             // what the files of this machine's take
 	lib     *libraries
 }
 
@@ -30,6 +31,15 @@ type member struct {
 	size   int64  // of source
 	text   string // a link's target, or a small file's content
 }
+
+// maxImage is how much may be taken along, in octets: while it is unpacked it is
+// in the machine's memory twice.
+const maxImage = 1 << 30
+
+var (
+	errTooMuch  = fmt.Errorf("more than %d MiB", maxImage>>20)
+	errNoMember = errors.New("neither a file nor a directory")
+)
 
 func newImage() *image {
 	return &image{members: map[string]member{}, lib: newLibraries()}
@@ -116,7 +126,10 @@ func (m *image) addTree(dir string, skip ...string) error {
 			if target, err := os.Readlink(path); err == nil {
 				m.link(path, target)
 			}
-			return m.addIfThere(path)
+			if err := m.addIfThere(path); !errors.Is(err, errNoMember) {
+				return err
+			}
+			return nil // what the kernel makes up is there in any case
 		case strings.Contains(d.Name(), ".so"):
 			return m.addProgram(path)
 		case d.IsDir() || d.Type().IsRegular():
@@ -138,10 +151,15 @@ func (m *image) put(path string, info fs.FileInfo) error {
 			m.members[path] = member{mode: unix.S_IFDIR | uint32(info.Mode().Perm())}
 		}
 	case info.Mode().IsRegular():
+		if _, ok := m.members[path]; !ok {
+			if m.octets += info.Size() + 4096; m.octets > maxImage {
+				return fmt.Errorf("pack %s: %w", path, errTooMuch)
+			}
+		}
 		// The time is a part of it: Python's compiled files must not be older.
 		m.members[path] = member{mode: unix.S_IFREG | uint32(info.Mode().Perm()), mtime: info.ModTime().Unix(), source: path, size: info.Size()}
 	default:
-		return fmt.Errorf("pack %s: neither a file nor a directory", path)
+		return fmt.Errorf("pack %s: %w", path, errNoMember)
 	}
 	return nil
 }

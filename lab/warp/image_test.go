@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // An archived is what a cpio archive's header says of a member, and its content.
@@ -248,5 +249,28 @@ func TestLibraryThatIsMissing(t *testing.T) {
 	}
 	if !slices.Contains(newLibraries().dirs, "/usr/lib") {
 		t.Error("the linker's own directories are not looked at")
+	}
+}
+
+// What cannot be meant is refused by its name.
+func TestImageRefusesWhatIsAsked(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir+"/big", nil, 0o600)
+	if err := errors.Join(os.Truncate(dir+"/big", maxImage), os.Symlink("/dev/null", dir+"/masked"), unix.Mkfifo(dir+"/pipe", 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]error{
+		dir: errTooMuch, dir + "/pipe": errNoMember, dir + "/none": fs.ErrNotExist, "/": nil,
+	} {
+		err := newImage().addAsked(path)
+		if _, ok := errors.AsType[*JobError](err); !ok || want != nil && !errors.Is(err, want) || !strings.Contains(err.Error(), "take "+path+" along") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if err := os.Truncate(dir+"/big", 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := newImage().addAsked(dir); err != nil {
+		t.Errorf("a directory with a link to a device: %v", err)
 	}
 }

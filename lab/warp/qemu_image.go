@@ -3,6 +3,7 @@ package warp
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -40,12 +41,34 @@ func (q *QEMU) image(j Job) (*image, error) {
 		return nil, err
 	}
 	m.link(imageInit, init)
-	for _, path := range append([]string{q.init, "/bin/sh", j.Argv[0]}, j.Programs...) {
+	for _, path := range []string{q.init, "/bin/sh"} {
 		if err := m.addProgram(path); err != nil {
 			return nil, err
 		}
 	}
+	for _, path := range append([]string{j.Argv[0]}, j.Programs...) {
+		if err := m.addAsked(path); err != nil {
+			return nil, err
+		}
+	}
 	return m, nil
+}
+
+// addAsked is addProgram for what the job names. The error is a *JobError.
+func (m *image) addAsked(path string) error {
+	what := "take " + path + " along"
+	if filepath.Clean(path) == "/" {
+		return &JobError{What: what, Err: errors.New("that would be everything")}
+	}
+	err := m.addProgram(path)
+	if err == nil {
+		return nil
+	}
+	hint := ""
+	if errors.Is(err, errTooMuch) {
+		hint = "qemu's machine has its files in memory: name a smaller directory, or use --engine uml, which sees this machine's"
+	}
+	return &JobError{What: what, Err: err, Hint: hint}
 }
 
 // size is how much memory the files take, in MiB, in steps of 64.
