@@ -3,7 +3,6 @@ package warp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -58,8 +57,11 @@ func perform(ctx context.Context, j Job, p Place, start func(dir *workDir, cpu i
 	}()
 	b := newBrake(m, j.limit())
 	defer b.release()
+	// What nobody takes any more need not be made.
+	ctx, lost := context.WithCancelCause(ctx)
+	defer lost(nil)
 	for name, to := range map[string]io.Writer{stdoutFile: j.Stdout, stderrFile: j.Stderr} {
-		t, err := newTail(dir, name, to, b)
+		t, err := newTail(dir, name, to, b, lost)
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +81,7 @@ func perform(ctx context.Context, j Job, p Place, start func(dir *workDir, cpu i
 	tails = nil
 	for _, t := range handed {
 		if err := t.close(); err != nil {
-			return nil, fmt.Errorf("hand on the command's output: %w", err)
+			return nil, err
 		}
 	}
 	if o.Error != "" {

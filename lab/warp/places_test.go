@@ -79,6 +79,16 @@ func TestStreams(t *testing.T) {
 	}
 }
 
+// A command whose output nobody takes any more is ended.
+func TestGoneReader(t *testing.T) {
+	gone := errors.New("gone")
+	j := sh("yes")
+	j.Stdout = writerFunc(func([]byte) (int, error) { return 0, gone })
+	if _, err := needUML(t).Run(t.Context(), j); !errors.Is(err, gone) {
+		t.Errorf("error %v, want that of the reader", err)
+	}
+}
+
 // What a reader does not take does not pile up here: the machine waits, and
 // what it waits is not of the time that it is given.
 func TestSlowReader(t *testing.T) {

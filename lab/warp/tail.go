@@ -19,11 +19,12 @@ type tail struct {
 	done    chan error
 	at      int64
 	brake   *brake
+	lost    func(error) // is told once why no more can be handed on
 }
 
 // newTail follows a file of the directory; to may be nil for nobody. The brake
 // holds the machine while the writer takes its time.
-func newTail(w *workDir, name string, to io.Writer, b *brake) (*tail, error) {
+func newTail(w *workDir, name string, to io.Writer, b *brake, lost func(error)) (*tail, error) {
 	if to == nil {
 		to = io.Discard
 	}
@@ -39,7 +40,7 @@ func newTail(w *workDir, name string, to io.Writer, b *brake) (*tail, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("watch %s: %w", path, err), f.Close())
 	}
-	t := &tail{file: f, to: to, changed: os.NewFile(uintptr(fd), "inotify"), done: make(chan error, 1), brake: b}
+	t := &tail{file: f, to: to, changed: os.NewFile(uintptr(fd), "inotify"), done: make(chan error, 1), brake: b, lost: lost}
 	go func() { t.done <- t.follow() }()
 	return t, nil
 }
@@ -63,6 +64,8 @@ func (t *tail) hand() error {
 		n, err := t.file.ReadAt(buf, t.at)
 		if n > 0 {
 			if err := t.brake.during(func() error { _, err := t.to.Write(buf[:n]); return err }); err != nil {
+				err = fmt.Errorf("hand on the command's output: %w", err)
+				t.lost(err)
 				return err
 			}
 			// Not every file system can; then it takes room until the end.
