@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -155,6 +156,33 @@ func needUML(t *testing.T) (kernel string) {
 		testenv.Lack(t, "%v: lab warp setup builds it", err)
 	}
 	return kernel
+}
+
+// A kernel's file may be anywhere: where its modules are not in the usual place,
+// they are where the command line says.
+func TestModules(t *testing.T) {
+	kernel := newestKernel(t)
+	t.Parallel()
+	lab, env, file := newLab(t), []string{"XDG_CACHE_HOME=" + t.TempDir()}, filepath.Join(t.TempDir(), "kernel")
+	if err := os.Symlink(kernel.Image, file); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"warp", "--cold", "--limit", "3m", "--kernel", file, "--", "uname", "-r"}, {"run", "kill", "--warp", "--cold", "--limit", "3m", "--kernel", file}} {
+		cmd := exec.CommandContext(t.Context(), lab, args...)
+		cmd.Env = append(os.Environ(), env...)
+		if out, err := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != exitCannot || !strings.Contains(string(out), "modules") {
+			t.Errorf("lab %s: %v, %s", strings.Join(args, " "), err, out)
+		}
+	}
+	got := outputOf(t, env, lab, "warp", "--cold", "--limit", "3m", "--kernel", file, "--modules", kernel.Modules, "--", "uname", "-r")
+	if got != kernel.Release+"\n" {
+		t.Errorf("release %q, want %s", got, kernel.Release)
+	}
+	for _, r := range recordsOf(t, env, lab, "run", "kill", "--warp", "--cold", "--limit", "3m", "--kernel", file, "--modules", kernel.Modules, "--output", "jsonl") {
+		if r.Kernel.Release != kernel.Release || r.Outcome != record.AsExpected {
+			t.Errorf("%s: %s: %s", r.Kernel, r.Outcome, strings.Join(r.Reasons, "; "))
+		}
+	}
 }
 
 // newestKernel is the newest that was fetched for QEMU. The test is skipped where

@@ -18,7 +18,7 @@ var (
 
 // testOutputs are the directories that a Go test binary with these arguments
 // leaves something in, if it runs in dir: the go command reads it there, or
-// the user does. Of another program there are none.
+// the user does. Without a flag of the testing package there are none.
 func testOutputs(args []string, dir string) []string {
 	given := testFlags(args)
 	files := dir

@@ -176,8 +176,8 @@ func SpreadText(w io.Writer, spreads []Spread, s Screen) error {
 		}
 		p.line("%s, %d runs, each with a seed of its own", clean(one.Scenario), one.Runs)
 		p.wrapped("  kernel      ", clean(one.Kernel))
-		p.wrapped("  outcome     ", sharesText(one.Outcomes))
-		p.wrapped("  told        ", sharesText(one.Answers))
+		p.wrapped("  outcome     ", ShareText(one.Outcomes))
+		p.wrapped("  told        ", ShareText(one.Answers))
 		if one.Ports > 0 {
 			p.wrapped("  ports       ", fmt.Sprintf("%d different ones of the client's", one.Ports))
 		}
@@ -202,7 +202,8 @@ func exact(ns int64) string {
 	return fmt.Sprintf("%.3f s", float64(ns)/1e9)
 }
 
-func sharesText(all []Share) string {
+// ShareText lists shares in a line.
+func ShareText(all []Share) string {
 	var parts []string
 	for _, s := range all {
 		parts = append(parts, fmt.Sprintf("%s (%d)", clean(s.What), s.Runs))

@@ -26,7 +26,7 @@ func spreadsOf(entries []Entry) []spreadView {
 	for i, s := range report.Spreads(records) {
 		v := spreadView{
 			ID: fmt.Sprintf("spread-%d", i+1), Title: bounded(s.Scenario, maxText) + ": " + ladder.Count(s.Runs, "seed"),
-			Facts: []fact{{"kernel", bounded(s.Kernel, maxText)}, {"outcome", shares(s.Outcomes)}, {"told", shares(s.Answers)}},
+			Facts: []fact{{"kernel", bounded(s.Kernel, maxText)}, {"outcome", bounded(report.ShareText(s.Outcomes), maxText)}, {"told", bounded(report.ShareText(s.Answers), maxText)}},
 		}
 		if s.Ports > 0 {
 			v.Facts = append(v.Facts, fact{"ports", ladder.Count(s.Ports, "different one") + " of the client's"})
@@ -42,17 +42,6 @@ func spreadsOf(entries []Entry) []spreadView {
 		views = append(views, v)
 	}
 	return views
-}
-
-func shares(all []report.Share) string {
-	text := ""
-	for i, s := range all {
-		if i > 0 {
-			text += ", "
-		}
-		text += fmt.Sprintf("%s (%d)", s.What, s.Runs)
-	}
-	return bounded(text, maxText)
 }
 
 // histogram draws a bar a bin.
