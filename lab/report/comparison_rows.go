@@ -23,7 +23,7 @@ func runRows(a, b *record.Record) []ComparisonRow {
 		text("kernel", func(r *record.Record) string { return r.Kernel.Release }),
 		text("machine", func(r *record.Record) string { return r.Kernel.Machine }),
 		text("HZ", func(r *record.Record) string { return strconv.Itoa(r.Kernel.HZ) }),
-		text("time", func(r *record.Record) string {
+		text("clock", func(r *record.Record) string {
 			if w := r.Kernel.Warp; w != nil {
 				return fmt.Sprintf("virtual: %s, seed %d", w.Engine, w.Seed)
 			}
