@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"sync"
 	"time"
 
@@ -65,7 +64,6 @@ func RunGuest() {
 }
 
 func runGuest(g guest) error {
-	signal.Ignore(unix.SIGPIPE)
 	job, err := g.start()
 	if err != nil {
 		return fmt.Errorf("set the machine up: %w", err)

@@ -79,6 +79,25 @@ func TestStreams(t *testing.T) {
 	}
 }
 
+// A command begins with no signal ignored or blocked: what relies on SIGPIPE
+// goes as it does elsewhere.
+func TestSignalsAreTheDefaults(t *testing.T) {
+	var out strings.Builder
+	j := sh("grep -E 'Sig(Ign|Blk)' /proc/self/status")
+	j.Stdout = &out
+	if _, err := needUML(t).Run(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(out.String()) {
+		if _, set, _ := strings.Cut(line, ":"); strings.Trim(set, "\t0\n") != "" {
+			t.Errorf("%s", line)
+		}
+	}
+	if strings.Count(out.String(), "\n") != 2 {
+		t.Errorf("%q", out.String())
+	}
+}
+
 // A command whose output nobody takes any more is ended.
 func TestGoneReader(t *testing.T) {
 	gone := errors.New("gone")
