@@ -46,7 +46,7 @@ type machineRun struct {
 	suffix          string // tells its directory from those of the scenario's other runs
 	limit           time.Duration
 	input           string       // the client's standard input, "": none
-	dir             string       // that of --out in the machine, "" until it runs
+	dir             string       // that of the captures in the machine, "" until it runs
 	remove          func() error // removes that
 }
 
@@ -90,7 +90,7 @@ func (m *machineRun) run(ctx context.Context) (*record.Record, error) {
 	if m.dir, m.remove, err = warp.TempDir(); err != nil {
 		return nil, fmt.Errorf("make a directory for captures: %w", err)
 	}
-	argv = append(argv, "--output", outputJSON, "--out", m.dir)
+	argv = append(argv, "--output", outputJSON, "--"+capturesFlag, m.dir)
 	var out, errs bytes.Buffer
 	result, err := m.engine.Run(ctx, warp.Job{
 		Argv: argv, Env: os.Environ(), Dir: dir, Out: []string{m.dir}, Seed: m.seed, Programs: m.files(), Limit: m.limit, Stdout: &out, Stderr: &errs,

@@ -45,6 +45,9 @@ func (b *batch) prepareOut(dirs []string) error {
 
 // save writes a run's files: its record, its page, and what was captured at each end.
 func (b *batch) save(e experiment, dir string, r *record.Record) error {
+	if here, ok := e.(*lab.Experiment); ok && b.flags.captures != "" {
+		return saveCaptures(here, b.flags.captures, r)
+	}
 	if b.flags.out == "" {
 		return nil
 	}

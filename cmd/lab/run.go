@@ -38,6 +38,7 @@ type runFlags struct {
 	timeout  time.Duration
 	without  []string
 	out      string
+	captures string // the directory for captures alone, "" for none
 	output   string
 	parallel int
 	// wireshark is the host whose packets are shown, "" for none.
@@ -92,6 +93,8 @@ func runCommand(s streams) *cobra.Command {
 	flags.StringSliceVar(&f.without, "without", nil, "leave `OBSERVER`s out: "+strings.Join(lab.ObserverNames, ", "))
 	flags.BoolVar(&f.follow, "follow", false, "print what happens while it happens; with --output jsonl a line an event, {\"scenario\": NAME, \"event\": ...}, before its run's record")
 	flags.StringVar(&f.out, "out", "", "write report.html, record.json and a capture of each end into `DIR` (of several runs: DIR/NAME, and an index.html), and junit.xml of all")
+	flags.StringVar(&f.captures, capturesFlag, "", "write a capture of each end, and nothing else, into `DIR`")
+	_ = flags.MarkHidden(capturesFlag) // it is there
 	flags.StringVar(&f.output, "output", outputText, "print `FORM`: text, json, jsonl (a line as each run ends)")
 	flags.IntVar(&f.parallel, "parallel", 0, "run `N` scenarios at a time (default: 1, for all of lab's own programs: as many as there are)")
 	flags.StringVar(&f.wireshark, "wireshark", "", "show the packets at `HOST` (default client), and what happened between them, while the run goes on: in Wireshark, or without a display by tshark")
@@ -102,11 +105,14 @@ func runCommand(s streams) *cobra.Command {
 	return c
 }
 
+// capturesFlag is for lab in a machine, which is run by lab.
+const capturesFlag = "captures"
+
 // options understands the flags.
 func (f *runFlags) options() (lab.Options, error) {
 	o := lab.Options{
 		Path: topology.Path(f.path), Family: topology.Family(f.family), Delay: f.delay, DelaySet: f.delaySet, Real: f.real || f.virtual.warp, Elsewhere: f.virtual.warp, Grace: f.grace, Timeout: f.timeout, Without: f.without,
-		Frames:  f.out != "" || f.wireshark != "",
+		Frames:  f.out != "" || f.captures != "" || f.wireshark != "",
 		Sysctls: map[string]map[string]string{},
 	}
 	for _, one := range f.sysctls {
