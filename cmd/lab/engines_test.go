@@ -135,7 +135,7 @@ func outputOf(t *testing.T, env []string, lab string, args ...string) string {
 	cmd := exec.CommandContext(ctx, lab, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // and it takes down what it made
 	cmd.WaitDelay = 20 * time.Second
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env, cmd.Dir = append(os.Environ(), env...), filepath.Dir(lab) // where every user may be
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()

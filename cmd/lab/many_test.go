@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func TestManyMachinesAtOnce(t *testing.T) {
 	for i := range n {
 		all.Go(func() {
 			c := exec.CommandContext(ctx, lab, "warp", "--limit", "2m", "--seed", fmt.Sprint(i), "--", "true")
-			c.Env = env
+			c.Env, c.Dir = env, filepath.Dir(lab) // where every user may be
 			if out, err := c.CombinedOutput(); err != nil {
 				t.Errorf("machine %d: %v\n%s", i, err, out)
 			}

@@ -20,6 +20,9 @@ func TestPages(t *testing.T) {
 	}
 	for _, file := range append(files, "../../examples/virtualtime/client_test.go") {
 		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrPermission) {
+			testenv.Lack(t, "needs to read the examples: %v", err) // likewise, below
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -68,8 +69,8 @@ func runWarped(t TB) {
 		Argv: again.argv, Env: os.Environ(), Dir: again.dir, Programs: again.data, Out: again.out,
 		Seed: seed, Limit: limitOf(t), Stdout: &stdout, Stderr: &stderr,
 	})
-	if err = errors.Join(err, again.take(), again.close()); errors.Is(err, warp.ErrNoEngine) {
-		lack(t, err)
+	if err = errors.Join(err, again.take(), again.close()); errors.Is(err, warp.ErrNoEngine) || result == nil && errors.Is(err, fs.ErrPermission) {
+		lack(t, err) // or this user may not work here, with or without a machine
 		return
 	}
 	told := tell(t.Name(), stdout.String())

@@ -177,7 +177,7 @@ func compareReleases(a, b string) int {
 func checkImage(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("open kernel: %w", err)
+		return fmt.Errorf("%w: %w", ErrNoEngine, err)
 	}
 	defer f.Close()
 	var begin [0x206]byte

@@ -185,7 +185,8 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 func TestQEMUIsNotThere(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir+"/bin/qemu-system-x86_64", []byte("#!/bin/sh\necho version\n"), 0o755)
-	write(t, dir+"/kernel", nil, 0o644)
+	write(t, dir+"/kernel", append(make([]byte, 0x202), "HdrS"...), 0o644)
+	write(t, dir+"/text", make([]byte, 4096), 0o644)
 	for _, c := range []struct{ path, kernel, want string }{
 		{dir, dir + "/kernel", "no qemu-system-x86_64"},
 		{dir + "/bin", dir + "/none", "no such file"},
@@ -193,6 +194,9 @@ func TestQEMUIsNotThere(t *testing.T) {
 		{dir + "/bin", dir + "/vmlinuz-1.2", "vmlinuz-1.2: no such file"},
 	} {
 		t.Setenv("PATH", c.path)
+		if _, err := NewQEMU(dir+"/text", "", false); c.path != dir && (err == nil || errors.Is(err, ErrNoEngine)) {
+			t.Errorf("a file that is no kernel: %v", err)
+		}
 		if _, err := NewQEMU(c.kernel, "", false); !errors.Is(err, ErrNoEngine) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.kernel, err, c.want)
 		}
