@@ -26,6 +26,7 @@ func (p guestProcess) String() string { return fmt.Sprintf("%s (process %d)", p.
 // readEnding finds it among the lines of a console. Process 1 is lab's own and
 // is not told of.
 func readEnding(lines []string) (e ending) {
+	listed := map[int]bool{} // all but the kernel's own, which have some work at any time
 	for _, line := range lines {
 		kind, rest, ok := strings.Cut(line, ": ")
 		if !ok {
@@ -45,6 +46,7 @@ func readEnding(lines []string) (e ending) {
 			number, rest, _ := strings.Cut(rest, " ")
 			state, name, _ := strings.Cut(rest, " ")
 			p, ok := readProcess(number + " " + name)
+			listed[p.pid] = true
 			switch {
 			case !ok:
 			case state == "R":
@@ -53,6 +55,9 @@ func readEnding(lines []string) (e ending) {
 				e.waiting = append(e.waiting, p)
 			}
 		}
+	}
+	if !listed[e.computing.pid] {
+		e.computing = guestProcess{}
 	}
 	return e
 }
