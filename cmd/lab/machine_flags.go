@@ -6,12 +6,45 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/lab/warp"
 )
+
+// machineFlags choose a virtual-time machine, for all commands that start some.
+type machineFlags struct {
+	wanted warp.Wanted
+	seed   uint64
+	limit  time.Duration
+}
+
+func (f *machineFlags) add(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.wanted.Engine, "engine", "", "the machine's `ENGINE`: uml, qemu (default: that of the kernel, or uml if it is there)")
+	flags.BoolVar(&f.wanted.Cold, "cold", false, "let qemu boot, which takes seconds, and not go on from a copy of a booted machine")
+	flags.Uint64Var(&f.seed, "seed", 1, "what the machine's random `NUMBER`s follow from")
+	flags.DurationVar(&f.limit, "limit", warp.DefaultLimit, "end a machine that has not ended after `TIME` on this clock")
+}
+
+// check refuses what cannot be meant: 0 is not for no limit.
+func (f *machineFlags) check() error {
+	if f.limit <= 0 {
+		return usageError(fmt.Errorf("--limit %v: it must be more than nothing", f.limit), "for example --limit 5m")
+	}
+	return nil
+}
+
+// kernelHelp says what --kernel takes.
+const kernelHelp = "the machine's `KERNEL`: uml, a version that lab warp setup --kernel fetched, or a file"
+
+// addKernel adds those for one kernel.
+func (f *machineFlags) addKernel(c *cobra.Command) {
+	c.Flags().StringVar(&f.wanted.Kernel, "kernel", "", kernelHelp)
+	c.Flags().StringVar(&f.wanted.Modules, "modules", "", "the `DIR` of the modules of a kernel's file (default: the usual one)")
+}
 
 // virtualFlags are those for runs in virtual-time machines.
 type virtualFlags struct {

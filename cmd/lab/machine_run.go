@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,22 @@ type experiment interface {
 	Run(ctx context.Context) (*record.Record, error)
 	// Close gives up what Run made. An error says what is left.
 	Close() error
+}
+
+// performVirtually runs the experiments in machines, n at a time, 0 for as many
+// as there are CPUs.
+func (b *batch) performVirtually(ctx context.Context, experiments []*lab.Experiment, n int) error {
+	runs, err := b.flags.virtual.inMachines(experiments, b.flags.own.input)
+	if err != nil {
+		return err
+	}
+	b.several = b.several || len(runs) > 1
+	b.quiet = b.quiet || b.flags.output == outputText && b.flags.virtual.compares()
+	if err := b.prepareOut(b.runDirs(runs)); err != nil {
+		return err
+	}
+	b.run(ctx, runs, cmp.Or(n, machinesAtOnce()))
+	return nil
 }
 
 // machinesAtOnce is how many machines run beside each other: each takes a CPU.

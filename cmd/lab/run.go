@@ -222,22 +222,6 @@ func runScenarios(ctx context.Context, s streams, f runFlags, names []string) er
 	return b.finish(ctx)
 }
 
-// performVirtually runs the experiments in machines, n at a time, 0 for as many
-// as there are CPUs.
-func (b *batch) performVirtually(ctx context.Context, experiments []*lab.Experiment, n int) error {
-	runs, err := b.flags.virtual.inMachines(experiments, b.flags.own.input)
-	if err != nil {
-		return err
-	}
-	b.several = b.several || len(runs) > 1
-	b.quiet = b.quiet || b.flags.output == outputText && b.flags.virtual.compares()
-	if err := b.prepareOut(b.runDirs(runs)); err != nil {
-		return err
-	}
-	b.run(ctx, runs, cmp.Or(n, machinesAtOnce()))
-	return nil
-}
-
 // prepare makes the experiments, but for those that are not what they say on
 // the path that is asked for. Its error is of all others that cannot be made.
 func prepare(todo []*scenarios.Source, o lab.Options) (experiments []*lab.Experiment, leftOut []error, err error) {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,38 +21,6 @@ type warpFlags struct {
 	input   string
 	with    []string
 	memory  int
-}
-
-// machineFlags choose a virtual-time machine, for all commands that start some.
-type machineFlags struct {
-	wanted warp.Wanted
-	seed   uint64
-	limit  time.Duration
-}
-
-func (f *machineFlags) add(c *cobra.Command) {
-	flags := c.Flags()
-	flags.StringVar(&f.wanted.Engine, "engine", "", "the machine's `ENGINE`: uml, qemu (default: that of the kernel, or uml if it is there)")
-	flags.BoolVar(&f.wanted.Cold, "cold", false, "let qemu boot, which takes seconds, and not go on from a copy of a booted machine")
-	flags.Uint64Var(&f.seed, "seed", 1, "what the machine's random `NUMBER`s follow from")
-	flags.DurationVar(&f.limit, "limit", warp.DefaultLimit, "end a machine that has not ended after `TIME` on this clock")
-}
-
-// check refuses what cannot be meant: 0 is not for no limit.
-func (f *machineFlags) check() error {
-	if f.limit <= 0 {
-		return usageError(fmt.Errorf("--limit %v: it must be more than nothing", f.limit), "for example --limit 5m")
-	}
-	return nil
-}
-
-// kernelHelp says what --kernel takes.
-const kernelHelp = "the machine's `KERNEL`: uml, a version that lab warp setup --kernel fetched, or a file"
-
-// addKernel adds those for one kernel.
-func (f *machineFlags) addKernel(c *cobra.Command) {
-	c.Flags().StringVar(&f.wanted.Kernel, "kernel", "", kernelHelp)
-	c.Flags().StringVar(&f.wanted.Modules, "modules", "", "the `DIR` of the modules of a kernel's file (default: the usual one)")
 }
 
 func warpCommand(s streams) *cobra.Command {
@@ -144,53 +111,4 @@ func runWarp(ctx context.Context, s streams, f warpFlags, args []string) error {
 		return &exitError{r.Status, err, "go test -timeout 24h"}
 	}
 	return &exitError{status: r.Status}
-}
-
-// becomeCaller gives up being root under sudo: machines need none, and what they
-// leave is the caller's.
-func becomeCaller() error {
-	if err := warp.BecomeCaller(); err != nil {
-		return &exitError{exitCannot, err, "it needs no root: run it without sudo"}
-	}
-	return nil
-}
-
-// noMachine turns the lack of an engine into an error for the user.
-func noMachine(err error) error {
-	if lack, ok := errors.AsType[*warp.LackError](err); ok {
-		return &exitError{exitCannot, err, lack.Hint}
-	}
-	if errors.Is(err, warp.ErrNoEngine) {
-		return &exitError{exitCannot, err, ""}
-	}
-	return usageError(err, "")
-}
-
-// ofMachine tells whether an error is about a virtual-time machine.
-func ofMachine(err error) bool {
-	_, lack := errors.AsType[*warp.LackError](err)
-	_, late := errors.AsType[*warp.LimitError](err)
-	_, broken := errors.AsType[*warp.MachineError](err)
-	_, wrong := errors.AsType[*warp.JobError](err)
-	return lack || late || broken || wrong || errors.Is(err, warp.ErrNoEngine)
-}
-
-// machineFailed turns what kept a machine from doing its job into one.
-func machineFailed(err error) error {
-	if lack, ok := errors.AsType[*warp.LackError](err); ok {
-		return &exitError{exitCannot, err, lack.Hint}
-	}
-	if late, ok := errors.AsType[*warp.LimitError](err); ok {
-		return &exitError{exitInternal, err, late.Hint}
-	}
-	if wrong, ok := errors.AsType[*warp.JobError](err); ok {
-		return usageError(err, wrong.Hint)
-	}
-	if errors.Is(err, context.Canceled) {
-		return &exitError{exitNotOK, err, ""}
-	}
-	if errors.Is(err, warp.ErrNoEngine) {
-		return noMachine(err)
-	}
-	return &exitError{exitInternal, err, ""}
 }

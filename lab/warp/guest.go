@@ -14,21 +14,18 @@ import (
 )
 
 // guestArg is the first argument of a machine's process 1; the second is the
-// engine's name, what follows is the engine's own.
+// engine's name. What follows, a kernel may have added.
 const guestArg = "lab-machine"
 
 // A guest is the inside of an engine: what process 1 needs to know of it.
 type guest interface {
 	// start makes the machine's file system and reads the job.
 	start() (Job, error)
-	// outputs are where the command's standard output and error go.
-	outputs() (stdout, stderr output)
+	// outputs are where the command's standard output and error go, at once.
+	outputs() (stdout, stderr io.Writer)
 	// finish hands over how the job ended, and all that it wrote.
 	finish(outcome) error
 }
-
-// An output takes what a command writes, at once.
-type output interface{ io.Writer }
 
 // An outcome is how a job ended, as process 1 tells it.
 type outcome struct {
@@ -83,7 +80,7 @@ func runGuest(g guest) error {
 
 // run runs the command, and when it has ended, ends whatever it left. What all
 // of them wrote has been handed over when it returns.
-func (j Job) run(stdout, stderr output) (status int, err error) {
+func (j Job) run(stdout, stderr io.Writer) (status int, err error) {
 	in, err := os.Open(os.DevNull)
 	if j.Input != "" {
 		in, err = os.Open(j.Input)
@@ -96,7 +93,7 @@ func (j Job) run(stdout, stderr output) (status int, err error) {
 		return 0, fmt.Errorf("set lo up: %w", err)
 	}
 	var copying sync.WaitGroup
-	pipe := func(to output) (*os.File, error) {
+	pipe := func(to io.Writer) (*os.File, error) {
 		r, w, err := os.Pipe()
 		if err != nil {
 			return nil, err
@@ -192,10 +189,8 @@ func kernelMounts(root string) []mount {
 // mountKernel mounts them, and makes the links in /dev that programs expect.
 func mountKernel(root string) error {
 	for _, m := range kernelMounts(root) {
-		if m.kind == "devpts" || m.target == root+"/dev/shm" {
-			if err := os.Mkdir(m.target, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-				return err
-			}
+		if err := os.MkdirAll(m.target, 0o755); err != nil {
+			return err
 		}
 		if err := m.do(); err != nil {
 			return err

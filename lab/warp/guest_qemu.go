@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -56,7 +57,7 @@ func (g *qemuGuest) start() (Job, error) {
 	return g.job, unix.Sethostname([]byte("lab"))
 }
 
-func (g *qemuGuest) outputs() (stdout, stderr output) { return g.stdout, g.stderr }
+func (g *qemuGuest) outputs() (stdout, stderr io.Writer) { return g.stdout, g.stderr }
 
 func (g *qemuGuest) finish(o outcome) error { return writeResult(g.result, g.job.Out, o) }
 

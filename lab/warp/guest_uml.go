@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -107,7 +108,7 @@ func checkReadOnly() error {
 	return nil
 }
 
-func (g *umlGuest) outputs() (stdout, stderr output) {
+func (g *umlGuest) outputs() (stdout, stderr io.Writer) {
 	return &hostFile{g.stdout}, &hostFile{g.stderr}
 }
 
