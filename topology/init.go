@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,14 +22,20 @@ const initName = "lab-init"
 const namesEnv = "HOSTS"
 
 // RunInit must be called first in main of every program that makes networks.
-// In a process that was re-executed to be a host's init it does that work and
-// does not return; in any other it does nothing.
+// In a process that was re-executed to be a host's init, or an usher (Enter), it
+// does that work and does not return; in any other it does nothing.
 func RunInit() {
-	if len(os.Args) != 2 || os.Args[0] != initName || os.Getpid() != 1 {
+	var err error
+	switch {
+	case len(os.Args) == 2 && os.Args[0] == initName && os.Getpid() == 1:
+		err = initMain(os.Args[1])
+	case len(os.Args) == 1 && os.Args[0] == usherName:
+		err = usherMain()
+	default:
 		return
 	}
-	if err := initMain(os.Args[1]); err != nil {
-		fmt.Fprintf(os.Stderr, "%s %s: %v\n", initName, os.Args[1], err)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", strings.Join(os.Args, " "), err)
 		os.Exit(1)
 	}
 	os.Exit(0)

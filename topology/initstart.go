@@ -21,14 +21,16 @@ func (h *hostInit) start(m initMessage) {
 	defer h.mu.Unlock()
 	answer := initMessage{Op: opStarted, ID: m.ID}
 	var err error
-	if answer.PID, err = execute(m); err != nil {
+	// A process group of its own: a program that signals its group must not hit
+	// another.
+	if answer.PID, err = execute(m, &syscall.SysProcAttr{Setpgid: true}); err != nil {
 		answer = initMessage{Op: opStarted, ID: m.ID}.failed(err)
 	}
 	h.tell(answer)
 }
 
-// execute forks and executes what a request says.
-func execute(m initMessage) (pid int, err error) {
+// execute forks and executes what a request says, as whom it says.
+func execute(m initMessage, sys *syscall.SysProcAttr) (pid int, err error) {
 	if len(m.fds) != 4 {
 		return 0, fmt.Errorf("%d descriptors came, not four", len(m.fds))
 	}
@@ -39,9 +41,7 @@ func execute(m initMessage) (pid int, err error) {
 	attr := &syscall.ProcAttr{
 		Dir: a.dir, Env: a.env,
 		Files: []uintptr{uintptr(m.fds[0]), uintptr(m.fds[1]), uintptr(m.fds[2])},
-		// A process group of its own: a program that signals its group
-		// must not hit another.
-		Sys: &syscall.SysProcAttr{Setpgid: true},
+		Sys:   sys,
 	}
 	if c := m.Credential; c != nil {
 		attr.Sys.Credential = &syscall.Credential{Uid: c.UID, Gid: c.GID, Groups: c.Groups}

@@ -3,6 +3,7 @@ package topology
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
 
@@ -109,24 +110,10 @@ func (n *Namespace) Do(f func() error) error {
 // The main thread is never used, because the runtime cannot end it: it would
 // stay in the foreign namespace, and /proc/PID/ns/net would lie.
 func onOwnThread(f func() error) error {
-	done := make(chan error, 1)
-	var run func()
-	run = func() {
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			// While this goroutine holds the main thread, the next one
-			// must get another.
-			next := make(chan struct{})
-			go func() { run(); close(next) }()
-			<-next
-			runtime.UnlockOSThread()
-			return
-		}
+	return onSideThread(func() (back bool, err error) {
 		home, err := netns.Get()
 		if err != nil {
-			runtime.UnlockOSThread()
-			done <- fmt.Errorf("open own network namespace: %w", err)
-			return
+			return true, fmt.Errorf("open own network namespace: %w", err)
 		}
 		err = f()
 		restored := netns.Set(home)
@@ -141,10 +128,50 @@ func onOwnThread(f func() error) error {
 			}
 		}
 		home.Close()
-		if restored == nil {
-			runtime.UnlockOSThread()
-		} else {
+		if restored != nil {
 			err = errors.Join(err, fmt.Errorf("restore network namespace: %w", restored))
+		}
+		return restored == nil, err
+	})
+}
+
+// behind runs f on a thread that is in the namespaces of the process behind a
+// pidfd, whose children are in its PID namespace too. The thread ends with f: it
+// cannot get its mounts back.
+func behind(pidfd *os.File, f func() error) error {
+	return onSideThread(func() (back bool, err error) {
+		// A thread that shares its root and directory with others cannot
+		// change its mounts.
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
+			return true, fmt.Errorf("unshare root: %w", err)
+		}
+		const all = unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC
+		if err := unix.Setns(int(pidfd.Fd()), all); err != nil {
+			return false, fmt.Errorf("enter namespaces: %w", err)
+		}
+		return false, f()
+	})
+}
+
+// onSideThread runs f on a locked thread that is not the process's main one.
+// The thread ends with f if that does not want it given back.
+func onSideThread(f func() (back bool, err error)) error {
+	done := make(chan error, 1)
+	var run func()
+	run = func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// While this goroutine holds the main thread, the next one
+			// must get another.
+			next := make(chan struct{})
+			go func() { run(); close(next) }()
+			<-next
+			runtime.UnlockOSThread()
+			return
+		}
+		back, err := f()
+		if back {
+			runtime.UnlockOSThread()
 		}
 		done <- err
 	}

@@ -1,0 +1,189 @@
+package topology
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Another process of the machine than the one that made a host can run a
+// program there: in its own terminal, session and process group, as if it had
+// started it itself. The host's maker gives it a door, by which it enters. The
+// program becomes the child of the host's init, and ends with the host.
+//
+// Were it the entrant's own child, the host could not end while the entrant is
+// stopped: a PID namespace waits until the last of its dead is reaped
+// (zap_pid_ns_processes). So a usher enters first, starts the program and
+// ends, by which the init inherits it.
+
+// usherName is what an usher is called; RunInit knows it by that.
+const usherName = "lab-usher"
+
+// Door opens the host to Enter, in whichever process. The file, a pidfd of
+// the host's init, is the caller's.
+func (h *Host) Door() (*os.File, error) {
+	p, err := h.running()
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.FcntlInt(uintptr(p.pidfd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", h.Name, err)
+	}
+	return os.NewFile(uintptr(fd), "door of "+h.Name), nil
+}
+
+// Adopt makes a process of the host that an Entrant started one whose end the
+// host tells of. It must come before Entrant.Leave.
+func (h *Host) Adopt(pid int) (*Process, error) {
+	p, err := h.running()
+	if err != nil {
+		return nil, err
+	}
+	q := &Process{PID: pid, Host: h, done: make(chan struct{})}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running == nil {
+		return nil, errInitGone
+	}
+	p.running[pid] = q
+	return q, nil
+}
+
+// An Entrant is a program that has entered a host, while its usher still holds
+// it. Either Leave or Abandon is to be called.
+type Entrant struct {
+	PID   int // in the host's own PID namespace
+	usher int
+	conn  *os.File
+}
+
+// Enter runs a program on the host behind a door, which stays the caller's. It
+// returns when the program was executed, or with the error that prevented it,
+// as Host.Start does. A nil stream is /dev/null.
+func Enter(door *os.File, c Command) (*Entrant, error) {
+	e, err := enter(door, c)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.Argv[0], err)
+	}
+	return e, nil
+}
+
+func enter(door *os.File, c Command) (*Entrant, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("make control socket: %w", err)
+	}
+	e := &Entrant{conn: os.NewFile(uintptr(pair[0]), "control")}
+	theirs := os.NewFile(uintptr(pair[1]), "usher")
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err == nil {
+		defer null.Close()
+		e.usher, err = startUsher(door, null, theirs)
+	}
+	theirs.Close() // so that the usher's end is the only one, and its death is heard
+	if err != nil {
+		e.conn.Close()
+		return nil, err
+	}
+	if err := e.start(c, null); err != nil {
+		return nil, errors.Join(err, e.end())
+	}
+	return e, nil
+}
+
+// startUsher executes this program in the namespaces behind the door.
+func startUsher(door, null, conn *os.File) (pid int, err error) {
+	err = behind(door, func() error {
+		pid, err = syscall.ForkExec(Self, []string{usherName}, &syscall.ProcAttr{
+			Dir: "/", Env: []string{"GOMAXPROCS=1"},
+			Files: []uintptr{null.Fd(), null.Fd(), os.Stderr.Fd(), conn.Fd()},
+		})
+		return err
+	})
+	if errors.Is(err, unix.ESRCH) { // the init has gone
+		err = errInitGone
+	}
+	return pid, err
+}
+
+// start has the usher start the program.
+func (e *Entrant) start(c Command, null *os.File) error {
+	files := []*os.File{c.Stdin, c.Stdout, c.Stderr}
+	for i := range files {
+		if files[i] == nil {
+			files[i] = null
+		}
+	}
+	args, err := arguments{c.Path, c.Dir, c.Argv, c.Env}.pack()
+	if err != nil {
+		return err
+	}
+	defer args.Close()
+	m := initMessage{Op: opStart, Argc: len(c.Argv), Credential: c.Credential}
+	if err := sendMessage(int(e.conn.Fd()), m, int(files[0].Fd()), int(files[1].Fd()), int(files[2].Fd()), int(args.Fd())); err != nil {
+		return fmt.Errorf("ask usher: %w", err)
+	}
+	answer, err := receiveMessage(int(e.conn.Fd()), make([]byte, maxMessage))
+	if err != nil {
+		return fmt.Errorf("host went down: %w", errInitGone)
+	}
+	e.PID = answer.PID
+	return answer.failure()
+}
+
+// Leave leaves the program to the host, which has adopted it.
+func (e *Entrant) Leave() error {
+	_ = sendMessage(int(e.conn.Fd()), initMessage{Op: opDone}) // an usher that is gone has left it already
+	return e.end()
+}
+
+// Abandon kills the program, which nobody adopts.
+func (e *Entrant) Abandon() error { return e.end() }
+
+// end waits for the usher's.
+func (e *Entrant) end() error {
+	err := e.conn.Close()
+	for {
+		_, wait := unix.Wait4(e.usher, nil, 0, nil)
+		if wait == unix.EINTR {
+			continue
+		}
+		return errors.Join(err, wait)
+	}
+}
+
+// usherMain is the usher: it starts one program, and ends when that is adopted.
+// Told nothing of the kind it kills it.
+func usherMain() error {
+	unix.CloseOnExec(initFD)
+	// It shares the terminal with the program, whose the keys' signals are;
+	// caught, and not ignored, for what is ignored stays so in the program.
+	keys := make(chan os.Signal, 1)
+	for _, s := range []os.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGTERM} {
+		if !signal.Ignored(s) {
+			signal.Notify(keys, s)
+		}
+	}
+	buf := make([]byte, maxMessage)
+	m, err := receiveMessage(initFD, buf)
+	if err != nil {
+		return fmt.Errorf("receive request: %w", err)
+	}
+	answer := initMessage{Op: opStarted}
+	if answer.PID, err = execute(m, &syscall.SysProcAttr{}); err != nil {
+		answer = answer.failed(err)
+	}
+	m.discard()
+	if err := sendMessage(initFD, answer); err != nil || answer.Error != "" {
+		return nil // nobody waits, or for nothing
+	}
+	if m, err := receiveMessage(initFD, buf); err != nil || m.Op != opDone {
+		_ = unix.Kill(answer.PID, unix.SIGKILL)
+	}
+	return nil
+}

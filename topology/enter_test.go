@@ -1,0 +1,164 @@
+package topology_test
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// enter runs a script on a host from this process, adopted unless the test
+// wants to do that.
+func enter(t *testing.T, h *topology.Host, c topology.Command) (*topology.Entrant, *topology.Process) {
+	t.Helper()
+	door, err := h.Door()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer door.Close()
+	e, err := topology.Enter(door, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := h.Adopt(e.PID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Leave(); err != nil {
+		t.Fatal(err)
+	}
+	return e, p
+}
+
+func script(text string) topology.Command {
+	return topology.Command{Path: "/bin/sh", Argv: []string{"sh", "-c", text}, Env: []string{shellPath}, Dir: "/"}
+}
+
+// What enters a host is its init's child, in all of its namespaces, but in the
+// session and the process group of whoever entered.
+func TestEnter(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Direct})
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	c := script(`cat <&0 >/dev/null; hostname; readlink /proc/self/ns/net; while grep -q '^PPid:\s*[^1]$' /proc/$$/status; do sleep 0.01; done; awk '/^PPid/{print $2}' /proc/$$/status; cut -d ' ' -f 5,6 /proc/$$/stat; exit 7`)
+	c.Stdout, c.Stderr = w, w
+	_, p := enter(t, n.Server, c)
+	w.Close()
+	out, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	status, ok := p.Status()
+	want := "server\n" + strings.TrimSpace(shell(t, n.Server, "readlink /proc/self/ns/net")) + "\n1\n0 0\n"
+	if string(out) != want || !ok || status.ExitStatus() != 7 {
+		t.Errorf("it wrote\n%swant\n%sand ended with %v, %v; want 7", out, want, status, ok)
+	}
+}
+
+// The end of what ended before it was adopted is told all the same.
+func TestEnterBriefly(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Direct})
+	door, err := n.Client.Door()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer door.Close()
+	for want := range 20 {
+		e, err := topology.Enter(door, script("exit "+string(rune('0'+want%10))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for !n.Client.Ended(e.PID) {
+			time.Sleep(time.Millisecond)
+		}
+		p, err := n.Client.Adopt(e.PID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Leave(); err != nil {
+			t.Fatal(err)
+		}
+		<-p.Done()
+		if status, ok := p.Status(); !ok || status.ExitStatus() != want%10 {
+			t.Errorf("status %v, %v; want %d", status, ok, want%10)
+		}
+	}
+}
+
+func TestEnterReportsWhatPreventedIt(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Direct})
+	door, err := n.Client.Door()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer door.Close()
+	noDir := script("true")
+	noDir.Dir = "/no/such/directory"
+	for what, test := range map[string]struct {
+		c    topology.Command
+		want error
+	}{
+		"no program":   {topology.Command{Path: "/no/such/program", Argv: []string{"x"}, Dir: "/"}, fs.ErrNotExist},
+		"no directory": {noDir, topology.ErrDirectory},
+		"no program's": {topology.Command{Path: "/etc/hosts", Argv: []string{"x"}, Dir: "/"}, fs.ErrPermission},
+	} {
+		if _, err := topology.Enter(door, test.c); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", what, err, test.want)
+		}
+	}
+	if all, err := n.Client.Processes(); err != nil || len(all) != 0 {
+		t.Errorf("left on the host: %v, %v", all, err)
+	}
+	if err := n.Crash(n.Client, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := topology.Enter(door, script("true")); err == nil || !strings.Contains(err.Error(), "init is gone") {
+		t.Errorf("of a host that is down: %v", err)
+	}
+	if _, err := n.Client.Door(); err == nil {
+		t.Error("a host that is down has a door")
+	}
+}
+
+// What nobody adopts is killed, and so is what entered a host that crashes.
+func TestEnterEnds(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Direct})
+	door, err := n.Server.Door()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer door.Close()
+	e, err := topology.Enter(door, script("exec sleep 1000"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Abandon(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for !n.Server.Ended(e.PID) {
+		if time.Now().After(deadline) {
+			t.Fatal("it was abandoned, and lives")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	_, p := enter(t, n.Server, script("exec sleep 1000"))
+	if err := n.Crash(n.Server, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	if status, ok := p.Status(); ok && status.Signal() != unix.SIGKILL {
+		t.Errorf("it ended with %v", status)
+	}
+}
