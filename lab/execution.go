@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-6fefc909/tcplab/lab/programs"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
@@ -30,6 +31,16 @@ type Execution struct {
 	Terminal *os.File
 	// Tee gets what the client writes, nil for nobody.
 	Tee io.Writer
+}
+
+// Command is what is executed for a program with its arguments: one of lab's
+// own, or one that is found in PATH. Its streams are not set.
+func (x Execution) Command(argv []string) (topology.Command, error) {
+	if programs.Known(argv[0]) {
+		return topology.Command{Path: topology.Self, Argv: argv, Env: []string{"GOMAXPROCS=1"}}, nil
+	}
+	path, err := x.lookPath(argv[0])
+	return topology.Command{Path: path, Argv: argv, Env: x.environment(), Dir: x.dir(), Credential: x.Credential}, err
 }
 
 // input opens the client's standard input, which owned says is to be closed;

@@ -97,11 +97,17 @@ func (e *Experiment) launch(s scenarios.Start, l launch) (*program, error) {
 	for _, o := range outputs {
 		p.outputs.Go(func() { e.listen(p, o.kind, o.r) })
 	}
-	e.programs = append(e.programs, p)
-	e.publish()
 	if p.name == "client" {
 		e.clientStart = started
 	}
+	e.runs(p)
+	return p, nil
+}
+
+// runs makes a program known that was started.
+func (e *Experiment) runs(p *program) {
+	e.programs = append(e.programs, p)
+	e.publish()
 	go func() {
 		<-p.process.Done() // at the latest when the network is taken down
 		now := time.Now()
@@ -109,7 +115,6 @@ func (e *Experiment) launch(s scenarios.Start, l launch) (*program, error) {
 		e.timeline.poke()
 		time.AfterFunc(lastWords, e.timeline.poke)
 	}()
-	return p, nil
 }
 
 // command is what is executed for a start.
@@ -121,12 +126,7 @@ func (e *Experiment) command(s scenarios.Start, h *topology.Host, x Execution) (
 			return topology.Command{}, err
 		}
 	}
-	argv := at.fillIn(s.Argv)
-	if programs.Known(argv[0]) {
-		return topology.Command{Path: topology.Self, Argv: argv, Env: []string{"GOMAXPROCS=1"}}, nil
-	}
-	path, err := x.lookPath(argv[0])
-	return topology.Command{Path: path, Argv: argv, Env: x.environment(), Dir: x.dir(), Credential: x.Credential}, err
+	return x.Command(at.fillIn(s.Argv))
 }
 
 // typesTo tells whether the scenario types something into a program.

@@ -87,6 +87,17 @@ func (h *Host) PIDNamespace() uint32 {
 	return h.pidns.inode
 }
 
+// InitPID is the process id of the current boot's init, as the process that made
+// the host numbers it: by it nsenter(1) finds the host's namespaces. 0 if the host
+// is down.
+func (h *Host) InitPID() int {
+	p, err := h.running()
+	if err != nil {
+		return 0
+	}
+	return p.pid
+}
+
 // start boots the host: namespaces, init, loopback and sysctls. Its interface
 // is not there yet, and its init may not take requests yet (ready).
 func (h *Host) start() error {
