@@ -122,7 +122,7 @@ func tryEBPF() []Finding {
 		Get: "a kernel with CONFIG_DEBUG_INFO_BTF (Debian 11, Ubuntu 20.10 and later), CAP_BPF and CAP_PERFMON",
 	}
 	begun := time.Now()
-	tracer, missing, err := observe.OpenTracer()
+	tracer, missing, err := observe.OpenTracer(true)
 	if err != nil {
 		f.Seen = err.Error()
 		return []Finding{f}

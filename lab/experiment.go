@@ -53,6 +53,7 @@ type Experiment struct {
 	rerun        string        // the command line that makes such a run; "": that of lab run
 	serverAddr   netip.AddrPort
 	scratchDir   string      // "": none was made
+	text         bool        // as Hand.Text
 	faulted      atomic.Bool // the first fault is about to come
 	clientStart  int64       // when the client was started last
 
@@ -138,6 +139,7 @@ func (e *Experiment) start() error {
 		return err
 	}
 	e.watch = newWatch(e.clock, e.options, e.timeline.observe)
+	e.watch.text = e.text
 	tracing := make(chan struct{})
 	go func() {
 		defer close(tracing)

@@ -15,21 +15,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-6fefc909/tcplab/lab/observe"
 	"github.com/seed-6fefc909/tcplab/lab/programs"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 	"github.com/seed-6fefc909/tcplab/topology"
 	"golang.org/x/sys/unix"
 )
-
-// maxOutput bounds what is recorded of a program's stream, in octets.
-const maxOutput = 1 << 20
-
-// maxLines bounds it, in lines.
-const maxLines = 10_000
-
-// maxLine bounds a line of output in the record; what is longer is cut into several.
-const maxLine = 4096
 
 // A program is one that the scenario started, with its streams.
 type program struct {
@@ -174,7 +166,7 @@ func (e *Experiment) scratch(h *topology.Host, owner *topology.Credential) (stri
 // listen turns a stream of a program into events, a line each, within a bound:
 // what comes from the fault on has one of its own.
 func (e *Experiment) listen(p *program, kind string, r io.Reader) {
-	in := bufio.NewReaderSize(r, maxLine)
+	in := bufio.NewReaderSize(r, observe.MaxLine)
 	octets, lines, faulted, said := 0, 0, false, false
 	for {
 		line, err := in.ReadSlice('\n')
@@ -185,7 +177,7 @@ func (e *Experiment) listen(p *program, kind string, r io.Reader) {
 		if p.tee != nil && len(line) > 0 {
 			p.tee(kind, line)
 		}
-		room := octets <= maxOutput && lines <= maxLines
+		room := octets <= observe.MaxOutput && lines <= observe.MaxLines
 		ev := record.Event{
 			Time: e.clock.Now(), Host: p.process.Host.Name, Boot: p.boot, Source: record.Output, Kind: kind,
 			PID: p.process.PID, Comm: p.name,
@@ -196,9 +188,7 @@ func (e *Experiment) listen(p *program, kind string, r io.Reader) {
 			e.timeline.add(ev)
 		case !room && !said:
 			said = true
-			ev.Source, ev.Kind = record.Step, "output"
-			ev.Text = fmt.Sprintf("%s writes more than %d lines or %d octets: the rest is not recorded", p.name, maxLines, maxOutput)
-			e.timeline.add(ev)
+			e.timeline.add(observe.TooMuch(ev, p.name))
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return // end of file, or closed by close

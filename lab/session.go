@@ -34,6 +34,9 @@ type Hand struct {
 	Command string // that makes such a session again
 	// Build are lines of a scenario that say what is built.
 	Build []string
+	// Text: what programs of the hosts print, and what is typed into them, is
+	// observed, for others start them.
+	Text bool
 }
 
 // Open builds the network of a session and begins to observe it. The timers
@@ -54,7 +57,7 @@ func Open(h Hand, o Options) (*Session, error) {
 	if err := o.Check(s); err != nil {
 		return nil, err
 	}
-	e := &Experiment{scenario: s, options: o, rerun: h.Command, expectations: []record.Expectation{}}
+	e := &Experiment{scenario: s, options: o, rerun: h.Command, expectations: []record.Expectation{}, text: h.Text}
 	e.sysctls, e.changed = sysctlPlan(s, o)
 	if err := e.start(); err != nil {
 		return nil, errors.Join(err, e.Close())

@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/seed-6fefc909/tcplab/lab/observe"
@@ -18,6 +19,7 @@ type Tracer struct {
 	mu      sync.Mutex // guards what follows, while they are loaded too
 	users   int
 	tried   bool
+	text    bool // loaded with what Hand.Text needs
 	tracer  *observe.Tracer
 	missing []record.Missing
 	err     error
@@ -43,16 +45,16 @@ func (t *Tracer) Close() error {
 }
 
 // watch makes the caller a user, unless it fails. What could not be loaded once
-// is not tried again.
-func (t *Tracer) watch(clock observe.Clock, sink observe.Sink) (*observe.Tracing, []record.Missing, error) {
+// is not tried again, nor is more loaded for text than the first user wanted.
+func (t *Tracer) watch(clock observe.Clock, sink observe.Sink, text bool) (*observe.Tracing, []record.Missing, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.users <= 0 {
 		return nil, nil, fmt.Errorf("share eBPF programs: %w", os.ErrClosed)
 	}
 	if !t.tried {
-		t.tried = true
-		t.tracer, t.missing, t.err = observe.OpenTracer()
+		t.tried, t.text = true, text
+		t.tracer, t.missing, t.err = observe.OpenTracer(text)
 	}
 	if t.err != nil {
 		return nil, nil, t.err
@@ -62,5 +64,11 @@ func (t *Tracer) watch(clock observe.Clock, sink observe.Sink) (*observe.Tracing
 		return nil, nil, err
 	}
 	t.users++
+	if text && !t.text {
+		return tracing, append(slices.Clip(t.missing), record.Missing{
+			Observer: ObserveEBPF + ":text", Why: "another run loaded the programs without it",
+			Cost: "what programs print, and what is typed into them, is not told",
+		}), nil
+	}
 	return tracing, t.missing, nil
 }

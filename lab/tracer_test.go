@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/seed-6fefc909/tcplab/internal/testenv"
@@ -20,10 +21,14 @@ func TestTracerIsClosedByItsLastUser(t *testing.T) {
 	}
 	tracer := NewTracer()
 	var runs []*observe.Tracing
-	for range 2 {
-		r, _, err := tracer.watch(clock, func(record.Event) {})
+	for i := range 2 {
+		r, missing, err := tracer.watch(clock, func(record.Event) {}, i > 0)
 		if err != nil {
 			t.Fatal(err)
+		}
+		lacks := slices.ContainsFunc(missing, func(m record.Missing) bool { return m.Observer == ObserveEBPF+":text" })
+		if wanted := i > 0; lacks != wanted { // the first did without
+			t.Errorf("run %d lacks text: %v", i, lacks)
 		}
 		runs = append(runs, r)
 	}
@@ -47,7 +52,7 @@ func TestTracerIsClosedByItsLastUser(t *testing.T) {
 	if tracer.tracer != nil {
 		t.Error("the programs are still loaded")
 	}
-	if _, _, err := tracer.watch(clock, func(record.Event) {}); !errors.Is(err, os.ErrClosed) {
+	if _, _, err := tracer.watch(clock, func(record.Event) {}, false); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("watch: %v", err)
 	}
 	if err := NewTracer().Close(); err != nil {

@@ -26,6 +26,7 @@ type watch struct {
 	options Options
 	sink    observe.Sink
 	virtual bool // the run's time is
+	text    bool // what programs print is observed: lab does not start them
 
 	tracer  *Tracer // of which the run is a user, or nil
 	tracing *observe.Tracing
@@ -83,7 +84,7 @@ func (w *watch) openTracer() {
 		tracer = NewTracer()
 		defer tracer.Close() // for the run alone uses it: while it does, nothing is closed
 	}
-	tracing, missing, err := tracer.watch(w.clock, w.sink)
+	tracing, missing, err := tracer.watch(w.clock, w.sink, w.text)
 	if err != nil {
 		w.miss(ObserveEBPF, err.Error(), cost)
 		return
@@ -108,7 +109,7 @@ func (w *watch) lacks(observer string) bool {
 func (w *watch) describe(h *topology.Host) observe.Host {
 	return observe.Host{
 		Name: h.Name, Boot: h.Boot(), Net: h.Namespace(), PIDNS: h.PIDNamespace(), Iface: h.NIC.Name,
-		Frames: w.frames,
+		Frames: w.frames, Text: w.text,
 	}
 }
 

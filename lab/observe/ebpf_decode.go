@@ -26,8 +26,9 @@ type bpfDecoder struct {
 	// told are the processes that do what is not seen, and what was said of them.
 	told map[processID]map[int32]bool
 	// process is that of the event that is decoded.
-	process processID
-	epolls  epolls
+	process  processID
+	epolls   epolls
+	printers printers
 
 	texts interner
 	addrs addrCache
@@ -39,6 +40,7 @@ func newBPFDecoder(clock Clock, tick time.Duration) *bpfDecoder {
 		clock: clock, tick: tick,
 		socks: map[uint64]uint64{}, ended: map[processID]struct{}{},
 		told: map[processID]map[int32]bool{}, epolls: epolls{},
+		printers: printers{processes: map[processID]*printer{}},
 	}
 }
 

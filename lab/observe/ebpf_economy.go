@@ -92,6 +92,7 @@ func (r *Tracing) Everything() error {
 	}
 	defer release()
 	t := r.tracer
+	r.decoder.printers.renew()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r.all, r.resting = true, false

@@ -32,6 +32,7 @@ var programCosts = map[string]string{
 	"sched_process_exec":   "programs started are not told",
 	"sched_process_exit":   "process ends are not told",
 	"signal_generate":      "signals are not told",
+	textProgram:            "what programs print, and what is typed into them, is not told",
 }
 
 // A bpfObject is the loaded and attached object.
@@ -41,6 +42,8 @@ type bpfObject struct {
 	links                   map[string]link.Link     // by the program's name
 	calls                   map[string]*ebpf.Program // sys_enter and sys_exit
 	mark                    *ebpf.Program
+	text                    *ebpf.Program // nil: it is not wanted, or the kernel refused it
+	texts                   int           // hosts that want it
 	rstReasons, dropReasons map[uint32]string
 }
 
@@ -49,7 +52,7 @@ type bpfObject struct {
 // the kernel refuses costs no other, and on all processors, since the
 // verifier takes most of the time. Where time is virtual, every event wakes the
 // ring's reader.
-func loadBPF(virtual bool) (_ *bpfObject, _ []record.Missing, err error) {
+func loadBPF(text, virtual bool) (_ *bpfObject, _ []record.Missing, err error) {
 	if len(traceObject) == 0 {
 		return nil, nil, fmt.Errorf("no eBPF programs for %s", runtime.GOARCH)
 	}
@@ -61,6 +64,9 @@ func loadBPF(virtual bool) (_ *bpfObject, _ []record.Missing, err error) {
 	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(traceObject))
 	if err != nil {
 		return nil, nil, fmt.Errorf("parse eBPF object: %w", err)
+	}
+	if !text {
+		delete(spec.Programs, textProgram)
 	}
 	if virtual {
 		if err := spec.Variables["wake_at"].Set(uint64(0)); err != nil {
@@ -121,14 +127,17 @@ func (o *bpfObject) loadPrograms(spec *ebpf.CollectionSpec, cache *btf.Cache) ([
 				return
 			}
 			o.programs = append(o.programs, prog)
-			if name == markProgram {
+			switch name {
+			case markProgram:
 				o.mark = prog
-			} else {
-				o.links[name] = l
-				if name == enterProgram || name == exitProgram {
-					o.calls[name] = prog
-				}
+				return
+			case textProgram:
+				o.text = prog
+				return
+			case enterProgram, exitProgram:
+				o.calls[name] = prog
 			}
+			o.links[name] = l
 		})
 	}
 	wg.Wait()
@@ -147,7 +156,7 @@ func loadProgram(spec *ebpf.CollectionSpec, cache *btf.Cache, maps map[string]*e
 	}
 	defer c.Close() // the copies of the maps
 	prog := c.DetachProgram(name)
-	if name == markProgram {
+	if name == markProgram || name == textProgram {
 		return prog, nil, nil
 	}
 	l, err := attach(prog)
@@ -170,11 +179,11 @@ func attach(prog *ebpf.Program) (link.Link, error) {
 // tells the others how many arguments theirs has.
 func fitToKernel(spec *ebpf.CollectionSpec, kernel *btf.Spec) ([]record.Missing, error) {
 	var missing []record.Missing
-	for name := range spec.Programs {
+	for name, p := range spec.Programs {
 		if name == markProgram {
 			continue
 		}
-		args, ok := tracepointArgs(kernel, name)
+		args, ok := tracepointArgs(kernel, p.AttachTo)
 		if !ok {
 			missing = append(missing, missingProgram(name, "the kernel has no such tracepoint"))
 			delete(spec.Programs, name)

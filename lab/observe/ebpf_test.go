@@ -44,7 +44,7 @@ func testOpenTracerOf(t testing.TB, virtual bool) *Tracer {
 	t.Helper()
 	testenv.NeedRoot(t)
 	began := time.Now()
-	tracer, missing, err := openTracer(virtual)
+	tracer, missing, err := openTracer(true, virtual)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,6 +62,8 @@ func (t *Tracer) Watch(clock Clock, sink Sink) (*Tracing, error) {
 	r := &Tracing{
 		tracer: t, clock: clock, sink: sink, decoder: newBPFDecoder(clock, t.tick), done: make(chan struct{}),
 	}
+	r.decoder.printers.mute = func(id processID) { _ = t.object.maps["muted"].Put(mutedKey(id), uint32(1)) } // full: it is heard, and not told
+	r.decoder.printers.unmute = func(id processID) { _ = t.object.maps["muted"].Delete(mutedKey(id)) }
 	r.decoder.rstReasons, r.decoder.dropReasons = t.object.rstReasons, t.object.dropReasons
 	r.more.L = &r.mu
 	if r.before.dropped, err = t.dropped(); err != nil {
@@ -254,10 +256,17 @@ func (r *Tracing) using() (release func(), err error) {
 // give takes a record out of the ring. It tells whether nothing was waiting
 // before: then the reader is to rouse it some time.
 func (r *Tracing) give(h *tracedHost, head bpfHead, raw []byte) (first bool) {
-	e, ok := r.decoder.decode(head, raw)
-	if !ok {
-		return false
+	if head.kind == bpfTextKind || head.kind == bpfExit {
+		r.decoder.printed(head, raw, func(e record.Event) { first = r.put(h, e) || first })
 	}
+	if e, ok := r.decoder.decode(head, raw); ok {
+		first = r.put(h, e) || first
+	}
+	return first
+}
+
+// put lets an event wait for the sink, and tells whether it is the first.
+func (r *Tracing) put(h *tracedHost, e record.Event) (first bool) {
 	e.Host, e.Boot = h.Name, h.Boot
 	r.mu.Lock()
 	defer r.mu.Unlock()

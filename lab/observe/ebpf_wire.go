@@ -23,6 +23,7 @@ const (
 	bpfSignal
 	bpfUnseen
 	bpfExec
+	bpfTextKind
 )
 
 // Sizes of the structures of bpf/event.h.

@@ -28,6 +28,9 @@ type Host struct {
 	Iface string // the interface on the path, for the wire
 	// Frames keeps what passes Iface, beside the events; nil: only these.
 	Frames *Frames
+	// Text: what its programs print, and what is typed into them at a terminal,
+	// is told by a Tracing, if the Tracer was opened for it.
+	Text bool
 }
 
 // A Clock turns the kernel's time stamps into nanoseconds since the run began.

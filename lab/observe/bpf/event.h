@@ -22,6 +22,7 @@ enum event_type {
 	EVENT_SIGNAL,
 	EVENT_UNSEEN,   /* ... to here */
 	EVENT_EXEC,     /* struct exec_event */
+	EVENT_TEXT,     /* struct text_event */
 };
 
 enum call {
@@ -152,6 +153,17 @@ struct exec_event {
 	__u32 len;
 	__u32 unused;
 	char argv[ARGV_MAX]; /* strings, each ended by a NUL, perhaps cut */
+};
+
+#define TEXT_MAX 256
+
+struct text_event {
+	struct head head;
+	__u32 fd;      /* 0: typed, 1 and 2: printed */
+	__u32 whole;   /* octets that the call read or wrote */
+	__u32 columns; /* of the terminal; 0: it is none */
+	__u32 len;     /* how much of data is filled */
+	__u8 data[TEXT_MAX];
 };
 
 #endif

@@ -16,10 +16,15 @@ struct pid_namespace { struct ns_common ns; };
 struct upid { int nr; struct pid_namespace *ns; };
 struct pid { unsigned int level; struct upid numbers[1]; };
 
-struct inode { unsigned short i_mode; };
+struct inode { unsigned short i_mode; __u32 i_rdev; unsigned long i_ino; };
 struct file { struct inode *f_inode; void *private_data; };
 struct fdtable { unsigned int max_fds; struct file **fd; };
 struct files_struct { struct fdtable *fdt; };
+
+struct ktermios { unsigned int c_lflag; };
+struct winsize { unsigned short ws_col; };
+struct tty_struct { unsigned long flags; struct ktermios termios; struct winsize winsize; };
+struct tty_file_private { struct tty_struct *tty; };
 
 struct mm_struct { unsigned long arg_start, arg_end; };
 typedef struct { int counter; } atomic_t;

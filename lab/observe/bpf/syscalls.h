@@ -44,6 +44,9 @@
 	X(425, CALL_IO_URING_SETUP) \
 	X(441, CALL_EPOLL_PWAIT2)
 
+/* Those that make a pipe. */
+#define MAKES_PIPE(number) ((number) == 22 || (number) == 293)
+
 /* The number of the call, when it returns. Its arguments are there too, but
  * the first may have made room for the result. */
 #define NUMBER(r) REG(r, orig_ax, 15)
@@ -101,6 +104,8 @@
 	X(287, CALL_PWRITEV2)  \
 	X(425, CALL_IO_URING_SETUP) \
 	X(441, CALL_EPOLL_PWAIT2)
+
+#define MAKES_PIPE(number) ((number) == 59)
 
 #define NUMBER(r) ((__u64)(__u32)(r)->syscallno)
 #define ARG0(r) ((r)->regs[0])

@@ -29,6 +29,7 @@ const volatile __u32 args_sched_process_exit = 1;
 #include "epoll.h"
 #include "args.h"
 #include "calls.h"
+#include "text.h"
 
 // sock_start fills in what every event of a socket has, and is false for a
 // socket that is of no interest.

@@ -57,7 +57,7 @@ func watch(n *topology.Network, f func() error) (w *watched, err error) {
 	if err != nil {
 		return nil, err
 	}
-	tracer, missing, err := observe.OpenTracer()
+	tracer, missing, err := observe.OpenTracer(false)
 	if err != nil {
 		return nil, err
 	}
