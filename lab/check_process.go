@@ -148,7 +148,7 @@ func (v *view) resetNotFIN() record.Check {
 		return v.check(name, false, "no RST, "+count(len(with(sent, record.FlagFIN)), "FIN"), ObserveWire)
 	}
 	fins := with(sent, record.FlagFIN)
-	if v.r.Demand != nil { // others of the user's connections may end in good order meanwhile
+	if v.r.Demand != nil || v.r.ByHand { // others of the user's connections may end in good order meanwhile
 		first := resets[0].Packet
 		fins = keep(fins, func(e *record.Event) bool { return e.Packet.Src == first.Src && e.Packet.Dst == first.Dst })
 	}
@@ -192,7 +192,7 @@ func (v *view) destroyed() record.Check {
 
 // ended checks that the process which was killed is no more.
 func (v *view) ended() record.Check {
-	const name = "the process that held the connection ended"
+	const name = "the process that was to end has ended"
 	ends := v.events(func(e *record.Event) bool {
 		return e.Source == record.Process && e.Kind == record.KindExit && e.Host == v.dead() && v.after(e) && e.PID == v.fault.PID
 	})

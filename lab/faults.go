@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-6fefc909/tcplab/lab/observe"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 	"github.com/seed-6fefc909/tcplab/topology"
@@ -68,7 +70,8 @@ func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 			return err
 		}
 	}
-	e.injected = scenarios.Fault{} // by hand the same line may come again
+	// By hand the same line may come again.
+	e.injected, e.held = scenarios.Fault{}, record.FaultInfo{}
 	if err := e.watch.everything(); err != nil {
 		return err
 	}
@@ -81,7 +84,7 @@ func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 		e.idle = e.predictIdle(conn)
 	}
 	if h != nil {
-		e.look(h)
+		e.look(f, h)
 	}
 	do := deeds()[f.Kind]
 	if do == nil {
@@ -90,30 +93,84 @@ func (e *Experiment) inject(ctx context.Context, f scenarios.Fault) error {
 	return do(e, ctx, f, h)
 }
 
-// look notes who holds the connection on the host, if it has one.
-func (e *Experiment) look(h *topology.Host) {
-	p, row, err := e.holder(h)
+// look notes whom on the host the fault befalls: who holds the connection, if
+// it has one.
+func (e *Experiment) look(f scenarios.Fault, h *topology.Host) {
+	p, unread, err := e.victim(f, h)
 	if err != nil {
 		return // those faults that need one ask again
 	}
 	e.held = record.FaultInfo{PID: p.PID}
 	if !e.options.without(ObserveSockets) {
-		e.held.Unread = row.RecvQueue
+		e.held.Unread = unread
 	}
 }
 
-// kill ends the process that holds the connection.
+// victim is the process that the fault befalls, the one that is named or else
+// the holder of the connection, and how many octets lie unread there.
+func (e *Experiment) victim(f scenarios.Fault, h *topology.Host) (p topology.ProcessInfo, unread int, err error) {
+	if f.PID == 0 {
+		p, row, err := e.holder(h)
+		return p, row.RecvQueue, err
+	}
+	if p, err = e.processOf(h, f.PID); err != nil {
+		return p, 0, err
+	}
+	rows, err := observe.Sockets(e.watch.describe(h))
+	for _, row := range rows {
+		if row.State != "LISTEN" && slices.Contains(p.Sockets, row.Inode) {
+			unread = max(unread, row.RecvQueue)
+		}
+	}
+	return p, unread, err
+}
+
+// processOf finds a process of a host by its id.
+func (e *Experiment) processOf(h *topology.Host, pid int) (topology.ProcessInfo, error) {
+	all, err := h.Processes()
+	if err != nil {
+		return topology.ProcessInfo{}, err
+	}
+	i := slices.IndexFunc(all, func(p topology.ProcessInfo) bool { return p.PID == pid && p.State != zombie })
+	if i < 0 {
+		return topology.ProcessInfo{}, fmt.Errorf("%w: no process %d on %s", ErrScenario, pid, h.Name)
+	}
+	return all[i], nil
+}
+
+// States of processes, as proc_pid_stat(5) has them.
+const (
+	zombie  = 'Z'
+	stopped = 'T'
+)
+
+// aim says which process it is that a signal goes to.
+func aim(f scenarios.Fault, signal unix.Signal, p topology.ProcessInfo) string {
+	s := fmt.Sprintf("%s to process %d, ", unix.SignalName(signal), p.PID)
+	if f.PID == 0 {
+		s += "which serves the connection"
+	} else {
+		s += p.Comm
+	}
+	if p.State == stopped && signal == unix.SIGTERM {
+		s += "; it is stopped, and gets it when it goes on"
+	}
+	return s
+}
+
+// kill ends the process that holds the connection, or one that is named.
 func kill(signal unix.Signal) deed {
 	return func(e *Experiment, _ context.Context, f scenarios.Fault, h *topology.Host) error {
-		p, _, err := e.holder(h)
+		p, _, err := e.victim(f, h)
 		if err != nil {
 			return err
 		}
 		e.held.PID = p.PID
 		at, err := h.Signal(p.PID, signal)
 		if err == nil {
-			e.inForceAt(f, e.clock.Monotonic(at),
-				fmt.Sprintf("%s to process %d, which serves the connection", unix.SignalName(signal), p.PID))
+			e.inForceAt(f, e.clock.Monotonic(at), aim(f, signal, p))
+		}
+		if err == nil && (p.State != stopped || signal == unix.SIGKILL) {
 			e.awaitEnd(h, p.PID)
 		}
 		return err
@@ -133,7 +190,7 @@ func (e *Experiment) awaitEnd(h *topology.Host, pid int) {
 }
 
 func (e *Experiment) hang(_ context.Context, f scenarios.Fault, h *topology.Host) error {
-	p, _, err := e.holder(h)
+	p, _, err := e.victim(f, h)
 	if err != nil {
 		return err
 	}
@@ -141,7 +198,7 @@ func (e *Experiment) hang(_ context.Context, f scenarios.Fault, h *topology.Host
 	if err := h.Freeze(p.PID); err != nil {
 		return err
 	}
-	e.inForce(f, fmt.Sprintf("SIGSTOP to process %d, which serves the connection", p.PID))
+	e.inForce(f, aim(f, unix.SIGSTOP, p))
 	return nil
 }
 
@@ -151,10 +208,19 @@ func (e *Experiment) crash(_ context.Context, f scenarios.Fault, h *topology.Hos
 	return e.net.Crash(h, func(what string) { e.inForce(f, what) })
 }
 
-// reboot also changes the observers over from the old boot to the new.
+// reboot also changes the observers over from the old boot to the new. Of a
+// host that is down it is the second half.
 func (e *Experiment) reboot(ctx context.Context, f scenarios.Fault, h *topology.Host) error {
+	if e.tookOver() && h == e.net.Server {
+		return fmt.Errorf("%w: the standby has the address of the %s, which stays down", ErrScenario, h.Name)
+	}
 	note := func(what string) { e.inForce(f, what) }
-	if err := e.crash(ctx, f, h); err != nil {
+	if e.isDead(h.Name, h.Boot()) {
+		e.act(e.clock.Now())
+		note = func(what string) {
+			e.timeline.add(record.Event{Time: e.clock.Now(), Host: h.Name, Source: record.Fault, Kind: "boot", Text: what})
+		}
+	} else if err := e.crash(ctx, f, h); err != nil {
 		return err
 	}
 	// What still observes the old namespace would keep it.
@@ -164,11 +230,16 @@ func (e *Experiment) reboot(ctx context.Context, f scenarios.Fault, h *topology.
 	if err := e.net.Boot(h, note); err != nil {
 		return err
 	}
-	e.back()
+	e.hostBack(h)
 	if err := e.watch.add(h); err != nil || e.scenario.Own == nil {
 		return err
 	}
 	return e.startAgain(h)
+}
+
+// tookOver tells whether the standby has the server's address.
+func (e *Experiment) tookOver() bool {
+	return e.net.Standby != nil && e.net.Standby.NIC.Address.IsValid()
 }
 
 // startAgain starts what ran on a host that has booted again, as its own init
@@ -199,27 +270,38 @@ func (e *Experiment) failover(ctx context.Context, f scenarios.Fault, h *topolog
 // back notes that what the last fault took is there again: the address, or the
 // way to it.
 func (e *Experiment) back() {
-	e.act(e.clock.Now())
 	last := &e.fault
 	if n := len(e.later); n > 0 {
 		last = &e.later[n-1]
 	}
-	if last.Back == 0 {
-		last.Back = e.acted
-	}
-	e.publish()
+	e.backFrom(func(f *record.FaultInfo) bool { return f == last })
 }
 
-// allBack notes that no fault of the network is in force any more.
+// hostBack notes that a host is there again, whatever took it.
+func (e *Experiment) hostBack(h *topology.Host) {
+	e.backFrom(func(f *record.FaultInfo) bool { return f.Host == h.Name && powers(f) })
+}
+
+// allBack notes that no fault of the network is in force any more. Hosts that
+// are down stay so.
 func (e *Experiment) allBack() {
-	e.back()
-	for i := range e.later {
-		if e.later[i].Back == 0 {
-			e.later[i].Back = e.acted
+	e.backFrom(func(f *record.FaultInfo) bool { return !powers(f) })
+}
+
+// powers tells whether a fault took a host's power.
+func powers(f *record.FaultInfo) bool { return scenarios.Fault{Kind: f.Kind}.Powers() }
+
+// backFrom notes that some faults are over, as of now.
+func (e *Experiment) backFrom(over func(*record.FaultInfo) bool) {
+	e.act(e.clock.Now())
+	note := func(f *record.FaultInfo) {
+		if f.Kind != "" && f.Back == 0 && over(f) {
+			f.Back = e.acted
 		}
 	}
-	if e.fault.Back == 0 {
-		e.fault.Back = e.acted
+	note(&e.fault)
+	for i := range e.later {
+		note(&e.later[i])
 	}
 	e.publish()
 }

@@ -25,7 +25,7 @@ const overtime = 15 * time.Second
 // noteConnections takes down what the client's connections are just before the
 // fault.
 func (e *Experiment) noteConnections() {
-	if e.noted != nil {
+	if e.noted != nil && e.fault.Kind != "" {
 		return
 	}
 	e.noted = []record.Connection{}

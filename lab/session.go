@@ -18,9 +18,14 @@ import (
 // and each step is asked for as it comes, in a scenario's words. Steps come one
 // after the other: one that is asked for meanwhile waits.
 type Session struct {
+	net   *topology.Network
+	typed bool // a person types the steps
+
 	mu    sync.Mutex // held for a step
 	e     *Experiment
 	lines *scenarios.Lines
+
+	forces forces
 
 	// power is held for writing while a host goes down or comes back, for
 	// reading while somebody makes something in one.
@@ -37,6 +42,11 @@ type Hand struct {
 	// Text: what programs of the hosts print, and what is typed into them, is
 	// observed, for others start them.
 	Text bool
+	// Typed: a person types the steps. The server goes without saying, a
+	// process can be named by its id (fault kill server 12), a host that is
+	// down be booted (fault reboot), and the name of a built-in scenario stands
+	// for its fault.
+	Typed bool
 }
 
 // Open builds the network of a session and begins to observe it. The timers
@@ -48,6 +58,9 @@ func Open(h Hand, o Options) (*Session, error) {
 		return nil, err
 	}
 	lines := scenarios.NewLines(h.Name, h.Name, o.variant())
+	if h.Typed {
+		lines.Typed()
+	}
 	for i, text := range h.Build {
 		if _, err := lines.Add("build", i+1, text); err != nil {
 			return nil, err
@@ -62,12 +75,12 @@ func Open(h Hand, o Options) (*Session, error) {
 	if err := e.start(); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
-	return &Session{e: e, lines: lines}, nil
+	return &Session{net: e.net, typed: h.Typed, e: e, lines: lines, forces: forces{down: map[string]Force{}}}, nil
 }
 
 // Network is what was built. Its hosts are not to be crashed or booted but by
 // Do.
-func (s *Session) Network() *topology.Network { return s.e.net }
+func (s *Session) Network() *topology.Network { return s.net }
 
 // An UnmetError is an expectation that was not met.
 type UnmetError struct {
@@ -91,6 +104,8 @@ func (e *UnmetError) Error() string {
 func (s *Session) Do(ctx context.Context, file string, line int, text string) (seen *record.Event, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.tellPower()
+	defer s.tellPower() // it may have failed
 	step, err := s.lines.Add(file, line, text)
 	if err != nil || step == nil {
 		return nil, err
@@ -108,7 +123,21 @@ func (s *Session) Do(ctx context.Context, file string, line int, text string) (s
 		}
 	}
 	_, err = s.e.do(ctx, step)
+	if err == nil {
+		s.forces.note(step, s.net)
+	}
 	return nil, err
+}
+
+// tellPower lets a person's lines know which hosts are down: it is not what the
+// lines before say that counts. It needs mu.
+func (s *Session) tellPower() {
+	if !s.typed {
+		return
+	}
+	for _, h := range s.net.Hosts() {
+		s.lines.Power(h.Name, h.Down())
+	}
 }
 
 func (s *Session) expect(ctx context.Context, x scenarios.Expect) (*record.Event, error) {

@@ -1,7 +1,6 @@
 package topology
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -31,8 +30,8 @@ func (n *Network) Crash(h *Host, note Note) error {
 
 // Boot starts a crashed host again: new namespaces, no memory of any
 // connection or process, but the same network card and address. It returns
-// when the link is up again; nothing runs on the host but its init. Whoever
-// holds a descriptor of the old boot's namespace keeps that from ending.
+// when the link is up again, unless the path is direct and the other host down;
+// nothing runs on the host but its init. Whoever holds a descriptor of the old boot's namespace keeps that from ending.
 func (n *Network) Boot(h *Host, note Note) error {
 	if err := n.boot(h, note); err != nil {
 		return fmt.Errorf("boot %s again: %w", h.Name, err)
@@ -66,7 +65,14 @@ func (n *Network) boot(h *Host, note Note) error {
 	if err := h.bringUp(); err != nil {
 		return err
 	}
-	if err := errors.Join(n.waitUp(h), h.ready()); err != nil {
+	if err := h.ready(); err != nil {
+		return err
+	}
+	if n.Path == Direct && (n.Client.Down() || n.Server.Down()) {
+		note("no carrier: the other host is down")
+		return nil
+	}
+	if err := n.waitUp(h); err != nil {
 		return err
 	}
 	note("link up")

@@ -56,8 +56,8 @@ func (n *Network) Partition(from *Host) error {
 	return nil
 }
 
-// RejectAll lets the router answer, from now on, every packet for the server.
-// What the server sends still passes. The kernel limits how many ICMP errors
+// RejectAll lets the router answer, from now on, every packet for the server,
+// whatever it did with them. What the server sends still passes. The kernel limits how many ICMP errors
 // it sends (net.ipv4.icmp_ratelimit, net.ipv6.icmp.ratelimit).
 func (n *Network) RejectAll(with Rejection) error {
 	reject, err := with.expression()
@@ -72,6 +72,9 @@ func (n *Network) RejectAll(with Rejection) error {
 			}
 			insert(c, forward, append(exprs, reject))
 		})
+	}
+	if err == nil { // what has no route is not forwarded, and seen by no filter
+		err = n.restoreRoutes()
 	}
 	if err != nil {
 		return fmt.Errorf("reject all with %s: %w", with, err)

@@ -294,6 +294,12 @@ func (h *Host) powerOff() error {
 	return nil
 }
 
+// Down tells whether the host is down: it crashed, or its init ended.
+func (h *Host) Down() bool {
+	_, err := h.running()
+	return err != nil || h.lost()
+}
+
 // lost tells whether the host's init ended without having been told to.
 func (h *Host) lost() bool {
 	h.mu.Lock()

@@ -34,17 +34,29 @@ func (n *Network) NetUnreachable() error {
 		if n.Family == IPv4 {
 			route.Scope = netlink.SCOPE_LINK // as the kernel made it with the address
 		}
-		return h.RouteDel(route)
+		if err := h.RouteDel(route); err != nil && !errors.Is(err, unix.ESRCH) {
+			return err
+		}
+		return n.dropHostRoute(h)
 	})
+}
+
+// dropHostRoute takes the route of HostUnreachable back, if there is one.
+func (n *Network) dropHostRoute(h *netlink.Handle) error {
+	addr := n.Server.NIC.Address.Addr()
+	err := h.RouteDel(&netlink.Route{Dst: ipNet(netip.PrefixFrom(addr, addr.BitLen())), Type: unix.RTN_UNREACHABLE})
+	if err != nil && !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	return nil
 }
 
 // restoreRoutes takes back what HostUnreachable and NetUnreachable did, each if
 // it was done.
 func (n *Network) restoreRoutes() error {
 	server := n.Server.NIC.Address
-	host := &netlink.Route{Dst: ipNet(netip.PrefixFrom(server.Addr(), server.Addr().BitLen())), Type: unix.RTN_UNREACHABLE}
 	return n.reroute("restore routes", func(h *netlink.Handle, port netlink.Link) error {
-		if err := h.RouteDel(host); err != nil && !errors.Is(err, unix.ESRCH) {
+		if err := n.dropHostRoute(h); err != nil {
 			return err
 		}
 		// As the kernel made it with the address (fib_add_ifaddr, addrconf_prefix_route).

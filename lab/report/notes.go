@@ -23,8 +23,12 @@ func notes(r *record.Record, host string) map[moment][]string {
 	after := "" // the fault whose first packet is awaited
 	for i := range r.Events {
 		e := &r.Events[i]
-		if e.Source == record.Fault && e.Kind != "zero" && e.Kind != "heal" {
-			after = e.Kind
+		if e.Source == record.Fault {
+			switch e.Kind {
+			case "zero", "heal", "boot":
+			default:
+				after = e.Kind
+			}
 		}
 		if e.Packet == nil || e.Host != host {
 			continue

@@ -50,10 +50,13 @@ func (c *compiler) alive(name string) error {
 	if host, ok := c.programs[name]; ok && c.host(name) != nil {
 		name = host
 	}
-	if c.down[name] {
-		return fmt.Errorf("%s is down by then", name)
+	switch {
+	case !c.down[name]:
+		return nil
+	case c.scenario.Typed:
+		return fmt.Errorf("%s is down: fault reboot %s boots it", name, name)
 	}
-	return nil
+	return fmt.Errorf("%s is down by then", name)
 }
 
 // who is a host or a program.

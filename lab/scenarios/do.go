@@ -126,13 +126,17 @@ func (c *compiler) freeze(args []string) error { return c.stop(args, false) }
 func (c *compiler) thaw(args []string) error   { return c.stop(args, true) }
 
 func (c *compiler) stop(args []string, thaw bool) error {
-	if len(args) != 1 {
-		return script.ErrUsage
-	}
-	if err := errors.Join(c.who(args[0]), c.alive(args[0])); err != nil {
+	who, pid, err := c.whom(args)
+	if err != nil {
 		return err
 	}
-	return c.add(Freeze{line: c.line(), Who: args[0], Thaw: thaw})
+	if err := errors.Join(c.who(who), c.alive(who)); err != nil {
+		return err
+	}
+	if pid != 0 && c.host(who) != nil {
+		return c.host(who)
+	}
+	return c.add(Freeze{line: c.line(), Who: who, PID: pid, Thaw: thaw})
 }
 
 func (c *compiler) signal(args []string) error {
@@ -146,36 +150,6 @@ func (c *compiler) signal(args []string) error {
 		return fmt.Errorf("no signal %q: such as SIGTERM", args[1])
 	}
 	return c.add(Signal{line: c.line(), Who: args[0], Signal: args[1]})
-}
-
-func (c *compiler) fault(args []string) error {
-	if len(args) == 0 || len(args) > 2 {
-		return script.ErrUsage
-	}
-	kind := faultKind(args[0])
-	if kind == nil {
-		var list []Word
-		for _, k := range FaultKinds() {
-			list = append(list, Word{k.Name, k.Summary})
-		}
-		return fmt.Errorf("no fault %q: there are %s", args[0], names(list))
-	}
-	if kind.Host != (len(args) == 2) {
-		if kind.Host {
-			return fmt.Errorf("%s of which host?", kind.Name)
-		}
-		return fmt.Errorf("%s is no host's", kind.Name)
-	}
-	f := Fault{line: c.line(), Kind: kind.Name}
-	if kind.Host {
-		if err := errors.Join(c.host(args[1]), c.alive(args[1])); err != nil {
-			return err
-		}
-		f.Host = args[1]
-		c.down[f.Host] = kind.down
-	}
-	c.zero = true
-	return c.add(f)
 }
 
 func (c *compiler) heal(args []string) error {

@@ -19,6 +19,9 @@ func NewLines(name, file string, v Variant) *Lines {
 	return &Lines{newCompiler(s)}
 }
 
+// Typed says that a person types the steps.
+func (l *Lines) Typed() { l.c.scenario.Typed = true }
+
 // Built ends what is built, and returns the scenario. Its Steps become those
 // of the line that was added last.
 func (l *Lines) Built() *Scenario {
@@ -47,6 +50,9 @@ func (l *Lines) Add(file string, number int, text string) (Step, error) {
 	}
 	return s.Steps[0], s.Check()
 }
+
+// Power tells whether a host is down, whatever the lines so far come to.
+func (l *Lines) Power(host string, down bool) { l.c.down[host] = down }
 
 // Program makes a program known that is not started by a line. Another of the
 // name is forgotten.

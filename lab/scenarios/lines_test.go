@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -72,5 +73,45 @@ func TestLinesProgram(t *testing.T) {
 	}
 	if err := l.Program("late", "client"); err == nil || !strings.Contains(err.Error(), "client is down") {
 		t.Errorf("on a dead host: %v", err)
+	}
+}
+
+// A person leaves out what goes without saying, and is told how things are.
+func TestLinesTyped(t *testing.T) {
+	l := NewLines("by-hand", "by-hand", Variant{Family: 4, Path: "router"})
+	l.Typed()
+	l.Built()
+	for _, c := range []struct {
+		text string
+		want Fault
+	}{
+		{"fault crash", Fault{Kind: "crash", Host: "server"}},
+		{"fault kill 12", Fault{Kind: "kill", Host: "server", PID: 12}},
+		{"fault hang client 7", Fault{Kind: "hang", Host: "client", PID: 7}},
+		{"fault partition-to-server", Fault{Kind: "partition", Host: "client"}},
+		{"fault firewall-reject", Fault{Kind: "reject-prohibited"}},
+		{"fault socket-destroyed", Fault{Kind: "destroy", Host: "server"}},
+	} {
+		l.Power("server", false)
+		step, err := l.Add("typed", 1, c.text)
+		if err != nil {
+			t.Errorf("%s: %v", c.text, err)
+			continue
+		}
+		got := step.(Fault)
+		if got.line = (line{}); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.text, got, c.want)
+		}
+	}
+	l.Power("server", true)
+	if _, err := l.Add("typed", 1, "fault kill"); err == nil || !strings.Contains(err.Error(), "server is down: fault reboot server boots it") {
+		t.Errorf("of a host that is down: %v", err)
+	}
+	if _, err := l.Add("typed", 1, "fault reboot"); err != nil {
+		t.Error(err)
+	}
+	_, err := l.Add("typed", 1, "fault nat-expiry")
+	if need, ok := errors.AsType[*NeedError](err); !ok || need.Path != "router" || len(need.Build) != 2 {
+		t.Errorf("without a firewall: %v, %+v", err, need)
 	}
 }

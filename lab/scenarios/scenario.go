@@ -60,6 +60,9 @@ type Scenario struct {
 	Own *Own
 	// ByHand: the steps come one by one (Lines), and Steps has the last one.
 	ByHand bool
+	// Typed: a person types them, who may leave out what goes without saying,
+	// and sees how things are.
+	Typed bool
 
 	requirements []requirement
 }
@@ -120,5 +123,15 @@ func (n need) check(s *Scenario, at Step) error {
 	if n.met(s) {
 		return nil
 	}
-	return &SyntaxError{at.Place(), fmt.Errorf("%s: it takes %s; the path is %s", at, n, s.Path)}
+	return &SyntaxError{at.Place(), &NeedError{at.String(), string(n), s.Path, n.build()}}
+}
+
+// A NeedError says that the scenario's network has not what a line needs.
+type NeedError struct {
+	Line, Need, Path string
+	Build            []string // lines that build a network which has it
+}
+
+func (e *NeedError) Error() string {
+	return fmt.Sprintf("%s: it takes %s; the path is %s", e.Line, e.Need, e.Path)
 }

@@ -55,6 +55,7 @@ type CloseInput struct {
 type Freeze struct {
 	line
 	Who  string // a host or a program
+	PID  int    // that process of the host instead; 0 but of a line that was typed
 	Thaw bool   // let it go on instead
 }
 
@@ -83,6 +84,7 @@ type Fault struct {
 	line
 	Kind string
 	Host string // whom it befalls, "" where that is the network
+	PID  int    // the process there; 0, as but of a line that was typed: the holder of the connection
 }
 
 // Expect waits for an event that must be seen.

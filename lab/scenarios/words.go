@@ -8,6 +8,10 @@ package scenarios
 type FaultKind struct {
 	Name string
 	Host bool // it befalls a host, which is named
+	// Process: it befalls a process of the host.
+	Process bool
+	// Lasting: it is what the network does to packets until it is healed.
+	Lasting bool
 	// Checks are what it must look like; OwnChecks those of them that hold
 	// whatever the programs do, or others in their place.
 	Checks    []string
@@ -47,23 +51,36 @@ func (n need) met(s *Scenario) bool {
 	return true
 }
 
+// build are the lines that build a network which has it.
+func (n need) build() []string {
+	switch n {
+	case needsSwitch:
+		return []string{"path switch"}
+	case needsFirewall:
+		return []string{"path router", "firewall drop"}
+	case needsStandby:
+		return []string{"path switch", "standby"}
+	}
+	return []string{"path router"}
+}
+
 // FaultKinds lists them.
 func FaultKinds() []FaultKind {
 	return []FaultKind{
-		{Name: "kill", Host: true, Checks: []string{"end-before-fin", "carrier"}, OwnChecks: []string{"ended", "carrier"}, Summary: "SIGTERM to the process that holds the connection on HOST"},
-		{Name: "kill-unread", Host: true, Checks: []string{"unread", "reset-not-fin", "carrier"}, Summary: "SIGKILL to it, while octets that it has not read lie in its receive queue"},
-		{Name: "hang", Host: true, Checks: []string{"hung", "carrier"}, Summary: "SIGSTOP to it: the process does nothing any more, but its kernel answers"},
+		{Name: "kill", Host: true, Process: true, Checks: []string{"end-before-fin", "carrier"}, OwnChecks: []string{"ended", "carrier"}, Summary: "SIGTERM to the process that holds the connection on HOST"},
+		{Name: "kill-unread", Host: true, Process: true, Checks: []string{"unread", "reset-not-fin", "carrier"}, Summary: "SIGKILL to it, while octets that it has not read lie in its receive queue"},
+		{Name: "hang", Host: true, Process: true, Checks: []string{"hung", "carrier"}, Summary: "SIGSTOP to it: the process does nothing any more, but its kernel answers"},
 		{Name: "crash", Host: true, Checks: []string{"silent", "carrier"}, Summary: "the link of HOST goes down, its processes and sockets go without a word", down: true},
 		{Name: "power-off", Host: true, Checks: []string{"silent", "carrier"}, Summary: "the same, as the end of a shutdown", down: true},
 		{Name: "reboot", Host: true, Checks: []string{"silent-until-boot", "carrier"}, Summary: "a crash, then HOST comes back with its card and address, and without memory"},
 		{Name: "failover", Host: true, Checks: []string{"silent", "carrier", "taken-over"}, Summary: "HOST crashes, and the standby takes its address over", needs: needsStandby, down: true},
 		{Name: "shutdown", Host: true, Checks: []string{"signal-order", "carrier"}, Summary: "as init does it: SIGTERM to every process of HOST, a grace period, SIGKILL to what is left"},
-		{Name: "unreachable-host", Checks: []string{"icmp-host", "no-segments", "carrier", "lost"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "the router answers that it cannot reach the server's host", needs: needsRouter},
-		{Name: "unreachable-net", Checks: []string{"icmp-net", "no-segments", "carrier", "lost"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "the router answers that it has no route to the server's network", needs: needsRouter},
-		{Name: "partition", Host: true, Checks: []string{"one-way", "carrier"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "nothing that HOST sends gets through any more; the other direction works", needs: needsMiddle},
+		{Name: "unreachable-host", Lasting: true, Checks: []string{"icmp-host", "no-segments", "carrier", "lost"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "the router answers that it cannot reach the server's host", needs: needsRouter},
+		{Name: "unreachable-net", Lasting: true, Checks: []string{"icmp-net", "no-segments", "carrier", "lost"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "the router answers that it has no route to the server's network", needs: needsRouter},
+		{Name: "partition", Host: true, Lasting: true, Checks: []string{"one-way", "carrier"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "nothing that HOST sends gets through any more; the other direction works", needs: needsMiddle},
 		{Name: "forget-flow", Checks: []string{"flow-forgotten", "carrier"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "the firewall in the router forgets every flow, as when its timer ran out", needs: needsFirewall},
-		{Name: "reject-reset", Checks: []string{"reset-from-middle", "carrier"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "the router answers every segment for the server with a RST", needs: needsRouter},
-		{Name: "reject-prohibited", Checks: []string{"icmp-prohibited", "carrier"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "the router answers that it may not forward to the server", needs: needsRouter},
+		{Name: "reject-reset", Lasting: true, Checks: []string{"reset-from-middle", "carrier"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "the router answers every segment for the server with a RST", needs: needsRouter},
+		{Name: "reject-prohibited", Lasting: true, Checks: []string{"icmp-prohibited", "carrier"}, OwnChecks: []string{"stopped", "carrier"}, Summary: "the router answers that it may not forward to the server", needs: needsRouter},
 		{Name: "destroy", Host: true, Checks: []string{"destroyed", "carrier"}, OwnChecks: []string{"reset-not-fin", "carrier"}, Summary: "the connection's socket on HOST is destroyed, as ss -K does"},
 	}
 }
@@ -90,11 +107,15 @@ func faultKind(name string) *FaultKind {
 	return nil
 }
 
+// Lasting tells whether the fault is what the network does to packets until it
+// is healed.
+func (f Fault) Lasting() bool { return faultKind(f.Kind).Lasting }
+
 // Powers tells whether the fault takes the host's power away, for good or for a
 // while.
 func (f Fault) Powers() bool {
 	k := faultKind(f.Kind)
-	return k.down || k.Name == "reboot"
+	return k != nil && (k.down || k.Name == "reboot")
 }
 
 // A Word is one with its meaning.
@@ -176,7 +197,7 @@ func Checks() []Word {
 		{"time-wait", "TIME_WAIT at the end that closed first, and only there"},
 		{"data-after-fin", "the end that got the FIN still sent data, which was received"},
 		{"ended-together", "several children had ended before the first was waited for"},
-		{"ended", "the process that held the connection ended"},
+		{"ended", "the process that was to end has ended"},
 		{"stopped", "nothing got through any more of what the fault stops"},
 		{"drained", "the server ended by itself after SIGTERM, before SIGKILL was due"},
 	}

@@ -22,8 +22,8 @@ func Text(r *record.Record, i int) string {
 		}
 	case record.Fault:
 		switch e.Kind {
-		case "heal":
-			return "heal: " + e.Text
+		case "heal", "boot":
+			return e.Kind + ": " + e.Text
 		case "zero": // no fault, only the time that others count from
 			return e.Text
 		}

@@ -82,7 +82,7 @@ func (d *drawing) fault(i int) bool {
 	class := "fault"
 	if len(w.Events) > 0 {
 		switch d.r.Events[w.Events[0]].Kind {
-		case "zero", "heal":
+		case "zero", "heal", "boot":
 			class = "fault quiet"
 		}
 	}

@@ -1,0 +1,147 @@
+package lab
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// A Force is a fault that is in force.
+type Force struct {
+	// Kind is that of the fault, "freeze" of a process that is stopped, whoever
+	// stopped it, and "" of a host that no fault took down.
+	Kind string
+	Host string // that is down, or whose process or segments it is about; "" where it is the network's
+	PID  int    // of a process that is stopped, on its host
+	// Since is when it came, zero where that is not known.
+	Since time.Time
+	Text  string // for a reader, a line
+}
+
+// forces are what a session knows of the faults in force, beside what can be
+// seen: when they came, and what the network does to packets.
+type forces struct {
+	mu      sync.Mutex
+	down    map[string]Force // by host: what ended it
+	network []Force          // since the last heal
+	frozen  map[frozenProcess]time.Time
+}
+
+// A frozenProcess is a process of one boot of a host.
+type frozenProcess struct {
+	host      string
+	boot, pid int
+}
+
+// note takes down what a step came to.
+func (f *forces) note(step scenarios.Step, n *topology.Network) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	switch s := step.(type) {
+	case scenarios.Heal:
+		f.network = nil
+	case scenarios.Freeze:
+		f.freeze(n, now)
+	case scenarios.Fault:
+		switch {
+		case s.Kind == "hang":
+			f.freeze(n, now)
+		case s.Kind == "reboot":
+			delete(f.down, s.Host)
+		case s.Powers():
+			f.down[s.Host] = Force{Kind: s.Kind, Host: s.Host, Since: now, Text: s.Host + " is down: " + s.Kind}
+		case s.Lasting():
+			f.add(Force{Kind: s.Kind, Host: s.Host, Since: now, Text: lasting(s)})
+		}
+	}
+}
+
+// add puts what the network does to packets beside the rest, in the place of
+// what it does no more: of what it answers for the server the last decides.
+func (f *forces) add(one Force) {
+	f.network = slices.DeleteFunc(f.network, func(old Force) bool { return old.Host == one.Host })
+	f.network = append(f.network, one)
+}
+
+// lasting says what the network does.
+func lasting(f scenarios.Fault) string {
+	if f.Host != "" {
+		return "nothing that the " + f.Host + " sends gets through"
+	}
+	for _, k := range scenarios.FaultKinds() {
+		if k.Name == f.Kind {
+			return k.Summary
+		}
+	}
+	return f.Kind
+}
+
+// freeze takes down since when the processes are stopped that are it now. It
+// needs mu.
+func (f *forces) freeze(n *topology.Network, now time.Time) {
+	known := f.frozen
+	f.frozen = map[frozenProcess]time.Time{}
+	eachStopped(n, func(h *topology.Host, boot int, p topology.ProcessInfo) {
+		key := frozenProcess{h.Name, boot, p.PID}
+		if f.frozen[key] = now; !known[key].IsZero() {
+			f.frozen[key] = known[key]
+		}
+	})
+}
+
+// eachStopped gives f the processes that are stopped.
+func eachStopped(n *topology.Network, f func(h *topology.Host, boot int, p topology.ProcessInfo)) {
+	for _, h := range n.Hosts() {
+		boot := h.Boot()
+		all, err := h.Processes()
+		if err != nil {
+			continue // it is down
+		}
+		for _, p := range all {
+			if p.State == stopped {
+				f(h, boot, p)
+			}
+		}
+	}
+}
+
+// list are all that are in force.
+func (f *forces) list(n *topology.Network) []Force {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []Force
+	for _, h := range n.Hosts() {
+		if !h.Down() {
+			continue
+		}
+		one, known := f.down[h.Name]
+		if !known {
+			one = Force{Host: h.Name, Text: h.Name + " is down: its init has ended"}
+		}
+		list = append(list, one)
+	}
+	list = append(list, f.network...)
+	eachStopped(n, func(h *topology.Host, boot int, p topology.ProcessInfo) {
+		list = append(list, Force{
+			Kind: "freeze", Host: h.Name, PID: p.PID, Since: f.frozen[frozenProcess{h.Name, boot, p.PID}],
+			Text: fmt.Sprintf("process %d of %s, %s, is stopped", p.PID, h.Name, p.Comm),
+		})
+	})
+	slices.SortStableFunc(list, func(a, b Force) int { return a.Since.Compare(b.Since) })
+	return list
+}
+
+// InForce lists the faults that are in force now, the oldest first; before them
+// those of which it is not known since when they are. What is
+// over in a moment, as a kill or a shutdown is, is not among them. It waits for
+// no step, but for a host that is just going down or coming back.
+func (s *Session) InForce() []Force {
+	s.power.RLock()
+	defer s.power.RUnlock()
+	return s.forces.list(s.net)
+}
