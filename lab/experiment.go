@@ -255,6 +255,9 @@ func (e *Experiment) finish(failure error) *record.Record {
 			r.Reasons = append(r.Reasons, fmt.Sprintf("but the machine was too busy to keep to the delay: a frame was %v late", late.Round(time.Millisecond)))
 		}
 	}
+	if n := e.timeline.forgotten(); n > 0 {
+		inconclusive(r, fmt.Sprintf("the first %d events were not kept", n))
+	}
 	if step, err := e.clock.Step(); err != nil || step > clockTolerance || step < -clockTolerance {
 		inconclusive(r, fmt.Sprintf("the wall clock was set by %v during the run: packets and other events cannot be ordered", time.Duration(step)))
 	}

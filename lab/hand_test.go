@@ -335,3 +335,26 @@ func TestHandShutdownFrozen(t *testing.T) {
 		t.Errorf("left: %+v, %v", left, err)
 	}
 }
+
+// A session that keeps only what came last goes on for as long as one likes.
+func TestHandKeep(t *testing.T) {
+	t.Parallel()
+	h := openHand(t, lab.Options{Path: topology.Switch}, lab.Hand{Keep: 5000})
+	h.do("start -as many client seq 30000", "expect many prints 29999", "expect many exits 0")
+	for i := range 110 {
+		h.do(fmt.Sprintf("start -as p%d client true", i), fmt.Sprintf("expect p%d exits 0", i))
+		if err := h.try("fault shutdown server"); !errors.Is(err, lab.ErrScenario) {
+			t.Fatal(err)
+		}
+	}
+	r := h.s.Finish()
+	if n := len(r.Events); n < 5000 || n > 12000 {
+		t.Errorf("%d events are kept", n)
+	}
+	if r.Outcome != record.Inconclusive || len(r.Reasons) != 1 || !strings.Contains(r.Reasons[0], "events were not kept") {
+		t.Errorf("%s %q", r.Outcome, r.Reasons)
+	}
+	if n := len(r.Programs); n < 100 || n > 101 {
+		t.Errorf("%d programs are remembered", n)
+	}
+}

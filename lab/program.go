@@ -99,6 +99,7 @@ func (e *Experiment) launch(s scenarios.Start, l launch) (*program, error) {
 // runs makes a program known that was started.
 func (e *Experiment) runs(p *program) {
 	e.programs = append(e.programs, p)
+	e.forget()
 	e.publish()
 	go func() {
 		<-p.process.Done() // at the latest when the network is taken down
@@ -177,7 +178,7 @@ func (e *Experiment) listen(p *program, kind string, r io.Reader) {
 		if p.tee != nil && len(line) > 0 {
 			p.tee(kind, line)
 		}
-		room := octets <= observe.MaxOutput && lines <= observe.MaxLines
+		room := octets <= observe.MaxOutput && lines <= observe.MaxLines || e.timeline.keep > 0
 		ev := record.Event{
 			Time: e.clock.Now(), Host: p.process.Host.Name, Boot: p.boot, Source: record.Output, Kind: kind,
 			PID: p.process.PID, Comm: p.name,

@@ -42,6 +42,9 @@ type Hand struct {
 	// Text: what programs of the hosts print, and what is typed into them, is
 	// observed, for others start them.
 	Text bool
+	// Keep is how many of the last events are kept, for a session that stays
+	// up for days; 0 is all, until there are more than a run may have.
+	Keep int
 	// Typed: a person types the steps. The server goes without saying, a
 	// process can be named by its id (fault kill server 12), a host that is
 	// down be booted (fault reboot), and the name of a built-in scenario stands
@@ -71,6 +74,7 @@ func Open(h Hand, o Options) (*Session, error) {
 		return nil, err
 	}
 	e := &Experiment{scenario: s, options: o, rerun: h.Command, expectations: []record.Expectation{}, text: h.Text}
+	e.timeline.keep = h.Keep
 	e.sysctls, e.changed = sysctlPlan(s, o)
 	if err := e.start(); err != nil {
 		return nil, errors.Join(err, e.Close())
@@ -126,6 +130,7 @@ func (s *Session) Do(ctx context.Context, file string, line int, text string) (s
 	if err == nil {
 		s.forces.note(step, s.net)
 	}
+	s.e.forget()
 	return nil, err
 }
 

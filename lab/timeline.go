@@ -15,21 +15,27 @@ const chunkSize = 4096
 // A timeline gathers the events of a run as the observers tell of them, and
 // lets the steps wait for them.
 type timeline struct {
+	// keep is how many of the last events are kept at least, 0 for all; a
+	// chunk more at most. It is set before there is any.
+	keep int
+
 	mu     sync.Mutex
 	chunks [][]record.Event
+	gone   int           // chunks that were dropped, before those
+	latest int64         // the time of the latest event
 	seen   int           // events that observers told of
 	lost   uint64        // those that there was no room for
 	grown  chan struct{} // closed at the next event; nil if nobody waits
 }
 
-// maxEvents bounds what is kept of the observers' events: some 300 MB. A run
-// that has more is no evidence.
+// maxEvents bounds what is kept of the observers' events, where all are: some
+// 300 MB. A run that has more is no evidence.
 const maxEvents = 1 << 19
 
 // observe is the observers' sink.
 func (t *timeline) observe(e record.Event) {
 	t.mu.Lock()
-	full := t.seen >= maxEvents
+	full := t.keep == 0 && t.seen >= maxEvents
 	if full {
 		t.lost++
 	} else {
@@ -56,8 +62,29 @@ func (t *timeline) add(e record.Event) {
 		last++
 	}
 	t.chunks[last] = append(t.chunks[last], e)
+	t.latest = max(t.latest, e.Time)
+	if t.keep > 0 && t.kept()-chunkSize >= t.keep {
+		t.chunks = slices.Delete(t.chunks, 0, 1)
+		t.gone++
+	}
 	t.wake()
 	t.mu.Unlock()
+}
+
+// kept is how many events there are. It needs mu.
+func (t *timeline) kept() int {
+	n := len(t.chunks)
+	if n == 0 {
+		return 0
+	}
+	return (n-1)*chunkSize + len(t.chunks[n-1])
+}
+
+// forgotten is how many of the first events were not kept.
+func (t *timeline) forgotten() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.gone * chunkSize
 }
 
 // poke lets those who wait look again, for a reason that is no event.
@@ -105,7 +132,7 @@ func (t *timeline) all() []record.Event {
 // in which they became known, with what tidying changes of them.
 func (t *timeline) copied(want func(*record.Event) bool) []record.Event {
 	t.mu.Lock()
-	n := t.seen
+	n := t.kept()
 	t.mu.Unlock()
 	events := make([]record.Event, 0, n)
 	t.each(func(ev *record.Event) {
@@ -143,15 +170,19 @@ func detached(ev record.Event) record.Event {
 	return ev
 }
 
-// A cursor is a place in a timeline up to which somebody has looked.
+// A cursor is a place in a timeline up to which somebody has looked: a chunk, of
+// all that there were, and an event of it.
 type cursor struct{ chunk, at int }
 
-// rest returns the events after the cursor, which it moves to the end, in
-// pieces that must not be written to.
+// rest returns the events after the cursor, as far as they are kept, which it
+// moves to the end, in pieces that must not be written to.
 func (t *timeline) rest(c *cursor) [][]record.Event {
 	var pieces [][]record.Event
-	for ; c.chunk < len(t.chunks); c.chunk, c.at = c.chunk+1, 0 {
-		events := t.chunks[c.chunk]
+	if c.chunk < t.gone {
+		c.chunk, c.at = t.gone, 0
+	}
+	for ; c.chunk-t.gone < len(t.chunks); c.chunk, c.at = c.chunk+1, 0 {
+		events := t.chunks[c.chunk-t.gone]
 		if c.at < len(events) {
 			pieces = append(pieces, events[c.at:len(events):len(events)])
 		}

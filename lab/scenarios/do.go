@@ -85,7 +85,7 @@ func (c *compiler) start(args []string) error {
 	if _, taken := c.programs[name]; taken {
 		return fmt.Errorf("there is a program %s already: -as gives another name", name)
 	}
-	if len(c.programs) == maxPrograms || len(argv) > maxArgs {
+	if len(c.programs) >= maxPrograms && !c.scenario.Typed || len(argv) > maxArgs {
 		return fmt.Errorf("more than %d programs or %d arguments", maxPrograms, maxArgs)
 	}
 	for _, a := range argv {
