@@ -21,6 +21,10 @@ import (
 // programs do not wake the reader for each, unless time is virtual.
 const readEvery = 3 * time.Millisecond
 
+// quietLooks is after how many looks that found nothing the reader sleeps until
+// it is woken.
+const quietLooks = 8
+
 // A Tracer watches the sockets, system calls and processes of hosts with eBPF
 // programs at the kernel's tracepoints. One serves any number of runs: each
 // calls Watch and adds its hosts to the Tracing. It sees these hosts and
@@ -294,13 +298,40 @@ func (t *Tracer) missed() (uint64, error) {
 	return sum, nil
 }
 
+// sleep lets the reader wait for the next event without a deadline, unless there
+// is one now.
+func (t *Tracer) sleep() (asleep bool) {
+	m := t.object.maps["asleep"]
+	if err := m.Put(uint32(0), uint32(1)); err != nil {
+		return false
+	}
+	// Between the programs' reading of asleep and what they put into the ring
+	// there is a barrier, and one here: rouse in bpf/maps.h says what for.
+	var barrier atomic.Uint32
+	barrier.Add(1)
+	if t.reader.AvailableBytes() > 0 {
+		t.wakeUp()
+		return false
+	}
+	t.reader.SetDeadline(time.Time{})
+	return true
+}
+
+// wakeUp lets it look by itself again.
+func (t *Tracer) wakeUp() {
+	_ = t.object.maps["asleep"].Put(uint32(0), uint32(0)) // it cannot fail, and else costs a little
+	t.reader.SetDeadline(time.Now().Add(readEvery))
+}
+
 // read empties the ring, now and again or when it is woken, until the reader is
 // closed.
 func (t *Tracer) read() {
 	defer close(t.done)
 	var (
-		rec   ringbuf.Record
-		given []*Tracing // those that got something and have not been roused
+		rec    ringbuf.Record
+		given  []*Tracing // those that got something and have not been roused
+		quiet  int        // looks that found nothing
+		asleep bool
 	)
 	rouse := func() {
 		for _, r := range given {
@@ -319,7 +350,11 @@ func (t *Tracer) read() {
 		err := t.reader.ReadInto(&rec)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			rouse()
-			t.reader.SetDeadline(time.Now().Add(readEvery))
+			if quiet++; quiet >= quietLooks {
+				asleep = t.sleep()
+			} else {
+				t.reader.SetDeadline(time.Now().Add(readEvery))
+			}
 			continue
 		}
 		if err != nil {
@@ -327,6 +362,10 @@ func (t *Tracer) read() {
 				t.readErr = fmt.Errorf("read eBPF ring: %w", err)
 			}
 			return
+		}
+		if quiet = 0; asleep {
+			asleep = false
+			t.wakeUp()
 		}
 		head, ok := decodeHead(rec.RawSample)
 		if !ok {

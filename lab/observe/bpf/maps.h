@@ -12,6 +12,15 @@ struct {
 // the cost of a system call. 0: it does not look by itself.
 const volatile __u64 wake_at = 512 << 10;
 
+// Whether the ring's reader does not look by itself any more, for it found
+// nothing for a while. It alone writes here.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} asleep SEC(".maps");
+
 // Events lost because the ring was full.
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -81,10 +90,28 @@ static __always_inline __u64 wakes(void)
 	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= wake_at ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
+// rouse wakes the reader for an event that was put into the ring, if it is
+// asleep. It must come after that: the reader looks into the ring once more when
+// it has said that it is asleep, so that one of the two sees the other. What
+// wakes it is a record that is none: it is discarded.
+static __always_inline void rouse(void)
+{
+	__u32 zero = 0;
+	volatile __u32 *yes = bpf_map_lookup_elem(&asleep, &zero);
+	void *none;
+
+	if (!yes || !*yes)
+		return;
+	none = bpf_ringbuf_reserve(&ring, 8, 0);
+	if (none)
+		bpf_ringbuf_discard(none, BPF_RB_FORCE_WAKEUP);
+}
+
 static __always_inline void emit(void *event, __u64 size)
 {
 	if (bpf_ringbuf_output(&ring, event, size, wakes()))
 		lost();
+	rouse();
 }
 
 #endif

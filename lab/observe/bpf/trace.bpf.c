@@ -246,6 +246,7 @@ int sched_process_exec(__u64 *ctx)
 	e->unused = 0;
 	e->len = bpf_probe_read_user(e->argv, n, (void *)from) ? 0 : n;
 	bpf_ringbuf_submit(e, wakes());
+	rouse();
 	return 0;
 }
 
