@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -78,6 +79,9 @@ func Open(h Hand, o Options) (*Session, error) {
 	e.sysctls, e.changed = sysctlPlan(s, o)
 	if err := e.start(); err != nil {
 		return nil, errors.Join(err, e.Close())
+	}
+	if h.Keep > 0 { // it stays up: what it took to begin, mostly the kernel's types, is given back
+		debug.FreeOSMemory()
 	}
 	return &Session{net: e.net, typed: h.Typed, e: e, lines: lines, forces: forces{down: map[string]Force{}}}, nil
 }

@@ -7,6 +7,10 @@ import (
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
+// maxEnded bounds the processes that are known to have ended: an exit that comes
+// twice does so at once.
+const maxEnded = 4096
+
 // A bpfDecoder turns the ring's records into events. It belongs to the
 // reading goroutine.
 type bpfDecoder struct {
@@ -217,6 +221,9 @@ func (d *bpfDecoder) task(e *record.Event, head bpfHead, raw []byte) bool {
 	case bpfExit:
 		if _, twice := d.ended[id]; twice {
 			return false
+		}
+		if len(d.ended) >= maxEnded {
+			clear(d.ended)
 		}
 		d.ended[id] = struct{}{}
 		delete(d.epolls, id)

@@ -223,6 +223,23 @@ func TestDecodeTellsAnExitOnce(t *testing.T) {
 	}
 }
 
+func TestDecodeForgetsOldExits(t *testing.T) {
+	d := newBPFDecoder(Clock{}, time.Millisecond)
+	raw := ringProc(bpfExit, 0, 0)
+	head, _ := decodeHead(raw)
+	for pid := range uint32(3 * maxEnded) {
+		head.pid = pid
+		for _, want := range []bool{true, false} {
+			if _, got := d.decode(head, raw); got != want {
+				t.Fatalf("process %d: told = %v, want %v", pid, got, want)
+			}
+		}
+	}
+	if len(d.ended) > maxEnded {
+		t.Errorf("%d processes are known to have ended", len(d.ended))
+	}
+}
+
 func TestSocketsAreNumberedByLife(t *testing.T) {
 	d := newBPFDecoder(Clock{}, time.Millisecond)
 	var got []uint64
