@@ -77,6 +77,14 @@ func (e *Experiment) launch(s scenarios.Start, l launch) (*program, error) {
 		p.close()
 		return nil, err
 	}
+	if e.text && e.watch.tracing != nil {
+		for _, f := range p.files {
+			if err := e.watch.tracing.LeaveOut(f); err != nil {
+				p.close()
+				return nil, err
+			}
+		}
+	}
 	started := e.clock.Now()
 	p.process, err = h.Start(c)
 	if err != nil {

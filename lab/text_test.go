@@ -385,6 +385,35 @@ func TestTextWithoutEnd(t *testing.T) {
 	}
 }
 
+// What a program prints that lab itself started is told once.
+func TestTextOfOwnStart(t *testing.T) {
+	t.Parallel()
+	s := openText(t)
+	for _, text := range []string{
+		"start server echo-server {any:port}", "expect server socket LISTEN",
+		"start client echo-client {server:port}", "expect client socket ESTABLISHED",
+		"type client hello", "expect client prints hello",
+	} {
+		if _, err := s.Do(t.Context(), "x", 1, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	times := map[string]int{}
+	for _, e := range s.Finish().Events {
+		if e.Source == record.Output || e.Kind == "type" {
+			times[e.Text]++
+		}
+	}
+	for text, n := range times {
+		if n != 1 {
+			t.Errorf("%q is told %d times", text, n)
+		}
+	}
+	if times["hello"] == 0 || times["the user types: hello"] == 0 {
+		t.Errorf("told: %v", times)
+	}
+}
+
 // Where nobody asks for it, nothing is told of what others start.
 func TestNoText(t *testing.T) {
 	t.Parallel()

@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
+	"syscall"
 
 	"github.com/cilium/ebpf"
 
@@ -154,6 +156,24 @@ func textEvent(e record.Event, fd uint32, line string) record.Event {
 
 // mutedKey is that of the map of muted processes.
 func mutedKey(id processID) uint64 { return uint64(id.host)<<32 | uint64(id.pid) }
+
+// LeaveOut makes the programs tell nothing of what is written to a pipe, one end
+// of which is f: whoever reads it tells.
+func (r *Tracing) LeaveOut(f *os.File) error {
+	release, err := r.using()
+	if err != nil {
+		return nil // it was closed: nothing is reported
+	}
+	defer release()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := r.tracer.object.maps["pipes"].Put(info.Sys().(*syscall.Stat_t).Ino, uint32(0)); err != nil {
+		return fmt.Errorf("leave a pipe out: %w", err)
+	}
+	return nil
+}
 
 // tellText makes the programs report what a host's processes print. It needs
 // Tracer.mu.

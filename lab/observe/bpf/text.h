@@ -25,7 +25,8 @@ struct {
 } muted SEC(".maps");
 
 // The pipes that processes of such a host made, by their inodes: what these
-// hand on to each other is not for people.
+// hand on to each other is not for people. And those that user space reads
+// itself. What is looked up often stays longest.
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
