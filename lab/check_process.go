@@ -89,7 +89,7 @@ func (v *view) living(host string) map[int]bool {
 			continue
 		}
 		switch e.Kind {
-		case record.KindExec, record.KindFork:
+		case record.KindExec, record.KindFork, record.KindRunning:
 			living[e.PID] = true
 		case record.KindExit:
 			delete(living, e.PID)

@@ -31,7 +31,8 @@ type program struct {
 	user    string // whom it runs as
 	process *topology.Process
 	boot    int
-	stdin   *os.File // nil: nobody types
+	sees    atomic.Pointer[Experiment] // whose record it is in
+	stdin   *os.File                   // nil: nobody types
 	outputs sync.WaitGroup
 	end     atomic.Pointer[time.Time] // when it was known to have ended
 	files   []*os.File                // our ends
@@ -64,6 +65,7 @@ func (e *Experiment) launch(s scenarios.Start, l launch) (*program, error) {
 		return nil, err
 	}
 	p := &program{name: s.Name, argv: c.Argv, boot: h.Boot(), tee: l.tee}
+	p.sees.Store(e)
 	if !programs.Known(s.Argv[0]) {
 		p.own, p.user = true, l.execution.user()
 	}
@@ -95,7 +97,7 @@ func (e *Experiment) launch(s scenarios.Start, l launch) (*program, error) {
 		return nil, err
 	}
 	for _, o := range outputs {
-		p.outputs.Go(func() { e.listen(p, o.kind, o.r) })
+		p.outputs.Go(func() { p.listen(o.kind, o.r) })
 	}
 	if p.name == "client" {
 		e.clientStart = started
@@ -106,6 +108,7 @@ func (e *Experiment) launch(s scenarios.Start, l launch) (*program, error) {
 
 // runs makes a program known that was started.
 func (e *Experiment) runs(p *program) {
+	p.sees.Store(e)
 	e.programs = append(e.programs, p)
 	e.forget()
 	e.publish()
@@ -113,8 +116,9 @@ func (e *Experiment) runs(p *program) {
 		<-p.process.Done() // at the latest when the network is taken down
 		now := time.Now()
 		p.end.Store(&now)
-		e.timeline.poke()
-		time.AfterFunc(lastWords, e.timeline.poke)
+		poke := func() { p.sees.Load().timeline.poke() }
+		poke()
+		time.AfterFunc(lastWords, poke)
 	}()
 }
 
@@ -173,14 +177,17 @@ func (e *Experiment) scratch(h *topology.Host, owner *topology.Credential) (stri
 }
 
 // listen turns a stream of a program into events, a line each, within a bound:
-// what comes from the fault on has one of its own.
-func (e *Experiment) listen(p *program, kind string, r io.Reader) {
+// what comes from the fault on has one of its own, and what another experiment
+// sees.
+func (p *program) listen(kind string, r io.Reader) {
 	in := bufio.NewReaderSize(r, observe.MaxLine)
-	octets, lines, faulted, said := 0, 0, false, false
+	octets, lines, said := 0, 0, false
+	e, faulted := p.sees.Load(), false
 	for {
 		line, err := in.ReadSlice('\n')
-		if now := e.faulted.Load(); now != faulted {
-			octets, lines, faulted, said = 0, 0, now, false
+		if other := p.sees.Load(); other != e || other.faulted.Load() != faulted {
+			e, faulted = other, other.faulted.Load()
+			octets, lines, said = 0, 0, false
 		}
 		octets, lines = octets+len(line), lines+1
 		if p.tee != nil && len(line) > 0 {

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -26,7 +27,8 @@ type Session struct {
 	e     *Experiment
 	lines *scenarios.Lines
 
-	forces forces
+	forces  forces
+	current atomic.Pointer[chapter]
 
 	// power is held for writing while a host goes down or comes back, for
 	// reading while somebody makes something in one.
@@ -37,6 +39,7 @@ type Session struct {
 // A Hand says what Options do not, of a session.
 type Hand struct {
 	Name    string // of the record
+	Title   string // of the record, "" for none
 	Command string // that makes such a session again
 	// Build are lines of a scenario that say what is built.
 	Build []string
@@ -71,6 +74,7 @@ func Open(h Hand, o Options) (*Session, error) {
 		}
 	}
 	s := lines.Built()
+	s.Title = h.Title
 	if err := o.Check(s); err != nil {
 		return nil, err
 	}
@@ -80,10 +84,18 @@ func Open(h Hand, o Options) (*Session, error) {
 	if err := e.start(); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
-	if h.Keep > 0 { // it stays up: what it took to begin, mostly the kernel's types, is given back
+	h.giveBack()
+	session := &Session{net: e.net, typed: h.Typed, e: e, lines: lines, forces: forces{down: map[string]Force{}}}
+	session.current.Store(newChapter(e))
+	return session, nil
+}
+
+// giveBack gives the machine the memory back that it took to begin, mostly for
+// the kernel's types, or that a record took, if the session stays up as it is.
+func (h Hand) giveBack() {
+	if h.Keep > 0 {
 		debug.FreeOSMemory()
 	}
-	return &Session{net: e.net, typed: h.Typed, e: e, lines: lines, forces: forces{down: map[string]Force{}}}, nil
 }
 
 // Network is what was built. Its hosts are not to be crashed or booted but by
@@ -224,6 +236,18 @@ func (s *Session) Inside(h *topology.Host, f func(release func()) error) error {
 	return h.Namespace().Do(func() error { return f(release) })
 }
 
+// Sockets is the socket table of a host. It waits for no step, but for a host
+// that is just going down or coming back. The error wraps ErrDown if the host is
+// down.
+func (s *Session) Sockets(h *topology.Host) ([]record.SocketRow, error) {
+	s.power.RLock()
+	defer s.power.RUnlock()
+	if s.closed || h.Down() {
+		return nil, fmt.Errorf("%s: %w", h.Name, ErrDown)
+	}
+	return socketsOf(h)
+}
+
 // ErrDown is of a host that a fault has ended.
 var ErrDown = errors.New("host is down")
 
@@ -231,11 +255,18 @@ var ErrDown = errors.New("host is down")
 func (s *Session) Finish() *record.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.e.finish(nil)
+	r := s.e.finish(nil)
+	s.current.Load().finished = r
+	return r
 }
 
-// Capture is what Experiment.Capture is: complete after Finish.
-func (s *Session) Capture(host string) *record.Capture { return s.e.Capture(host) }
+// Capture is what Experiment.Capture is: complete after Finish, and that of
+// another experiment after Renew.
+func (s *Session) Capture(host string) *record.Capture {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.e.Capture(host)
+}
 
 // Close ends every program and takes the network down. An error says what
 // could not be removed.
@@ -244,7 +275,10 @@ func (s *Session) Close() error {
 	defer s.mu.Unlock()
 	s.power.Lock()
 	defer s.power.Unlock()
-	s.closed = true
+	if !s.closed {
+		s.closed = true
+		s.current.Load().end(nil)
+	}
 	return s.e.Close()
 }
 

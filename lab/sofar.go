@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -62,7 +63,10 @@ func (e *Experiment) publish() {
 //
 // It costs what there is to copy. It may be called from any goroutine; what it
 // returns is for reading only.
-func (e *Experiment) SoFar() (r *record.Record, until int64) {
+func (e *Experiment) SoFar() (r *record.Record, until int64) { return e.soFar(false) }
+
+// soFar is SoFar or, once nothing comes any more, all of it.
+func (e *Experiment) soFar(all bool) (r *record.Record, until int64) {
 	e.mu.Lock()
 	k := *e.known
 	e.mu.Unlock()
@@ -74,6 +78,9 @@ func (e *Experiment) SoFar() (r *record.Record, until int64) {
 	delay := int64(e.options.delay(e.scenario).Time)
 	seen := k.clock.Now() - int64(settling)
 	sent := seen - delay // of what was sent until then, that it arrived was seen
+	if all {
+		seen, sent = math.MaxInt64, math.MaxInt64
+	}
 	e.reading.RLock()
 	if e.judging {
 		e.reading.RUnlock()
@@ -97,7 +104,9 @@ func (e *Experiment) SoFar() (r *record.Record, until int64) {
 	k.tidier.ends = ends
 	events = k.tidier.tidy(events)
 	until = sent - int64(jitter)
-	r.Duration = max(0, until)
+	if r.Duration = max(0, until); all {
+		r.Duration = e.timeline.last()
+	}
 	r.Events = events[:sort.Search(len(events), func(i int) bool { return events[i].Time > until })]
 	return r, until
 }

@@ -164,27 +164,36 @@ func (e *Experiment) snapshot() error {
 		if e.isDead(h.Name, h.Boot()) {
 			continue
 		}
-		rows, err := observe.Sockets(e.watch.describe(h))
+		rows, err := socketsOf(h)
 		if err != nil {
 			return err
 		}
-		ev := record.Event{
+		e.timeline.add(record.Event{
 			Time: e.clock.Now(), Host: h.Name, Boot: h.Boot(), Source: record.Socket, Kind: record.KindSnapshot, Sockets: rows,
-		}
-		processes, err := h.Processes()
-		if err != nil {
-			return err
-		}
-		for i := range rows {
-			for _, p := range processes {
-				if rows[i].Inode != 0 && slices.Contains(p.Sockets, rows[i].Inode) {
-					rows[i].PIDs = append(rows[i].PIDs, p.PID)
-				}
-			}
-		}
-		e.timeline.add(ev)
+		})
 	}
 	return nil
+}
+
+// socketsOf reads the socket table of a host, with the processes that hold the
+// sockets.
+func socketsOf(h *topology.Host) ([]record.SocketRow, error) {
+	rows, err := observe.Sockets(observe.Host{Name: h.Name, Net: h.Namespace()})
+	if err != nil {
+		return nil, err
+	}
+	processes, err := h.Processes()
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		for _, p := range processes {
+			if rows[i].Inode != 0 && slices.Contains(p.Sockets, rows[i].Inode) {
+				rows[i].PIDs = append(rows[i].PIDs, p.PID)
+			}
+		}
+	}
+	return rows, nil
 }
 
 // ErrScenario is of runs that came to a step which could not be done as things

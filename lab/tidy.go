@@ -63,7 +63,7 @@ func nameProcesses(events []record.Event) {
 	for i := range events {
 		ev := &events[i]
 		key := process{ev.Host, ev.Boot, ev.PID}
-		if ev.Source == record.Process && ev.Kind == record.KindExec && len(ev.Process.Argv) > 0 {
+		if ev.Source == record.Process && (ev.Kind == record.KindExec || ev.Kind == record.KindRunning) && len(ev.Process.Argv) > 0 {
 			names[key] = ev.Process.Argv[0]
 		}
 		if name := names[key]; name != "" && ev.Source != record.Output {

@@ -80,6 +80,13 @@ func (t *timeline) kept() int {
 	return (n-1)*chunkSize + len(t.chunks[n-1])
 }
 
+// last is the time of the latest event.
+func (t *timeline) last() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.latest
+}
+
 // forgotten is how many of the first events were not kept.
 func (t *timeline) forgotten() int {
 	t.mu.Lock()

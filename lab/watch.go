@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,8 +34,10 @@ type watch struct {
 	hosts   map[string]*hostWatch // by host name: that of the current boot
 	frames  *observe.Frames       // nil if none are kept
 	missing []record.Missing
-	gone    struct{ dropped, segments uint64 } // of taps that were closed
-	missed  uint64
+	// untraced are those of missing that the eBPF programs are about.
+	untraced []record.Missing
+	gone     struct{ dropped, segments uint64 } // of taps that were closed
+	missed   uint64
 	// all: the observers report everything, no longer only a part of what
 	// goes on and on.
 	all    bool
@@ -74,6 +77,11 @@ const notWanted = "left out by --without"
 // openTracer loads the eBPF programs, unless another run has. A kernel that
 // cannot is no error.
 func (w *watch) openTracer() {
+	w.trace()
+	w.untraced = slices.Clone(w.missing)
+}
+
+func (w *watch) trace() {
 	const cost = "system calls, processes, signals and TCP's own doings are not seen; socket states are polled"
 	if w.options.without(ObserveEBPF) {
 		w.miss(ObserveEBPF, notWanted, cost)
@@ -115,6 +123,17 @@ func (w *watch) describe(h *topology.Host) observe.Host {
 
 // add begins to observe a host's current boot.
 func (w *watch) add(h *topology.Host) error {
+	if err := w.hear(h); err != nil {
+		return err
+	}
+	if w.tracing == nil {
+		return nil
+	}
+	return w.tracing.Add(w.hosts[h.Name].host)
+}
+
+// hear begins to observe all that the eBPF programs do not.
+func (w *watch) hear(h *topology.Host) error {
 	hw := &hostWatch{host: w.describe(h)}
 	w.hosts[h.Name] = hw
 	if w.options.without(ObserveWire) {
@@ -132,11 +151,6 @@ func (w *watch) add(h *topology.Host) error {
 			}
 		}
 		if hw.carrier, err = observe.WatchCarrier(w.clock, hw.host, w.sink); err != nil {
-			return err
-		}
-	}
-	if w.tracing != nil {
-		if err := w.tracing.Add(hw.host); err != nil {
 			return err
 		}
 	}
@@ -380,6 +394,32 @@ func (w *watch) count(observer string, dropped func() (uint64, error)) uint64 {
 		w.miss(observer, err.Error(), "how many events were lost is not known")
 	}
 	return n
+}
+
+// takeOver begins a watch of what another watches: what the eBPF programs know
+// goes on, all else begins anew. It sets the clock. An error says what is not
+// observed.
+func (w *watch) takeOver(other *watch, hosts []*topology.Host) error {
+	w.untraced = other.untraced
+	w.missing = append(w.missing, w.untraced...)
+	w.tracer, w.tracing, other.tracer, other.tracing = other.tracer, other.tracing, nil, nil
+	var errs []error
+	var err error
+	if w.tracing != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		defer cancel()
+		w.clock, err = w.tracing.Renew(ctx, w.sink)
+	} else {
+		w.clock, err = observe.NewClock()
+	}
+	errs = append(errs, err)
+	for _, h := range hosts {
+		if err := w.hear(h); err != nil {
+			w.miss(ObserveWire, err.Error(), "packets of the "+h.Name+" are missing")
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // close ends all observers.

@@ -22,12 +22,12 @@ const (
 	closeTimeout = 10 * time.Second
 )
 
-// A Tracing is a Tracer's work for one run: the run's hosts, on the run's
-// clock. Sockets are numbered from 1 in each.
+// A Tracing is a Tracer's work for one run, or several of the same hosts one
+// after the other: the run's hosts, on the run's clock. Sockets are numbered
+// from 1 in each.
 type Tracing struct {
 	tracer  *Tracer
-	clock   Clock
-	sink    Sink
+	clock   Clock       // the first run's
 	decoder *bpfDecoder // belongs to the tracer's reading goroutine
 
 	before struct{ dropped, missed uint64 } // the tracer's counters at the beginning
@@ -36,6 +36,8 @@ type Tracing struct {
 	resting bool // Rest was called, and not Everything since; likewise
 
 	mu       sync.Mutex // guards what follows
+	course   course
+	former   course // what happened before the course is its; no sink: there was none
 	hosts    []*tracedHost
 	waiting  []record.Event // for the sink
 	marks    []chan struct{}
@@ -60,7 +62,7 @@ func (t *Tracer) Watch(clock Clock, sink Sink) (*Tracing, error) {
 	}
 	defer release()
 	r := &Tracing{
-		tracer: t, clock: clock, sink: sink, decoder: newBPFDecoder(clock, t.tick), done: make(chan struct{}),
+		tracer: t, clock: clock, course: course{sink: sink}, decoder: newBPFDecoder(clock, t.tick), done: make(chan struct{}),
 	}
 	r.decoder.printers.mute = func(id processID) { _ = t.object.maps["muted"].Put(mutedKey(id), uint32(1)) } // full: it is heard, and not told
 	r.decoder.printers.unmute = func(id processID) { _ = t.object.maps["muted"].Delete(mutedKey(id)) }
@@ -153,6 +155,12 @@ func (r *Tracing) InFlight() ([]record.Event, error) {
 		return nil, fmt.Errorf("list system calls in progress: %w", err)
 	}
 	events = append(events, more...)
+	r.mu.Lock()
+	begun := r.course.begun
+	r.mu.Unlock()
+	for i := range events {
+		events[i].Time -= begun
+	}
 	record.Sort(events)
 	return events, nil
 }
@@ -308,11 +316,15 @@ func (r *Tracing) deliver() {
 			r.mu.Unlock()
 			return
 		}
-		events, marks := r.waiting, r.marks
+		events, marks, now, former := r.waiting, r.marks, r.course, r.former
 		r.waiting, r.marks = spare[:0], nil
 		r.mu.Unlock()
 		for i := range events {
-			r.sink(events[i])
+			if e := &events[i]; e.Time < now.begun && former.sink != nil {
+				former.tell(e)
+			} else {
+				now.tell(e)
+			}
 		}
 		for _, seen := range marks {
 			close(seen)

@@ -52,6 +52,8 @@ const (
 	KindExec   = "exec"
 	KindSignal = "signal" // a signal was sent to PID
 	KindExit   = "exit"
+	// The process was there when the run began.
+	KindRunning = "running"
 	// The process does something in a way that no observer sees: Text.
 	KindUnseen = "unseen"
 

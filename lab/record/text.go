@@ -130,6 +130,11 @@ func (e *Event) process() string {
 	switch e.Kind {
 	case KindExec:
 		return who + " executes " + strings.Join(p.Argv, " ")
+	case KindRunning:
+		if len(p.Argv) > 0 {
+			return fmt.Sprintf("process %d runs already: %s", e.PID, strings.Join(p.Argv, " "))
+		}
+		return who + " runs already"
 	case KindFork:
 		return fmt.Sprintf("process %d forks %d", p.Parent, e.PID)
 	case KindSignal:

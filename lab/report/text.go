@@ -43,8 +43,16 @@ func Header(w io.Writer, r *record.Record, s Screen) error {
 		demanded(p, r)
 		return p.err
 	}
-	p.fitted("  prediction: %s", Predicted(&r.Prediction))
+	if !unasked(r) {
+		p.fitted("  prediction: %s", Predicted(&r.Prediction))
+	}
 	return p.err
+}
+
+// unasked tells whether nothing was asked for: a person did this and that, and
+// looks what came of it.
+func unasked(r *record.Record) bool {
+	return r.ByHand && r.Prediction.Model == "" && len(r.Expectations) == 0
 }
 
 // path draws the network in a line.
@@ -292,7 +300,11 @@ func Answer(r *record.Record) string {
 		return "the run did not come to its fault"
 	case r.Demand != nil:
 		return ownAnswer(r)
-	case p.Model == "":
+	case unasked(r) && r.Fault.Kind == "":
+		return "there was no fault"
+	case unasked(r) && d.Error != "":
+		return told(&d) + ", " + after(&d, "fault")
+	case p.Model == "" && !unasked(r):
 		met := 0
 		for _, x := range r.Expectations {
 			if x.OK {

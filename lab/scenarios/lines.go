@@ -51,6 +51,14 @@ func (l *Lines) Add(file string, number int, text string) (Step, error) {
 	return s.Steps[0], s.Check()
 }
 
+// Renew begins another scenario with what was built, and the programs.
+func (l *Lines) Renew(name, title string) *Scenario {
+	s := *l.c.scenario
+	s.Source, s.Steps = &Source{Name: name, File: name, Title: title}, nil
+	l.c.scenario, l.c.zero = &s, false
+	return &s
+}
+
 // Power tells whether a host is down, whatever the lines so far come to.
 func (l *Lines) Power(host string, down bool) { l.c.down[host] = down }
 

@@ -1,0 +1,116 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab/observe"
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// Renew begins a new experiment on the same network: times count from now, and
+// nothing has happened. What is there stays: programs run on under their names,
+// connections live, what was going on goes on, and faults that are in force are;
+// all of it is noted at the beginning. Of the hand only Name, Title, Command and
+// Keep matter; frames is Options.Frames. Of the experiment before no record can
+// be made any more. It is a step.
+//
+// An error other than os.ErrClosed says what is not observed; the new experiment
+// has begun, and its record says so, too.
+func (s *Session) Renew(h Hand, frames bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fmt.Errorf("renew session: %w", os.ErrClosed)
+	}
+	old := s.e
+	errs := []error{old.watch.catchUp()}
+	e := old.next(s.lines.Renew(h.Name, h.Title), h, frames)
+	errs = append(errs, e.watch.takeOver(old.watch, s.alive()))
+	e.clock = e.watch.clock
+	for _, p := range e.programs {
+		p.sees.Store(e)
+	}
+	e.noteBeginning(s.InForce())
+	errs = append(errs, e.snapshot())
+	e.publish()
+	s.power.Lock()
+	s.e = e
+	s.power.Unlock()
+	errs = append(errs, old.watch.close())
+	next := newChapter(e)
+	s.current.Swap(next).end(next)
+	h.giveBack()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("renew session: %w", err)
+	}
+	return nil
+}
+
+// alive are the hosts that no fault has ended. It needs mu.
+func (s *Session) alive() []*topology.Host {
+	var alive []*topology.Host
+	for _, h := range s.net.Hosts() {
+		if !s.e.isDead(h.Name, h.Boot()) {
+			alive = append(alive, h)
+		}
+	}
+	return alive
+}
+
+// next is another experiment on the same network, with the programs that run on
+// there. Its watch observes nothing yet.
+func (e *Experiment) next(sc *scenarios.Scenario, h Hand, frames bool) *Experiment {
+	o := e.options
+	o.Frames = frames
+	n := &Experiment{
+		scenario: sc, options: o, sysctls: e.sysctls, changed: e.changed, net: e.net, serverAddr: e.serverAddr,
+		rerun: h.Command, text: e.text, scratchDir: e.scratchDir, expectations: []record.Expectation{},
+	}
+	e.scratchDir = "" // the other's, to be removed
+	n.timeline.keep = h.Keep
+	n.watch = newWatch(observe.Clock{}, o, n.timeline.observe)
+	n.watch.text = n.text
+	for _, d := range e.dead {
+		if host, err := e.net.Host(d.host); err == nil && d.boot == host.Boot() {
+			n.dead = append(n.dead, deadBoot{d.host, d.boot, math.MinInt64})
+		}
+	}
+	for _, p := range e.programs {
+		if _, ended := p.ended(); ended {
+			p.close()
+		} else {
+			n.programs = append(n.programs, p)
+		}
+	}
+	return n
+}
+
+// noteBeginning notes what there was at the beginning.
+func (e *Experiment) noteBeginning(inForce []Force) {
+	for _, f := range inForce {
+		text := "in force: " + f.Text
+		if !f.Since.IsZero() {
+			text += ", for " + record.Span(int64(time.Since(f.Since)))
+		}
+		e.timeline.add(record.Event{Time: e.clock.Now(), Host: f.Host, PID: f.PID, Source: record.Step, Kind: "in-force", Text: text})
+	}
+	for _, h := range e.net.Hosts() {
+		boot := h.Boot()
+		processes, err := h.Processes()
+		if err != nil {
+			continue // it is down
+		}
+		for _, p := range processes {
+			e.timeline.add(record.Event{
+				Time: e.clock.Now(), Host: h.Name, Boot: boot, PID: p.PID, Comm: p.Comm, Source: record.Process, Kind: record.KindRunning,
+				Process: &record.ProcEvent{Parent: p.Parent, Argv: p.Argv},
+			})
+		}
+	}
+}
