@@ -114,7 +114,8 @@ func (c *chapter) follow(ctx context.Context, f func(r *record.Record, until int
 // the other; at the end of each with all of it, and until the highest number
 // that there is. The record's Started tells them apart. It returns when ctx ends
 // or the session is closed. f must not write to the record: any number may
-// follow, and are given the same. While nothing happens none is called.
+// follow, and are given the same. While nothing happens none is called, nor
+// between Finish and Renew.
 func (s *Session) Follow(ctx context.Context, f func(r *record.Record, until int64)) {
 	for c := s.current.Load(); c != nil; c = c.next {
 		if c.follow(ctx, f) != nil {
