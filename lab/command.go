@@ -80,6 +80,28 @@ func (p *Program) Ended() (status int, signal string) {
 	return d.Exit, d.Signal
 }
 
+// ShellStatus is its exit status as shells give it: 128 and the number of the
+// signal, if one ended it; and that one's name. It is for after Done.
+func (p *Program) ShellStatus() (status int, signal string) {
+	w, ok := p.p.process.Status()
+	switch {
+	case !ok: // its host went away under it
+		return 128 + int(unix.SIGKILL), "SIGKILL"
+	case w.Signaled():
+		return 128 + int(w.Signal()), unix.SignalName(w.Signal())
+	}
+	return w.ExitStatus(), ""
+}
+
+// Boot is the boot of its host that it runs in, or ran.
+func (p *Program) Boot() int { return p.p.boot }
+
+// Send sends it a signal that somebody sent to who runs it. One that has ended
+// gets none.
+func (p *Program) Send(signal unix.Signal) {
+	_, _ = p.Host().Signal(p.PID(), signal)
+}
+
 // Signal sends it a signal. It is a step.
 func (s *Session) Signal(p *Program, signal unix.Signal) error {
 	s.Mark(p.Host().Name, "signal "+p.p.name+" "+unix.SignalName(signal))

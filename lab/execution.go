@@ -77,7 +77,8 @@ func (x Execution) dir() string {
 	return dir
 }
 
-func (x Execution) user() string {
+// Who is the name of whom the programs run as.
+func (x Execution) Who() string {
 	if x.User == "" && x.Credential == nil {
 		return "root"
 	}
@@ -101,7 +102,7 @@ func (x Execution) lookPath(name string) (string, error) {
 		path := filepath.Join(dir, name)
 		err := executable(name, path)
 		if err == nil && !x.allowed(path) {
-			err = fmt.Errorf("program %q: not executable by %s: %w", name, x.user(), unix.EACCES)
+			err = fmt.Errorf("program %q: not executable by %s: %w", name, x.Who(), unix.EACCES)
 		}
 		if err == nil {
 			return path, nil

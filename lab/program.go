@@ -67,7 +67,7 @@ func (e *Experiment) launch(s scenarios.Start, l launch) (*program, error) {
 	p := &program{name: s.Name, argv: c.Argv, boot: h.Boot(), tee: l.tee}
 	p.sees.Store(e)
 	if !programs.Known(s.Argv[0]) {
-		p.own, p.user = true, l.execution.user()
+		p.own, p.user = true, l.execution.Who()
 	}
 	theirs, outputs, err := connectStreams(p, &c, l)
 	defer func() {

@@ -248,6 +248,13 @@ func (s *Session) Sockets(h *topology.Host) ([]record.SocketRow, error) {
 	return socketsOf(h)
 }
 
+// Steady runs f while no host goes down or comes back.
+func (s *Session) Steady(f func()) {
+	s.power.RLock()
+	defer s.power.RUnlock()
+	f()
+}
+
 // ErrDown is of a host that a fault has ended.
 var ErrDown = errors.New("host is down")
 

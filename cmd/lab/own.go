@@ -117,14 +117,19 @@ func (f *ownFlags) execution(s streams) (lab.Execution, error) {
 			return x, usageError(fmt.Errorf("--input: %w", err), "")
 		}
 	}
+	return runAs(f.user, x)
+}
+
+// runAs lets an execution be that of a user; without a name, of who called sudo.
+func runAs(name string, x lab.Execution) (lab.Execution, error) {
 	who := caller()
 	var err error
-	if f.user != "" {
-		if who, err = user.Lookup(f.user); err != nil {
-			who, err = user.LookupId(f.user)
+	if name != "" {
+		if who, err = user.Lookup(name); err != nil {
+			who, err = user.LookupId(name)
 		}
 		if err != nil {
-			return x, usageError(fmt.Errorf("--user %s: there is no such user", f.user), "")
+			return x, usageError(fmt.Errorf("--user %s: there is no such user", name), "")
 		}
 	}
 	if who == nil {

@@ -88,6 +88,7 @@ Exit status: 0 as expected, 1 not as expected or inconclusive, 2 usage,
 	s := streams{in: in, out: results, err: errs}
 	s.terminal, _ = out.(*os.File)
 	root.AddCommand(listCommand(s), explainCommand(s), showCommand(s), runCommand(s), checkCommand(s), claimsCommand(s), reportCommand(s), diffCommand(s), doctorCommand(s), warpCommand(s), schemaCommand(s), scenarioTopic())
+	root.AddCommand(upCommand(s), execCommand(s), shellCommand(s), standingCommand(s), faultCommand(s), watchCommand(s), recordCommand(s), downCommand(s), lsCommand(s), cleanCommand(s), superviseCommand())
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(results)
@@ -159,7 +160,11 @@ func interruptible() (context.Context, func()) {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
+	for _, s := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
+		if !signal.Ignored(s) { // as nohup(1) asks
+			signal.Notify(signals, s)
+		}
+	}
 	go func() {
 		if s, ok := <-signals; ok {
 			signal.Stop(signals)

@@ -15,7 +15,8 @@ import (
 // and anew from the fault: when that will be is not known before.
 type Follower struct {
 	Screen Screen
-	begun  bool
+	begun  bool  // something was told
+	joined bool  // or is not to be, until told
 	told   int64 // until when everything was
 	busy   bool  // something was left out of the last piece
 	count  int   // the events until then
@@ -23,6 +24,9 @@ type Follower struct {
 
 // busyEvery is how often so much is told that some of it is left out.
 const busyEvery = 2 * time.Second
+
+// Skip leaves out what was before a time. It comes before all else.
+func (f *Follower) Skip(until int64) { f.joined, f.told = true, until-int64(ladder.Settled) }
 
 // Write writes what came since the last time, of a record that is complete
 // until a time.
@@ -74,7 +78,7 @@ func between(r *record.Record, from, to int64) (n int) {
 
 func (f *Follower) piece(w io.Writer, r *record.Record, until int64) error {
 	from := int64(math.MinInt64)
-	if f.begun {
+	if f.begun || f.joined {
 		from = f.told
 	}
 	if until <= from {
@@ -126,6 +130,9 @@ type Line struct {
 	Scenario string       `json:"scenario"`
 	Event    record.Event `json:"event"`
 }
+
+// Skip leaves out what was before a time. It comes before all else.
+func (l *Lines) Skip(until int64) { l.begun, l.told = true, until }
 
 // Next gives those that came since the last time, of a record that is complete
 // until a time; at the end that is math.MaxInt64.

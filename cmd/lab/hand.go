@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/byhand"
+)
+
+// nameFlag adds the option that names a lab.
+func nameFlag(c *cobra.Command, name *string, usage string) {
+	c.Flags().StringVar(name, "name", "", usage)
+	_ = c.RegisterFlagCompletionFunc("name", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		up, _ := byhand.RunDir.Up()
+		var all []string
+		for _, l := range up {
+			all = append(all, l.Name)
+		}
+		return all, cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// whichLab is how a verb's option names the lab it is for.
+const whichLab = "the lab of that `NAME` (default: the only one that is up)"
+
+// findLab finds the lab that a verb is for.
+func findLab(name string) (*byhand.Lab, error) {
+	if err := needRoot(); err != nil {
+		return nil, err
+	}
+	l, err := byhand.RunDir.Find(name)
+	return l, byHand(err)
+}
+
+// needRoot tells whom a lab's supervisor would not answer.
+func needRoot() error {
+	if err := lab.Preflight(); err != nil {
+		return cannot(err)
+	}
+	return nil
+}
+
+// byHand turns what a supervisor tells into an error for the user.
+func byHand(err error) error {
+	e, told := errors.AsType[*byhand.Error](err)
+	switch {
+	case err == nil:
+		return nil
+	case !told:
+		return cannot(err)
+	}
+	status := map[byhand.Kind]int{
+		byhand.Usage: exitUsage, byhand.Refused: exitNotOK, byhand.Cannot: exitCannot,
+	}[e.Kind]
+	if status == 0 {
+		status = exitInternal
+	}
+	return &exitError{status, err, e.Hint}
+}
+
+// commandLine is the one that this program was called with.
+func commandLine() string {
+	words := slices.Clone(os.Args)
+	words[0] = "lab"
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/byhand"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// execFlags are those of lab exec and lab shell.
+type execFlags struct {
+	name, user string
+}
+
+func (f *execFlags) add(c *cobra.Command) {
+	nameFlag(c, &f.name, whichLab)
+	c.Flags().StringVar(&f.user, "user", "", "run it as `USER` (default: who called sudo)")
+}
+
+// How a program ends that could not be executed, as env(1) has it.
+const (
+	exitNotExecutable = 126
+	exitNotFound      = 127
+)
+
+func execCommand(s streams) *cobra.Command {
+	var f execFlags
+	c := &cobra.Command{
+		Use:   "exec [flags] HOST -- PROGRAM [ARG...]",
+		Short: "Run a program on a host of a lab that is up, in this terminal",
+		Long: `Runs a program, as it is, in the namespaces of a host. The terminal, the streams and
+the directory are those that lab is called with, so that keys (Ctrl-C, Ctrl-Z), the
+terminal's size and redirections do what they do without lab. A program that is
+found in PATH runs as the user who called sudo; echo-server, echo-client and the
+other examples are lab's own. {server:port} and the like are filled in.
+
+The exit status is the program's, 128 and the number if a signal ended it, 127 if
+there is no such program, 126 if it cannot be executed; 1 if no such lab or host is
+up.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return usageError(errors.New("run what, on which host?"), "for example lab exec server -- echo-server {any:port}")
+			}
+			return nil
+		},
+		ValidArgsFunction: completeHost,
+		RunE: func(_ *cobra.Command, args []string) error {
+			argv := args[1:]
+			if argv[0] == "--" {
+				argv = argv[1:]
+			}
+			return f.run(s, args[0], argv)
+		},
+	}
+	c.Flags().SetInterspersed(false)
+	f.add(c)
+	return c
+}
+
+func shellCommand(s streams) *cobra.Command {
+	var f execFlags
+	c := &cobra.Command{
+		Use:               "shell [flags] HOST",
+		Short:             "Have a shell on a host of a lab that is up",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: completeHost,
+		RunE: func(_ *cobra.Command, args []string) error {
+			return f.run(s, args[0], []string{cmp.Or(os.Getenv("SHELL"), "/bin/sh")})
+		},
+	}
+	f.add(c)
+	return c
+}
+
+func completeHost(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	return lab.HostNames, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (f *execFlags) run(s streams, host string, argv []string) error {
+	if len(argv) == 0 {
+		return usageError(errors.New("run what?"), "")
+	}
+	l, err := findLab(f.name)
+	if err != nil {
+		return err
+	}
+	x, err := runAs(f.user, lab.Execution{})
+	if err != nil {
+		return err
+	}
+	end, err := l.Exec(host, x, argv)
+	if _, told := errors.AsType[*byhand.Error](err); err != nil && !told {
+		return notExecuted(err)
+	} else if err != nil {
+		return byHand(err)
+	}
+	if end.Gone != "" {
+		err = fmt.Errorf("%s was ended: %s", argv[0], end.Gone)
+	}
+	if end.Status == 0 && err == nil {
+		return nil
+	}
+	return &exitError{end.Status, err, ""}
+}
+
+// notExecuted is of a program that could not be.
+func notExecuted(err error) error {
+	switch {
+	case errors.Is(err, topology.ErrDirectory):
+		return &exitError{exitNotExecutable, err, "the program is run in this directory, by its user's right"}
+	case errors.Is(err, fs.ErrNotExist):
+		return &exitError{exitNotFound, err, ""}
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, unix.ENOEXEC), errors.Is(err, unix.E2BIG):
+		return &exitError{exitNotExecutable, err, ""}
+	}
+	return cannot(err)
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+)
+
+func faultCommand(s streams) *cobra.Command {
+	var name string
+	c := &cobra.Command{
+		Use:   "fault KIND [HOST] [PID]",
+		Short: "Make something go away in a lab that is up, or come back",
+		Long: `Does what a scenario's line of the same words does. Without HOST it befalls the
+server. A PID, as its host numbers it, is of a process; without one the process
+that holds the connection is meant.
+
+` + faultKinds(),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 || len(args) > 3 {
+				return usageError(errors.New("which fault?"), "see lab fault --help")
+			}
+			return nil
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return []string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp
+			}
+			var all []string
+			for _, w := range byHandFaults() {
+				all = append(all, w.Name)
+			}
+			return all, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			l, err := findLab(name)
+			if err != nil {
+				return err
+			}
+			if err := l.Do(faultLine(args)); err != nil {
+				return byHand(err)
+			}
+			status, err := l.Status()
+			if err != nil {
+				return byHand(err)
+			}
+			return status.WriteFaults(s.out)
+		},
+	}
+	nameFlag(c, &name, whichLab)
+	return c
+}
+
+// byHandFaults are what lab fault does: the language's faults, and its other
+// commands that do something to a process or the network.
+func byHandFaults() []scenarios.Word {
+	var all []scenarios.Word
+	for _, k := range scenarios.FaultKinds() {
+		all = append(all, scenarios.Word{Name: k.Name, Summary: k.Summary})
+	}
+	return append(all,
+		scenarios.Word{Name: "freeze", Summary: "SIGSTOP to a process, which is no fault of its own kind: thaw ends it"},
+		scenarios.Word{Name: "thaw", Summary: "SIGCONT to it"},
+		scenarios.Word{Name: "heal", Summary: "the network does to packets what it did before"},
+	)
+}
+
+func faultKinds() string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, w := range byHandFaults() {
+		fmt.Fprintf(t, "  %s\t%s\n", w.Name, w.Summary)
+	}
+	t.Flush()
+	_, _ = io.WriteString(&b, "\nA scenario's name stands for the fault in it: lab fault partition-to-server.\n")
+	return b.String()
+}
+
+// faultLine is the line of a scenario that does what was asked for.
+func faultLine(args []string) string {
+	switch args[0] {
+	case "heal":
+	case "freeze", "thaw":
+		if len(args) == 1 {
+			args = append(args, "server")
+		}
+	default:
+		args = append([]string{"fault"}, args...)
+	}
+	return strings.Join(args, " ")
+}

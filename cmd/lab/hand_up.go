@@ -1,0 +1,242 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/byhand"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// upFlags say what lab to build.
+type upFlags struct {
+	name, path, arp, firewall string
+	family                    int
+	standby, netns, here      bool
+	delay, grace              time.Duration
+	loss                      string
+	sysctls                   []string
+}
+
+func upCommand(s streams) *cobra.Command {
+	var f upFlags
+	c := &cobra.Command{
+		Use:   "up",
+		Short: "Build a lab that stays up, to be used by hand from several terminals; needs root",
+		Long: `Builds a client's and a server's host with what lies between them, and keeps them
+up, in the background, until lab down. The timers are the kernel's own, but for
+--sysctl. In other terminals:
+
+  sudo lab exec server -- PROGRAM...   runs a program on a host
+  sudo lab shell client                a shell there
+  sudo lab fault crash                 makes the server's host crash (lab fault --help)
+  sudo lab watch                       shows what happens, as it happens
+  sudo lab status                      how things are
+
+lab tutorial leads through all of it.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c.Context(), s) },
+	}
+	flags := c.Flags()
+	nameFlag(c, &f.name, "call the lab `NAME`: several can be up (default "+byhand.DefaultName+")")
+	flags.StringVar(&f.path, "path", string(topology.Router), "build `PATH` between the hosts: direct, switch, router")
+	flags.IntVar(&f.family, "family", 4, "`FAMILY` of IP: 4 or 6")
+	flags.StringVar(&f.arp, "arp", "answered", "whether a dead host's address is still resolved: `answered`, as in clouds, or fails, as on a plain LAN")
+	flags.BoolVar(&f.standby, "standby", false, "have a third host, which can take the server's address over; takes --path switch")
+	flags.StringVar(&f.firewall, "firewall", "", "let the router know its flows: what belongs to none it answers as `KIND` says: drop, reset")
+	flags.DurationVar(&f.delay, "delay", 0, "delay what passes the client's link by `TIME`, each way")
+	flags.StringVar(&f.loss, "loss", "0", "lose a `SHARE` of what passes the client's link, each way: 5% or 0.05")
+	flags.StringArrayVar(&f.sysctls, "sysctl", nil, "set `[HOST:]KEY=VALUE` on client, server, router or standby (default: client and server)")
+	flags.DurationVar(&f.grace, "grace", topology.DefaultGrace, "`TIME` from SIGTERM to SIGKILL at a shutdown")
+	flags.BoolVar(&f.netns, "netns", false, "name the hosts' network namespaces for iproute2: NAME-client, NAME-server...")
+	flags.BoolVar(&f.here, "fg", false, "stay in the foreground: Ctrl-C takes the lab down")
+	return c
+}
+
+func (f *upFlags) config() (byhand.Config, error) {
+	c := byhand.Config{
+		Name: f.name, Path: topology.Path(f.path), Family: topology.Family(f.family), Standby: f.standby,
+		Firewall: topology.Firewall(f.firewall), Delay: f.delay, Grace: f.grace, NetNS: f.netns,
+		Sysctls: map[string]map[string]string{}, Command: commandLine(),
+	}
+	if c.Name == "" {
+		c.Name = byhand.DefaultName
+	}
+	if err := byhand.CheckName(c.Name); err != nil {
+		return c, usageError(fmt.Errorf("--name: %w", err), "")
+	}
+	switch f.arp {
+	case "answered":
+	case "fails":
+		c.ARPFails = true
+	default:
+		return c, usageError(fmt.Errorf("--arp %s: there are answered, fails", f.arp), "")
+	}
+	for _, one := range f.sysctls {
+		if err := lab.ParseSysctl(one, c.Sysctls); err != nil {
+			return c, usageError(err, "for example --sysctl client:net.ipv4.tcp_retries2=3")
+		}
+	}
+	var err error
+	if c.Loss, err = share(f.loss); err != nil {
+		return c, usageError(fmt.Errorf("--loss %s: %w", f.loss, err), "for example --loss 5%")
+	}
+	if f.grace <= 0 {
+		return c, usageError(fmt.Errorf("--grace %v: it must be longer than nothing", f.grace), "")
+	}
+	return c, nil
+}
+
+func (f *upFlags) run(ctx context.Context, s streams) error {
+	c, err := f.config()
+	if err != nil {
+		return err
+	}
+	if err := needRoot(); err != nil {
+		return err
+	}
+	if !f.here {
+		up, err := byhand.Detach("lab", byhand.RunDir, c)
+		if err != nil {
+			return byHand(err)
+		}
+		return up.WriteUp(s.out)
+	}
+	beFrugal()
+	err = byhand.Run(ctx, byhand.RunDir, c, func(up *byhand.Status) error { return up.WriteUp(s.out) })
+	return byHand(err)
+}
+
+// superviseCommand is what lab up executes for a lab that stays up.
+func superviseCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: byhand.SupervisorVerb, Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, _ []string) error {
+			beFrugal()
+			if err := byhand.Supervise(c.Context(), byhand.RunDir); err != nil {
+				return &exitError{exitInternal, nil, ""} // it was told
+			}
+			return nil
+		},
+	}
+}
+
+// beFrugal lets the heap grow no more than it must: the process stays for days,
+// and has nothing to do most of the time.
+func beFrugal() { debug.SetGCPercent(100) }
+
+func downCommand(s streams) *cobra.Command {
+	var name string
+	var all bool
+	c := &cobra.Command{
+		Use:   "down",
+		Short: "Take a lab down that is up, with all that runs in it",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if all && name != "" {
+				return usageError(errors.New("--all and --name exclude each other"), "")
+			}
+			if all {
+				return downAll(s)
+			}
+			l, err := findLab(name)
+			if err != nil {
+				return err
+			}
+			return takeDown(s, l)
+		},
+	}
+	nameFlag(c, &name, whichLab)
+	c.Flags().BoolVar(&all, "all", false, "all that are up")
+	return c
+}
+
+func downAll(s streams) error {
+	if err := needRoot(); err != nil {
+		return err
+	}
+	up, err := byhand.RunDir.Up()
+	if err != nil {
+		return byHand(err)
+	}
+	var errs []error
+	for _, l := range up {
+		errs = append(errs, takeDown(s, l))
+	}
+	return errors.Join(errs...)
+}
+
+// takeDown takes a lab down. What is being recorded is written first, where
+// that was said.
+func takeDown(s streams, l *byhand.Lab) error {
+	status, err := l.Status()
+	if err != nil {
+		return byHand(err)
+	}
+	if r := status.Recording; r != nil && r.Out != "" {
+		if err := stopRecording(s, l, ""); err != nil {
+			fmt.Fprintf(s.err, "lab: write the recording: %v\n", err)
+		}
+	} else if r != nil {
+		fmt.Fprintln(s.err, "lab: what was being recorded is not kept: lab record stop --out DIR would have")
+	}
+	if err := l.Down(); err != nil {
+		return byHand(err)
+	}
+	fmt.Fprintf(s.out, "%s is down\n", l)
+	return nil
+}
+
+func lsCommand(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "ls",
+		Short: "List the labs that are up",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := needRoot(); err != nil {
+				return err
+			}
+			up, err := byhand.RunDir.Up()
+			if err != nil {
+				return byHand(err)
+			}
+			return byhand.WriteList(s.out, up)
+		},
+	}
+}
+
+func cleanCommand(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "clean",
+		Short: "Remove what labs and runs left that were killed, or a machine that crashed; labs that are up stay",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := needRoot(); err != nil {
+				return err
+			}
+			return clean(s.out)
+		},
+	}
+}
+
+func clean(w io.Writer) error {
+	found := 0
+	err := byhand.RunDir.Clean(func(what string) {
+		found++
+		fmt.Fprintln(w, what)
+	})
+	if err != nil {
+		return &exitError{exitInternal, fmt.Errorf("clean: %w", err), ""}
+	}
+	if found == 0 {
+		fmt.Fprintln(w, "nothing was left")
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-6fefc909/tcplab/lab/byhand"
+	"github.com/seed-6fefc909/tcplab/lab/report"
+)
+
+func watchCommand(s streams) *cobra.Command {
+	var name, output string
+	var all bool
+	c := &cobra.Command{
+		Use:   "watch",
+		Short: "Show what happens in a lab that is up, as it happens, until Ctrl-C",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if output != outputText && output != outputJSONL {
+				return usageError(fmt.Errorf("output %q: there are text, jsonl", output), "")
+			}
+			l, err := findLab(name)
+			if err != nil {
+				return err
+			}
+			return watchLab(c.Context(), s, l, byhand.Watch{Lines: output == outputJSONL, Screen: s.screenNow(), All: all})
+		},
+	}
+	nameFlag(c, &name, whichLab)
+	c.Flags().StringVar(&output, "output", outputText, "print `FORM`: text, or jsonl, a line an event")
+	c.Flags().BoolVar(&all, "all", false, "begin with what is known of before: at most some ten thousand events")
+	return c
+}
+
+func watchLab(ctx context.Context, s streams, l *byhand.Lab, w byhand.Watch) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watched := make(chan error, 1)
+	go func() {
+		watched <- l.Watch(w, resized(ctx, s), func(p *byhand.Piece) error { return writePiece(s.out, p) })
+	}()
+	select {
+	case err := <-watched:
+		if err == nil && !w.Lines {
+			fmt.Fprintf(s.err, "lab: %s is down\n", l)
+		}
+		return byHand(err)
+	case <-ctx.Done():
+		return nil // whoever watched has seen enough
+	}
+}
+
+func writePiece(w io.Writer, p *byhand.Piece) error {
+	if _, err := io.WriteString(w, p.Text); err != nil {
+		return err
+	}
+	enc := json.NewEncoder(w)
+	for _, line := range p.Lines {
+		if err := enc.Encode(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resized tells the screen's size each time it changes.
+func resized(ctx context.Context, s streams) <-chan report.Screen {
+	sizes := make(chan report.Screen)
+	changed := make(chan os.Signal, 1)
+	signal.Notify(changed, unix.SIGWINCH)
+	go func() {
+		defer signal.Stop(changed)
+		for {
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case sizes <- s.screenNow():
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return sizes
+}

@@ -1,0 +1,114 @@
+// Package byhand keeps a lab up for as long as somebody wants it: a supervisor
+// process holds its network and observers, and answers whoever asks over a UNIX
+// socket, from any terminal.
+//
+// Whatever a lab is ends with its supervisor, however that ends: nothing of it
+// has a name but its socket, and where it was asked for the names of its
+// network namespaces.
+package byhand
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// DefaultName is that of a lab which is given none.
+const DefaultName = "lab"
+
+// names are what a lab may be called: it is part of file names, and of those
+// that iproute2 shows.
+var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,31}$`)
+
+// CheckName tells what is wrong with a lab's name.
+func CheckName(name string) error {
+	if !names.MatchString(name) {
+		return fmt.Errorf("%q is no name for a lab: up to 32 letters, digits, and, but for the first, _ . -", name)
+	}
+	return nil
+}
+
+// called is what a lab is called in a sentence.
+func called(name string) string {
+	if name == DefaultName {
+		return "the lab"
+	}
+	return "lab " + name
+}
+
+// A Config says what lab to build.
+type Config struct {
+	Name   string          `json:"name"`
+	Path   topology.Path   `json:"path"`
+	Family topology.Family `json:"family,omitempty"` // 0: IPv4
+	// ARPFails: the address of a dead host is not resolved any more.
+	ARPFails bool              `json:"arp_fails,omitempty"`
+	Standby  bool              `json:"standby,omitempty"`
+	Firewall topology.Firewall `json:"firewall,omitempty"`
+	Delay    time.Duration     `json:"delay,omitempty"` // each way, on the client's link
+	Loss     float64           `json:"loss,omitempty"`  // 0 to 1
+	// Sysctls by node: "client", "server", "router", "standby".
+	Sysctls map[string]map[string]string `json:"sysctls,omitempty"`
+	// Grace is the time between SIGTERM and SIGKILL at a shutdown; 0 for
+	// topology.DefaultGrace.
+	Grace time.Duration `json:"grace,omitempty"`
+	// NetNS: the hosts' network namespaces have names for iproute2.
+	NetNS bool `json:"netns,omitempty"`
+	// Command is the command line that makes such a lab.
+	Command string `json:"command"`
+}
+
+// open builds the lab.
+func (c Config) open() (*lab.Session, error) {
+	o := lab.Options{
+		Path: c.Path, Family: c.Family, Delay: c.Delay, Loss: c.Loss, Grace: c.Grace, Sysctls: c.Sysctls,
+	}
+	var build []string
+	if !c.ARPFails {
+		build = append(build, "arp answered")
+	}
+	if c.Standby {
+		build = append(build, "standby")
+	}
+	if c.Firewall != "" {
+		build = append(build, "firewall "+string(c.Firewall))
+	}
+	return lab.Open(lab.Hand{Name: c.Name, Command: c.Command, Build: build}, o)
+}
+
+// An Error is one that a supervisor tells of.
+type Error struct {
+	Text string `json:"text"`
+	Hint string `json:"hint,omitempty"`
+	Kind Kind   `json:"kind"`
+}
+
+func (e *Error) Error() string { return e.Text }
+
+// A Kind says what an Error lies in.
+type Kind string
+
+// The kinds of errors.
+const (
+	Usage    Kind = "usage"    // in what was asked for
+	Cannot   Kind = "cannot"   // in the machine, or these privileges
+	Refused  Kind = "refused"  // in how things are: there is nothing to act upon
+	Internal Kind = "internal" // in lab
+)
+
+// errorOf makes what went wrong one that can be told.
+func errorOf(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if hint, ok := lab.Explain(err); ok {
+		return &Error{err.Error(), hint, Cannot}
+	}
+	return &Error{Text: err.Error(), Kind: Internal}
+}
+
+func usage(err error, hint string) *Error { return &Error{err.Error(), hint, Usage} }

@@ -1,0 +1,190 @@
+package byhand
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-6fefc909/tcplab/lab/report"
+)
+
+// A Lab is one that is up, for who asks its supervisor.
+type Lab struct {
+	Name string
+	dir  Dir
+}
+
+func (l *Lab) String() string { return called(l.Name) }
+
+// Up lists the labs that are up, in the order of their names.
+func (d Dir) Up() ([]*Lab, error) {
+	all, err := d.names()
+	if err != nil {
+		return nil, fmt.Errorf("list labs: %w", err)
+	}
+	var up []*Lab
+	for _, name := range all {
+		c, err := d.dial(name)
+		if errors.Is(err, ErrDown) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		c.close()
+		up = append(up, &Lab{name, d})
+	}
+	return up, nil
+}
+
+// Find finds the lab of a name; without one the only lab that is up. The error
+// is an *Error.
+func (d Dir) Find(name string) (*Lab, error) {
+	if name != "" {
+		if err := CheckName(name); err != nil {
+			return nil, usage(err, "")
+		}
+		c, err := d.dial(name)
+		if err != nil {
+			return nil, down(err, name)
+		}
+		c.close()
+		return &Lab{name, d}, nil
+	}
+	up, err := d.Up()
+	switch {
+	case err != nil:
+		return nil, errorOf(err)
+	case len(up) == 0:
+		return nil, &Error{"no lab is up", "sudo lab up", Refused}
+	case len(up) > 1:
+		hint := "name one: --name"
+		for _, l := range up {
+			hint += " " + l.Name
+		}
+		return nil, usage(fmt.Errorf("%d labs are up", len(up)), hint)
+	}
+	return up[0], nil
+}
+
+func down(err error, name string) *Error {
+	if errors.Is(err, ErrDown) {
+		return &Error{err.Error(), "lab ls shows those that are; sudo lab up --name " + name, Refused}
+	}
+	return errorOf(err)
+}
+
+// ask begins a conversation, which the caller closes.
+func (l *Lab) ask(r request) (*conn, error) {
+	c, err := l.dir.dial(l.Name)
+	if err != nil {
+		return nil, down(err, l.Name)
+	}
+	r.Version = Version
+	if err := c.send(r); err != nil {
+		c.close()
+		return nil, fmt.Errorf("ask %s: %w", called(l.Name), err)
+	}
+	return c, nil
+}
+
+// errGone is of a supervisor that ended in the middle of a conversation.
+var errGone = errors.New("its supervisor is gone, and the lab with it")
+
+// hear receives an answer into body. Its error may be an *Error of the
+// supervisor's, and wraps errGone if that ended.
+func (l *Lab) hear(c *conn, body any) error {
+	var a answer
+	err := c.receive(&a)
+	switch {
+	case err == io.EOF || errors.Is(err, unix.ECONNRESET):
+		return fmt.Errorf("%s: %w", called(l.Name), errGone)
+	case err != nil:
+		return fmt.Errorf("hear %s: %w", called(l.Name), err)
+	case a.Error != nil:
+		return a.Error
+	}
+	return json.Unmarshal(a.Body, body)
+}
+
+// converse asks, and hears one answer.
+func (l *Lab) converse(r request, body any) error {
+	c, err := l.ask(r)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	return l.hear(c, body)
+}
+
+// Status asks how the lab is.
+func (l *Lab) Status() (*Status, error) {
+	s := &Status{}
+	return s, l.converse(request{Op: opStatus}, s)
+}
+
+// Do performs a line of a scenario, such as "fault crash server".
+func (l *Lab) Do(line string) error { return l.converse(request{Op: opDo, Line: line}, &done{}) }
+
+// Record begins a recording, which Stop ends; out is where it is to be written
+// then, for who ends it.
+func (l *Lab) Record(out string) error { return l.converse(request{Op: opRecord, Out: out}, &done{}) }
+
+// Stop ends the recording.
+func (l *Lab) Stop() (*Recorded, error) {
+	r := &Recorded{}
+	return r, l.converse(request{Op: opStop}, r)
+}
+
+// Down takes the lab down. It returns when nothing of it is left.
+func (l *Lab) Down() error { return l.converse(request{Op: opDown}, &done{}) }
+
+// Watch tells f of what happens in the lab, until f returns an error, which
+// it returns, or the lab is down. resized gives the screen's new sizes.
+func (l *Lab) Watch(w Watch, resized <-chan report.Screen, f func(*Piece) error) error {
+	c, err := l.ask(request{Op: opWatch, Watch: &w})
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	over := make(chan struct{})
+	defer close(over)
+	go func() {
+		for {
+			select {
+			case w.Screen = <-resized:
+				_ = c.send(w) // a supervisor that is gone is heard of
+			case <-over:
+				return
+			}
+		}
+	}()
+	for {
+		p := &Piece{}
+		if err := l.hear(c, p); errors.Is(err, errGone) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := f(p); err != nil {
+			return err
+		}
+	}
+}
+
+// foreground tells whether this process is in the foreground of its terminal, whose
+// keys' signals then come to all of its process group. Without a terminal it is
+// not.
+func foreground() bool {
+	tty, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
+	}
+	defer tty.Close()
+	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}

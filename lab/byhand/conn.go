@@ -1,0 +1,136 @@
+package byhand
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// A supervisor and who asks it speak JSON over a stream socket, an object a
+// line. The asker says what it wants in a request; what follows depends on
+// that, and is an answer a line until the connection ends.
+
+// Version is that of the protocol. A supervisor answers only to its own,
+// but to opDown.
+const Version = 1
+
+// maxLine bounds a line, in octets: a record has a hundred thousands of events at
+// most, and frames beside.
+const maxLine = 1 << 30
+
+// A conn is one end of a conversation.
+type conn struct {
+	c     *net.UnixConn
+	buf   []byte
+	files []*os.File // that came, and nobody took yet
+	peer  unix.Ucred
+
+	writing sync.Mutex
+}
+
+func newConn(c *net.UnixConn) (*conn, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var peer *unix.Ucred
+	var failed error
+	err = raw.Control(func(fd uintptr) { peer, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	if err := errors.Join(err, failed); err != nil {
+		return nil, fmt.Errorf("ask who is at the other end: %w", err)
+	}
+	return &conn{c: c, peer: *peer}, nil
+}
+
+// send writes an object; the files go along, and stay the caller's.
+func (c *conn) send(v any, files ...*os.File) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var rights []byte
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			fds[i] = int(f.Fd())
+		}
+		rights = unix.UnixRights(fds...)
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	b = append(b, '\n')
+	n, _, err := c.c.WriteMsgUnix(b, rights, nil)
+	for err == nil && n < len(b) { // a stream's message may be cut
+		b = b[n:]
+		n, err = c.c.Write(b)
+	}
+	return err
+}
+
+// receive reads the next object into v. At the end it returns io.EOF.
+func (c *conn) receive(v any) error {
+	scanned := 0
+	for {
+		if i := bytes.IndexByte(c.buf[scanned:], '\n'); i >= 0 {
+			line := c.buf[:scanned+i]
+			c.buf = c.buf[scanned+i+1:]
+			return json.Unmarshal(line, v)
+		}
+		if scanned = len(c.buf); scanned > maxLine {
+			return fmt.Errorf("a line of more than %d octets", maxLine)
+		}
+		if err := c.fill(); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *conn) fill() error {
+	b, oob := make([]byte, 1<<16), make([]byte, unix.CmsgSpace(4*4))
+	n, oobn, _, _, err := c.c.ReadMsgUnix(b, oob)
+	if err != nil {
+		return err
+	}
+	c.buf = append(c.buf, b[:n]...)
+	if oobn == 0 {
+		return nil
+	}
+	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil {
+		return err
+	}
+	for i := range messages {
+		fds, err := unix.ParseUnixRights(&messages[i])
+		if err != nil {
+			return err
+		}
+		for _, fd := range fds {
+			c.files = append(c.files, os.NewFile(uintptr(fd), "passed"))
+		}
+	}
+	return nil
+}
+
+// file takes the one that came with what was received; nil if none did.
+func (c *conn) file() *os.File {
+	if len(c.files) == 0 {
+		return nil
+	}
+	f := c.files[0]
+	c.files = c.files[1:]
+	return f
+}
+
+func (c *conn) close() error {
+	for _, f := range c.files {
+		f.Close()
+	}
+	c.files = nil
+	return c.c.Close()
+}

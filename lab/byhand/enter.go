@@ -1,0 +1,89 @@
+package byhand
+
+import (
+	"errors"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// An End is how a program that Exec ran ended.
+type End struct {
+	Status int    // its exit status, or 128 and the number of the signal that ended it
+	Gone   string // why it ended with its host; "" if it did not
+}
+
+// Exec runs a program on a host, with this process's streams, terminal and
+// process group, and waits for its end: keys, sizes, job control and hangups are
+// the terminal's own. What this process alone is sent (SIGTERM and the like) is
+// passed on. x says as whom and in which environment it runs. The error says why
+// it could not be run, and wraps what topology.Host.Start says.
+func (l *Lab) Exec(host string, x lab.Execution, argv []string) (End, error) {
+	c, err := l.ask(request{Op: opExec, Exec: &exec{host, x.Who(), argv}})
+	if err != nil {
+		return End{}, err
+	}
+	defer c.close()
+	var a admission
+	if err := l.hear(c, &a); err != nil {
+		return End{}, err
+	}
+	door := c.file()
+	if door == nil {
+		return End{}, errors.New("the supervisor opened no door")
+	}
+	defer door.Close()
+	command, err := x.Command(a.Argv)
+	if err != nil {
+		return End{}, err
+	}
+	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	signals := catch()
+	entrant, err := topology.Enter(door, command)
+	if err != nil {
+		return End{}, err
+	}
+	err = c.send(note{PID: entrant.PID})
+	if err == nil {
+		err = l.hear(c, &done{})
+	}
+	if err != nil {
+		return End{}, errors.Join(err, entrant.Abandon())
+	}
+	if err := entrant.Leave(); err != nil {
+		return End{}, err
+	}
+	go func() {
+		for s := range signals {
+			number := s.(unix.Signal)
+			if (number == unix.SIGINT || number == unix.SIGQUIT) && foreground() {
+				continue // the program got it, too
+			}
+			_ = c.send(note{Signal: int(number)}) // a supervisor that is gone is heard of
+		}
+	}()
+	var e ended
+	err = l.hear(c, &e)
+	if errors.Is(err, errGone) {
+		return End{128 + int(unix.SIGKILL), err.Error()}, nil
+	}
+	return End{e.Status, e.Gone}, err
+}
+
+// catch takes the signals that would end this process, but for those that it was
+// started to ignore, so that the program ignores them too.
+func catch() <-chan os.Signal {
+	all := []os.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM}
+	signals := make(chan os.Signal, len(all))
+	for _, s := range all {
+		if !signal.Ignored(s) {
+			signal.Reset(s)
+			signal.Notify(signals, s)
+		}
+	}
+	return signals
+}

@@ -1,0 +1,71 @@
+package byhand
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+)
+
+// exec lets a program in, and tells how it ended. Should whoever runs it go
+// away, the program hears of it as from a terminal that was closed.
+func (s *supervisor) exec(ctx context.Context, c *conn, x *exec) error {
+	if x == nil || len(x.Argv) == 0 {
+		return usage(errors.New("run what?"), "")
+	}
+	entry, err := s.session.Admit(x.Host, x.User, x.Argv)
+	if errors.Is(err, lab.ErrDown) {
+		return &Error{err.Error(), "lab fault reboot " + x.Host + " boots it again", Refused}
+	}
+	if err != nil {
+		return usage(err, "")
+	}
+	err = c.say(admission{entry.Argv}, entry.Door)
+	entry.Door.Close()
+	if err != nil {
+		return err
+	}
+	var n note
+	if err := c.receive(&n); err != nil {
+		return err // it could not be started, as its own side has said
+	}
+	p, err := entry.Started(n.PID)
+	if err != nil {
+		return err
+	}
+	if err := c.say(done{}); err != nil {
+		return err
+	}
+	go s.listen(c, p)
+	<-p.Done()
+	return c.say(s.howEnded(ctx, p))
+}
+
+// listen passes signals on.
+func (s *supervisor) listen(c *conn, p *lab.Program) {
+	for {
+		var n note
+		if err := c.receive(&n); err != nil {
+			for _, signal := range []unix.Signal{unix.SIGHUP, unix.SIGCONT} {
+				p.Send(signal)
+			}
+			return
+		}
+		p.Send(unix.Signal(n.Signal))
+	}
+}
+
+func (s *supervisor) howEnded(ctx context.Context, p *lab.Program) ended {
+	status, signal := p.ShellStatus()
+	e := ended{Status: status, Signal: signal}
+	switch {
+	case ctx.Err() != nil:
+		e.Gone = fmt.Sprintf("%s was taken down", called(s.config.Name))
+	case !s.session.Alive(p.Host(), p.Boot()):
+		e.Gone = p.Host().Name + " went down"
+	}
+	return e
+}

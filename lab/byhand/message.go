@@ -1,0 +1,92 @@
+package byhand
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
+)
+
+// An op is what is asked of a supervisor.
+type op string
+
+const (
+	opStatus op = "status" // Status
+	opExec   op = "exec"   // admission, with the host's door; then execReport and ended
+	opDo     op = "do"     // done, when the line was performed
+	opWatch  op = "watch"  // Piece, until the connection ends
+	opRecord op = "record" // done, when the recording has begun
+	opStop   op = "stop"   // Recorded
+	opDown   op = "down"   // done, when the lab is down
+)
+
+// A request is the first line of a conversation.
+type request struct {
+	Version int    `json:"version"`
+	Op      op     `json:"op"`
+	Exec    *exec  `json:"exec,omitempty"`
+	Line    string `json:"line,omitempty"` // do: of a scenario
+	Watch   *Watch `json:"watch,omitempty"`
+	Out     string `json:"out,omitempty"` // record: where it is to be written
+}
+
+// An answer is a line of a supervisor's.
+type answer struct {
+	Error *Error          `json:"error,omitempty"` // the last line
+	Body  json.RawMessage `json:"body,omitempty"`
+}
+
+// exec is a program to run.
+type exec struct {
+	Host string   `json:"host"`
+	User string   `json:"user"` // whose it is, for the record
+	Argv []string `json:"argv"`
+}
+
+// An admission lets a program in; the host's door comes with it.
+type admission struct {
+	Argv []string `json:"argv"` // as exec's, filled in
+}
+
+// A note is what who runs a program tells the supervisor of it.
+type note struct {
+	PID    int `json:"pid,omitempty"` // it was started; answered by done
+	Signal int `json:"signal,omitempty"`
+}
+
+// An ended is how a program ended.
+type ended struct {
+	Status int    `json:"status"` // its exit status, or 128 and the signal's number
+	Signal string `json:"signal,omitempty"`
+	// Gone says why it was ended with its host; "" if it was not.
+	Gone string `json:"gone,omitempty"`
+}
+
+// Watch says how the timeline is to be told.
+type Watch struct {
+	// Lines: an event a line, as JSON; else text for the screen.
+	Lines  bool          `json:"lines,omitempty"`
+	Screen report.Screen `json:"screen"`
+	// All: from the beginning of what is kept; else from now.
+	All bool `json:"all,omitempty"`
+}
+
+// A Piece is what came since the last one.
+type Piece struct {
+	Text  string        `json:"text,omitempty"`
+	Lines []report.Line `json:"lines,omitempty"`
+}
+
+// Recorded is a recording.
+type Recorded struct {
+	Record   *record.Record    `json:"record"`
+	Captures []*record.Capture `json:"captures"`
+	Out      string            `json:"out,omitempty"` // where it was to be written, when it began
+}
+
+// A Recording is one that goes on.
+type Recording struct {
+	Since time.Time `json:"since"`
+	Out   string    `json:"out,omitempty"`
+}

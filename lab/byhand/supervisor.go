@@ -1,0 +1,261 @@
+package byhand
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+)
+
+// A supervisor holds a lab and answers whoever asks.
+type supervisor struct {
+	dir     Dir
+	config  Config
+	session *lab.Session
+	started time.Time
+	netns   *netnsNames
+
+	down   context.CancelCauseFunc // takes the lab down
+	closed chan struct{}           // closed when it is down, with:
+	err    error
+
+	asked sync.WaitGroup // the conversations
+	mu    sync.Mutex     // guards what follows
+	conns map[*conn]struct{}
+	// recording is nil while nothing is recorded. changing is held while it
+	// begins or ends.
+	changing  sync.Mutex
+	recording *Recording
+	watchers  int
+}
+
+// lastWords is how long those who ask may take to hear that the lab is down.
+const lastWords = 2 * time.Second
+
+// errAsked is why a lab ends that somebody took down.
+var errAsked = errors.New("it was taken down")
+
+// Run builds a lab and keeps it up until somebody takes it down, or ctx ends.
+// ready is called when it is up. Its error says why it could not be built, or
+// what could not be removed.
+func Run(ctx context.Context, d Dir, c Config, ready func(*Status) error) error {
+	l, err := d.listen(c.Name)
+	if err != nil {
+		return errorOf(noRoom(d, err))
+	}
+	s := &supervisor{dir: d, config: c, closed: make(chan struct{}), conns: map[*conn]struct{}{}, started: time.Now()}
+	ctx, s.down = context.WithCancelCause(ctx)
+	defer s.down(nil)
+	if err := s.build(ready); err != nil {
+		return errorOf(errors.Join(err, l.Close(), s.close()))
+	}
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	for {
+		conn, err := l.AcceptUnix()
+		if err != nil {
+			if ctx.Err() == nil {
+				s.down(fmt.Errorf("accept: %w", err))
+			}
+			break
+		}
+		s.asked.Go(func() { s.answer(ctx, conn) })
+	}
+	s.err = s.close()
+	close(s.closed)
+	heard := make(chan struct{})
+	go func() { s.asked.Wait(); close(heard) }()
+	select {
+	case <-heard:
+	case <-time.After(lastWords):
+		s.hangUp()
+		<-heard
+	}
+	return s.err
+}
+
+// noRoom explains that a name cannot be had because the disk is full.
+func noRoom(d Dir, err error) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EROFS) {
+		return &Error{err.Error(), fmt.Sprintf("a lab needs a socket in %s: make room there", d), Cannot}
+	}
+	return err
+}
+
+func (s *supervisor) build(ready func(*Status) error) error {
+	var err error
+	if s.session, err = s.config.open(); err != nil {
+		return err
+	}
+	if s.config.NetNS {
+		if s.netns, err = nameNetNS(s.dir, s.config.Name, s.session.Network()); err != nil {
+			return err
+		}
+	}
+	return ready(s.status())
+}
+
+// close takes the lab down, and gives its name up.
+func (s *supervisor) close() error {
+	var err error
+	if s.session != nil {
+		err = s.session.Close()
+	}
+	err = errors.Join(err, s.dir.release(s.config.Name))
+	s.netns.removeDir()
+	return err
+}
+
+// hangUp ends the conversations that do not end.
+func (s *supervisor) hangUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.c.Close()
+	}
+}
+
+// answer holds a conversation.
+func (s *supervisor) answer(ctx context.Context, u *net.UnixConn) {
+	c, err := newConn(u)
+	if err != nil {
+		u.Close()
+		return
+	}
+	s.mu.Lock()
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+		c.close()
+	}()
+	if c.peer.Uid != 0 && int(c.peer.Uid) != os.Geteuid() {
+		return // who has no right is told nothing
+	}
+	var r request
+	if err := c.receive(&r); err != nil {
+		return
+	}
+	if err := s.serve(ctx, c, &r); err != nil {
+		_ = c.send(answer{Error: errorOf(err)})
+	}
+}
+
+// say sends the body of an answer.
+func (c *conn) say(body any, files ...*os.File) error {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return c.send(answer{Body: b}, files...)
+}
+
+// done is the answer to what was done.
+type done struct{}
+
+func (s *supervisor) serve(ctx context.Context, c *conn, r *request) error {
+	if r.Version != Version && r.Op != opDown {
+		return usage(fmt.Errorf("%s speaks version %d of its protocol, and was asked in version %d", called(s.config.Name), Version, r.Version),
+			"use the lab that it was made with, or take it down: lab down --name "+s.config.Name)
+	}
+	switch r.Op {
+	case opStatus:
+		return c.say(s.status())
+	case opExec:
+		return s.exec(ctx, c, r.Exec)
+	case opDo:
+		if err := s.do(ctx, r.Line); err != nil {
+			return err
+		}
+		return c.say(done{})
+	case opWatch:
+		return s.watch(ctx, c, r.Watch)
+	case opRecord:
+		if err := s.record(r.Out); err != nil {
+			return err
+		}
+		return c.say(done{})
+	case opStop:
+		recorded, err := s.stop()
+		if err != nil {
+			return err
+		}
+		return c.say(recorded)
+	case opDown:
+		s.down(errAsked)
+		<-s.closed
+		if s.err != nil {
+			return s.err
+		}
+		return c.say(done{})
+	}
+	return usage(fmt.Errorf("unknown request %q", r.Op), "")
+}
+
+// do performs a line of a scenario.
+func (s *supervisor) do(ctx context.Context, line string) error {
+	_, err := s.session.Do(ctx, "by hand", 1, line)
+	if e, ok := errors.AsType[*scenarios.SyntaxError](err); ok {
+		return usage(e.Err, "lab fault --help")
+	}
+	if errors.Is(err, lab.ErrScenario) {
+		return &Error{Text: err.Error(), Kind: Refused}
+	}
+	return errors.Join(err, s.netns.renew(s.session.Network()))
+}
+
+// record begins a recording.
+func (s *supervisor) record(out string) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if r := s.recordingNow(); r != nil {
+		return usage(fmt.Errorf("%s is being recorded, since %s", called(s.config.Name), r.Since.Format(time.TimeOnly)), "lab record stop")
+	}
+	if err := s.session.Renew(lab.Recorded); err != nil {
+		return err
+	}
+	s.setRecording(&Recording{time.Now(), out})
+	return nil
+}
+
+// stop ends the recording.
+func (s *supervisor) stop() (*Recorded, error) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	r := s.recordingNow()
+	if r == nil {
+		return nil, usage(fmt.Errorf("%s is not being recorded", called(s.config.Name)), "lab record start")
+	}
+	made := &Recorded{Record: s.session.Finish(), Captures: []*record.Capture{}, Out: r.Out}
+	for _, h := range s.session.Network().Hosts() {
+		if capture := s.session.Capture(h.Name); capture != nil {
+			made.Captures = append(made.Captures, capture)
+		}
+	}
+	s.setRecording(nil)
+	return made, s.session.Renew(lab.Watched)
+}
+
+func (s *supervisor) recordingNow() *Recording {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.recording
+}
+
+func (s *supervisor) setRecording(r *Recording) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recording = r
+}
