@@ -3,10 +3,11 @@ package main
 import (
 	"errors"
 	"os"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/lab/byhand"
@@ -65,7 +66,13 @@ func byHand(err error) error {
 
 // commandLine is the one that this program was called with.
 func commandLine() string {
-	words := slices.Clone(os.Args)
-	words[0] = "lab"
+	words := []string{"lab"}
+	for _, arg := range os.Args[1:] {
+		quoted, err := syntax.Quote(arg, syntax.LangBash)
+		if err != nil {
+			quoted = strconv.Quote(arg) // no shell can have it
+		}
+		words = append(words, quoted)
+	}
 	return strings.Join(words, " ")
 }

@@ -84,14 +84,18 @@ func faultKinds() string {
 
 // faultLine is the line of a scenario that does what was asked for.
 func faultLine(args []string) string {
-	switch args[0] {
+	kind, of := args[0], args[1:]
+	if len(of) > 0 && strings.Trim(of[0], "0123456789") == "" { // a process of the server
+		of = append([]string{"server"}, of...)
+	}
+	switch kind {
 	case "heal":
 	case "freeze", "thaw":
-		if len(args) == 1 {
-			args = append(args, "server")
+		if len(of) == 0 {
+			of = []string{"server"}
 		}
 	default:
-		args = append([]string{"fault"}, args...)
+		kind = "fault " + kind
 	}
-	return strings.Join(args, " ")
+	return strings.Join(append([]string{kind}, of...), " ")
 }

@@ -103,7 +103,7 @@ func (f *upFlags) run(ctx context.Context, s streams) error {
 		return err
 	}
 	if !f.here {
-		up, err := byhand.Detach("lab", byhand.RunDir, c)
+		up, err := byhand.Detach(ctx, "lab", byhand.RunDir, c)
 		if err != nil {
 			return byHand(err)
 		}

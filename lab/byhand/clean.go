@@ -41,9 +41,12 @@ func (d Dir) cleanFiles(tell func(string)) error {
 				errs = append(errs, err)
 				continue
 			}
+			if said, err := os.ReadFile(d.log(name)); err == nil && len(said) > 0 {
+				tell(fmt.Sprintf("the supervisor of %s had said:\n%s", called(name), strings.TrimRight(string(said), "\n")))
+			}
 			removed, err := d.remove(name)
 			if len(removed) > 0 {
-				tell(fmt.Sprintf("removed %s of lab %s, whose supervisor is gone", strings.Join(removed, ", "), name))
+				tell(fmt.Sprintf("removed %s of %s, whose supervisor is gone", strings.Join(removed, ", "), called(name)))
 			}
 			errs = append(errs, err)
 		}

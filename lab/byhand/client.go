@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -50,7 +51,7 @@ func (d Dir) Find(name string) (*Lab, error) {
 		}
 		c, err := d.dial(name)
 		if err != nil {
-			return nil, down(err, name)
+			return nil, d.down(err, name)
 		}
 		c.close()
 		return &Lab{name, d}, nil
@@ -71,18 +72,22 @@ func (d Dir) Find(name string) (*Lab, error) {
 	return up[0], nil
 }
 
-func down(err error, name string) *Error {
-	if errors.Is(err, ErrDown) {
-		return &Error{err.Error(), "lab ls shows those that are; sudo lab up --name " + name, Refused}
+// down is of a lab that cannot be reached.
+func (d Dir) down(err error, name string) *Error {
+	if !errors.Is(err, ErrDown) {
+		return errorOf(err)
 	}
-	return errorOf(err)
+	if log, err := os.Stat(d.log(name)); err == nil && log.Size() > 0 {
+		return &Error{fmt.Sprintf("%s is down: its supervisor died", called(name)), "what it said is in " + d.log(name) + "; lab clean", Refused}
+	}
+	return &Error{err.Error(), "lab ls shows those that are", Refused}
 }
 
 // ask begins a conversation, which the caller closes.
 func (l *Lab) ask(r request) (*conn, error) {
 	c, err := l.dir.dial(l.Name)
 	if err != nil {
-		return nil, down(err, l.Name)
+		return nil, l.dir.down(err, l.Name)
 	}
 	r.Version = Version
 	if err := c.send(r); err != nil {
@@ -101,7 +106,7 @@ func (l *Lab) hear(c *conn, body any) error {
 	var a answer
 	err := c.receive(&a)
 	switch {
-	case err == io.EOF || errors.Is(err, unix.ECONNRESET):
+	case errors.Is(err, io.EOF), errors.Is(err, unix.ECONNRESET):
 		return fmt.Errorf("%s: %w", called(l.Name), errGone)
 	case err != nil:
 		return fmt.Errorf("hear %s: %w", called(l.Name), err)
@@ -121,10 +126,28 @@ func (l *Lab) converse(r request, body any) error {
 	return l.hear(c, body)
 }
 
+// patience is how long a supervisor may take to say how its lab is.
+const patience = 10 * time.Second
+
 // Status asks how the lab is.
 func (l *Lab) Status() (*Status, error) {
+	c, err := l.ask(request{Op: opStatus})
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	if err := c.c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return nil, err
+	}
 	s := &Status{}
-	return s, l.converse(request{Op: opStatus}, s)
+	err = l.hear(c, s)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, &Error{
+			fmt.Sprintf("the supervisor of %s does not answer", l),
+			fmt.Sprintf("kill -9 %d ends it, and all that runs in the lab", c.peer.Pid), Internal,
+		}
+	}
+	return s, err
 }
 
 // Do performs a line of a scenario, such as "fault crash server".

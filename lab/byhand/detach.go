@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"syscall"
@@ -23,8 +22,9 @@ const supervisorFD = 3
 
 // Detach builds a lab that stays up after this process: it executes this program
 // once more, by the name of argv0 and with SupervisorVerb, in a session of its
-// own. It returns when the lab is up; an *Error says why it is not.
-func Detach(argv0 string, d Dir, c Config) (*Status, error) {
+// own. It returns when the lab is up; an *Error says why it is not. If ctx ends
+// before, the lab is taken down again.
+func Detach(ctx context.Context, argv0 string, d Dir, c Config) (*Status, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("make control socket: %w", err)
@@ -51,11 +51,17 @@ func Detach(argv0 string, d Dir, c Config) (*Status, error) {
 		return nil, err
 	}
 	defer control.close()
+	defer context.AfterFunc(ctx, func() { control.c.Close() })()
 	if err := control.send(c); err != nil {
 		return nil, fmt.Errorf("tell supervisor: %w", err)
 	}
 	s, l := &Status{}, &Lab{Name: c.Name, dir: d}
-	return s, l.hear(control, s)
+	if err := l.hear(control, s); ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	} else if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // control makes a conversation of a socket, which stays the caller's.
@@ -90,7 +96,7 @@ func Supervise(ctx context.Context, d Dir) error {
 		if err := unix.Dup3(int(log.Fd()), int(os.Stderr.Fd()), 0); err != nil {
 			return fmt.Errorf("open log: %w", err)
 		}
-		if err := control.say(s); err != nil && err != io.EOF {
+		if err := control.say(s); err != nil {
 			return fmt.Errorf("tell that the lab is up: %w", err)
 		}
 		return control.close()

@@ -144,8 +144,12 @@ func (s *supervisor) answer(ctx context.Context, u *net.UnixConn) {
 	if c.peer.Uid != 0 && int(c.peer.Uid) != os.Geteuid() {
 		return // who has no right is told nothing
 	}
+	stop := context.AfterFunc(ctx, func() { c.c.Close() }) // of who says nothing
 	var r request
 	if err := c.receive(&r); err != nil {
+		return
+	}
+	if !stop() {
 		return
 	}
 	if err := s.serve(ctx, c, &r); err != nil {

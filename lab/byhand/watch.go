@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report"
@@ -19,6 +20,8 @@ func (s *supervisor) watch(ctx context.Context, c *conn, w *Watch) error {
 	defer s.count(-1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// Who does not read is not waited for.
+	defer context.AfterFunc(ctx, func() { _ = c.c.SetWriteDeadline(time.Now()) })()
 	t := &teller{watch: *w}
 	go func() {
 		defer cancel()
