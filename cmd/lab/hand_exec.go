@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -54,8 +55,11 @@ up.`,
 		ValidArgsFunction: completeHost,
 		RunE: func(_ *cobra.Command, args []string) error {
 			argv := args[1:]
-			if argv[0] == "--" {
+			switch {
+			case argv[0] == "--":
 				argv = argv[1:]
+			case strings.HasPrefix(argv[0], "-"):
+				return usageError(fmt.Errorf("%s is no program", argv[0]), "options come before the host: lab exec "+argv[0]+" ... "+args[0]+" -- PROGRAM")
 			}
 			return f.run(s, args[0], argv)
 		},
