@@ -14,12 +14,12 @@ import (
 type Force struct {
 	// Kind is that of the fault, "freeze" of a process that is stopped, whoever
 	// stopped it, and "" of a host that no fault took down.
-	Kind string
-	Host string // that is down, or whose process or segments it is about; "" where it is the network's
-	PID  int    // of a process that is stopped, on its host
+	Kind string `json:"kind,omitempty"`
+	Host string `json:"host,omitempty"` // that is down, or whose process or segments it is about; "" where it is the network's
+	PID  int    `json:"pid,omitempty"`  // of a process that is stopped, on its host
 	// Since is when it came, zero where that is not known.
-	Since time.Time
-	Text  string // for a reader, a line
+	Since time.Time `json:"since,omitzero"`
+	Text  string    `json:"text"` // for a reader, a line
 }
 
 // forces are what a session knows of the faults in force, beside what can be

@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed-6fefc909/tcplab/lab/observe"
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/topology"
 )
 
 // A tidier makes a run's events out of what the observers told.
@@ -33,7 +34,8 @@ func (e *Experiment) tidier() tidier {
 
 // tidy sorts the events, pairs the packets of both ends, and drops what the
 // kernel of a host went on to do after it was declared dead, which on real
-// hardware nobody would have done. What it put on the wire stays.
+// hardware nobody would have done. What it put on the wire stays. Nor is what
+// lets programs in anything that happens on a host.
 func (t tidier) tidy(events []record.Event) []record.Event {
 	record.Sort(events)
 	kept := events[:0]
@@ -43,6 +45,7 @@ func (t tidier) tidy(events []record.Event) []record.Event {
 		}
 	}
 	nameProcesses(kept)
+	kept = slices.DeleteFunc(kept, func(ev record.Event) bool { return ev.Comm == topology.UsherName })
 	observe.NameReady(kept)
 	if len(t.ends) > 0 {
 		observe.MatchEnds(kept, t.ends...)

@@ -20,8 +20,9 @@ import (
 // (zap_pid_ns_processes). So a usher enters first, starts the program and
 // ends, by which the init inherits it.
 
-// usherName is what an usher is called; RunInit knows it by that.
-const usherName = "lab-usher"
+// UsherName is what an usher is called: RunInit knows it by that, and observers
+// that it is no program of anybody's.
+const UsherName = "lab-usher"
 
 // Door opens the host to Enter, in whichever process. The file, a pidfd of
 // the host's init, is the caller's.
@@ -99,7 +100,7 @@ func enter(door *os.File, c Command) (*Entrant, error) {
 // startUsher executes this program in the namespaces behind the door.
 func startUsher(door, null, conn *os.File) (pid int, err error) {
 	err = behind(door, func() error {
-		pid, err = syscall.ForkExec(Self, []string{usherName}, &syscall.ProcAttr{
+		pid, err = syscall.ForkExec(Self, []string{UsherName}, &syscall.ProcAttr{
 			Dir: "/", Env: []string{"GOMAXPROCS=1"},
 			Files: []uintptr{null.Fd(), null.Fd(), os.Stderr.Fd(), conn.Fd()},
 		})

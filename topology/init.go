@@ -29,7 +29,7 @@ func RunInit() {
 	switch {
 	case len(os.Args) == 2 && os.Args[0] == initName && os.Getpid() == 1:
 		err = initMain(os.Args[1])
-	case len(os.Args) == 1 && os.Args[0] == usherName:
+	case len(os.Args) == 1 && os.Args[0] == UsherName:
 		err = usherMain()
 	default:
 		return

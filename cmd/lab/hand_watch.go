@@ -49,7 +49,7 @@ func watchLab(ctx context.Context, s streams, l *byhand.Lab, w byhand.Watch) err
 	select {
 	case err := <-watched:
 		if err == nil && !w.Lines {
-			fmt.Fprintf(s.err, "lab: %s is down\n", l)
+			fmt.Fprintf(s.err, "%s is down\n", l)
 		}
 		return byHand(err)
 	case <-ctx.Done():

@@ -77,7 +77,7 @@ func (c Config) open() (*lab.Session, error) {
 	if c.Firewall != "" {
 		build = append(build, "firewall "+string(c.Firewall))
 	}
-	return lab.Open(lab.Hand{Name: c.Name, Command: c.Command, Build: build}, o)
+	return lab.Open(lab.Hand{Name: c.Name, Command: c.Command, Build: build, Text: true, Typed: true}, o)
 }
 
 // An Error is one that a supervisor tells of.

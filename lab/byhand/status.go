@@ -20,7 +20,7 @@ type Status struct {
 	Path      topology.Path        `json:"path"`
 	Hosts     []Host               `json:"hosts"`
 	Links     []topology.LinkState `json:"links"`
-	Faults    []lab.InForce        `json:"faults"` // in force
+	Faults    []lab.Force          `json:"faults"` // in force
 	Recording *Recording           `json:"recording,omitempty"`
 	Watchers  int                  `json:"watchers"`
 }

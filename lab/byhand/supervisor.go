@@ -211,8 +211,15 @@ func (s *supervisor) serve(ctx context.Context, c *conn, r *request) error {
 // do performs a line of a scenario.
 func (s *supervisor) do(ctx context.Context, line string) error {
 	_, err := s.session.Do(ctx, "by hand", 1, line)
+	if need, ok := errors.AsType[*scenarios.NeedError](err); ok {
+		hint := "it is there in a lab of lab up"
+		for _, line := range need.Build {
+			hint += " --" + line
+		}
+		return usage(need, hint)
+	}
 	if e, ok := errors.AsType[*scenarios.SyntaxError](err); ok {
-		return usage(e.Err, "lab fault --help")
+		return usage(e.Err, "see lab fault --help")
 	}
 	if errors.Is(err, lab.ErrScenario) {
 		return &Error{Text: err.Error(), Kind: Refused}

@@ -33,7 +33,11 @@ func (s *Status) writeFaults(t io.Writer) {
 	}
 	fmt.Fprintln(t, "FAULT\tHOST\tFOR\tWHAT")
 	for _, f := range s.Faults {
-		fmt.Fprintf(t, "%s\t%s\t%v\t%s\n", f.Kind, dash(f.Host), time.Since(f.Since).Round(time.Second), f.Text)
+		since := "-"
+		if !f.Since.IsZero() {
+			since = time.Since(f.Since).Round(time.Second).String()
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", dash(f.Kind), dash(f.Host), since, f.Text)
 	}
 }
 
