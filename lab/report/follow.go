@@ -89,7 +89,11 @@ func (f *Follower) piece(w io.Writer, r *record.Record, until int64) error {
 	if !f.begun && len(rows) > 0 {
 		f.begun = true
 		p.line("")
-		p.fitted("times count from the beginning of the run, and anew from the fault")
+		if r.ByHand {
+			p.fitted("times count from when the lab came up, or the recording began, and anew from each fault")
+		} else {
+			p.fitted("times count from the beginning of the run, and anew from the fault")
+		}
 		p.line("%s", f.columns().heading())
 	}
 	if f.begun {

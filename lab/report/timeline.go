@@ -56,11 +56,26 @@ func (c columns) heading() string {
 	return fmt.Sprintf("%*s%*s%-*s %-*s %s", timeWidth, "time (s)", c.gap, "", c.client, "client", c.wire, "wire", "server")
 }
 
+// latestZero is what the times of what goes on count from: the run's beginning,
+// and then the fault; of those that come by hand each.
+func latestZero(r *record.Record, at int64) (zero int64) {
+	faults := []record.FaultInfo{r.Fault}
+	if r.ByHand {
+		faults = append(faults, r.Later...)
+	}
+	for _, f := range faults {
+		if f.Kind != "" && f.Time <= at {
+			zero = max(zero, f.Time)
+		}
+	}
+	return zero
+}
+
 // row gives the lines of a row, harmless and painted.
 func (c columns) row(r *record.Record, w *ladder.Row) []string {
 	zero := r.Fault.Time
-	if c.anew && w.Time < zero {
-		zero = 0
+	if c.anew {
+		zero = latestZero(r, w.Time)
 	}
 	at := fmt.Sprintf("%*.6f", timeWidth, time.Duration(w.Time-zero).Seconds())
 	none := strings.Repeat(" ", timeWidth)
