@@ -67,6 +67,15 @@ func (c Config) open() (*lab.Session, error) {
 	o := lab.Options{
 		Path: c.Path, Family: c.Family, Delay: c.Delay, Loss: c.Loss, Grace: c.Grace, Sysctls: c.Sysctls,
 	}
+	return lab.Open(c.hand(), o)
+}
+
+// kept is how many events are known while nothing is recorded, for those who
+// watch: some ten megabytes.
+const kept = 1 << 14
+
+// hand says how the lab goes on while nothing is recorded.
+func (c Config) hand() lab.Hand {
 	var build []string
 	if !c.ARPFails {
 		build = append(build, "arp answered")
@@ -77,7 +86,17 @@ func (c Config) open() (*lab.Session, error) {
 	if c.Firewall != "" {
 		build = append(build, "firewall "+string(c.Firewall))
 	}
-	return lab.Open(lab.Hand{Name: c.Name, Command: c.Command, Build: build, Text: true, Typed: true}, o)
+	return lab.Hand{
+		Name: c.Name, Title: "a lab, by hand", Command: c.Command, Build: build,
+		Text: true, Typed: true, Keep: kept,
+	}
+}
+
+// recorded says how the lab goes on while it is recorded.
+func (c Config) recorded() lab.Hand {
+	h := c.hand()
+	h.Keep = 0
+	return h
 }
 
 // An Error is one that a supervisor tells of.

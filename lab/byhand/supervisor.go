@@ -234,7 +234,7 @@ func (s *supervisor) record(out string) error {
 	if r := s.recordingNow(); r != nil {
 		return usage(fmt.Errorf("%s is being recorded, since %s", called(s.config.Name), r.Since.Format(time.TimeOnly)), "lab record stop")
 	}
-	if err := s.session.Renew(lab.Recorded); err != nil {
+	if err := s.session.Renew(s.config.recorded(), true); err != nil {
 		return err
 	}
 	s.setRecording(&Recording{time.Now(), out})
@@ -256,7 +256,7 @@ func (s *supervisor) stop() (*Recorded, error) {
 		}
 	}
 	s.setRecording(nil)
-	return made, s.session.Renew(lab.Watched)
+	return made, s.session.Renew(s.config.hand(), false)
 }
 
 func (s *supervisor) recordingNow() *Recording {
