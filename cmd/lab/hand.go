@@ -40,7 +40,11 @@ func findLab(name string) (*byhand.Lab, error) {
 
 // needRoot tells whom a lab's supervisor would not answer.
 func needRoot() error {
-	if err := lab.Preflight(); err != nil {
+	err := lab.Preflight()
+	if p, ok := errors.AsType[*lab.PrivilegeError](err); ok && p.Root {
+		return &exitError{exitCannot, err, "sudo " + commandLine()}
+	}
+	if err != nil {
 		return cannot(err)
 	}
 	return nil
