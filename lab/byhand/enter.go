@@ -42,7 +42,8 @@ func (l *Lab) Exec(host string, x lab.Execution, argv []string) (End, error) {
 		return End{}, err
 	}
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
-	signals := catch()
+	signals, release := catch()
+	defer release()
 	entrant, err := topology.Enter(door, command)
 	if err != nil {
 		return End{}, err
@@ -75,15 +76,15 @@ func (l *Lab) Exec(host string, x lab.Execution, argv []string) (End, error) {
 }
 
 // catch takes the signals that would end this process, but for those that it was
-// started to ignore, so that the program ignores them too.
-func catch() <-chan os.Signal {
+// started to ignore, so that the program ignores them too, until release.
+func catch() (signals chan os.Signal, release func()) {
 	all := []os.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM}
-	signals := make(chan os.Signal, len(all))
+	signals = make(chan os.Signal, len(all))
 	for _, s := range all {
 		if !signal.Ignored(s) {
 			signal.Reset(s)
 			signal.Notify(signals, s)
 		}
 	}
-	return signals
+	return signals, func() { signal.Stop(signals); close(signals) }
 }

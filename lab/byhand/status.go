@@ -2,11 +2,9 @@ package byhand
 
 import (
 	"os"
-	"slices"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab"
-	"github.com/seed-6fefc909/tcplab/lab/observe"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
@@ -63,12 +61,10 @@ func (s *supervisor) status() *Status {
 	s.mu.Lock()
 	st.Recording, st.Watchers = s.recording, s.watchers
 	s.mu.Unlock()
-	s.session.Steady(func() {
-		st.Links, _ = net.Links() // all are there
-		for _, h := range net.Hosts() {
-			st.Hosts = append(st.Hosts, s.host(h))
-		}
-	})
+	s.session.Steady(func() { st.Links, _ = net.Links() }) // all are there
+	for _, h := range net.Hosts() {
+		st.Hosts = append(st.Hosts, s.host(h))
+	}
 	return st
 }
 
@@ -91,18 +87,13 @@ func (s *supervisor) host(h *topology.Host) Host {
 	}
 	processes, err := h.Processes()
 	if err == nil {
-		host.Sockets, err = observe.Sockets(observe.Host{Name: h.Name, Net: h.Namespace()})
+		host.Sockets, err = s.session.Sockets(h)
 	}
 	if err != nil {
 		host.Error = err.Error() // it may be going down
 	}
 	for _, p := range processes {
 		host.Processes = append(host.Processes, Process{p.PID, p.Parent, string(p.State), p.Comm, p.Argv})
-		for i := range host.Sockets {
-			if row := &host.Sockets[i]; row.Inode != 0 && slices.Contains(p.Sockets, row.Inode) && !slices.Contains(row.PIDs, p.PID) {
-				row.PIDs = append(row.PIDs, p.PID)
-			}
-		}
 	}
 	return host
 }
