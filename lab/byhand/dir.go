@@ -136,7 +136,9 @@ func (d Dir) remove(name string) (removed []string, err error) {
 		return nil, err
 	}
 	var files []string
+	dir := false
 	for _, link := range strings.Fields(string(links)) {
+		dir = dir || link == namesDir
 		// Only a name: it may be a file of somebody else's by now.
 		if info, err := os.Lstat(link); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 			files = append(files, link)
@@ -151,6 +153,9 @@ func (d Dir) remove(name string) (removed []string, err error) {
 		case !errors.Is(err, fs.ErrNotExist):
 			errs = append(errs, err)
 		}
+	}
+	if dir && os.Remove(namesDir) == nil { // it stays while others have names there
+		removed = append(removed, namesDir)
 	}
 	return removed, errors.Join(errs...)
 }

@@ -17,17 +17,15 @@ const namesDir = "/run/netns"
 // netnsNames are the names of a lab's network namespaces for iproute2. They are
 // symbolic links into proc(5): unlike a mount, a name holds no namespace, and leads
 // nowhere when that is gone.
-type netnsNames struct {
-	lab     string
-	madeDir bool
-}
+type netnsNames struct{ lab string }
 
 // nameNetNS gives the names, and notes them in the directory, for who cleans up
 // after a supervisor that could not.
 func nameNetNS(d Dir, lab string, n *topology.Network) (*netnsNames, error) {
 	names := &netnsNames{lab: lab}
 	err := os.Mkdir(namesDir, 0o755)
-	if names.madeDir = err == nil; err != nil && !errors.Is(err, fs.ErrExist) {
+	made := err == nil
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("name network namespaces: %w", err)
 	}
 	links := names.links(n)
@@ -37,6 +35,9 @@ func nameNetNS(d Dir, lab string, n *topology.Network) (*netnsNames, error) {
 			return nil, usage(fmt.Errorf("name network namespaces: %s is there already", link), "take another --name")
 		}
 		fmt.Fprintln(&all, link)
+	}
+	if made {
+		fmt.Fprintln(&all, namesDir)
 	}
 	if err := os.WriteFile(d.netns(lab), []byte(all.String()), 0o600); err != nil {
 		return nil, fmt.Errorf("name network namespaces: %w", err)
@@ -78,12 +79,4 @@ func (names *netnsNames) renew(n *topology.Network) error {
 		return fmt.Errorf("name network namespaces: %w", err)
 	}
 	return nil
-}
-
-// removeDir gives the directory up, if it was made for the names: these go with the
-// lab's other files.
-func (names *netnsNames) removeDir() {
-	if names != nil && names.madeDir {
-		_ = os.Remove(namesDir) // it stays while others have names there
-	}
 }

@@ -111,9 +111,7 @@ func (s *supervisor) close() error {
 	if s.session != nil {
 		err = s.session.Close()
 	}
-	err = errors.Join(err, s.dir.release(s.config.Name))
-	s.netns.removeDir()
-	return err
+	return errors.Join(err, s.dir.release(s.config.Name))
 }
 
 // hangUp ends the conversations that do not end.
