@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,12 +33,7 @@ func (d Dir) cleanFiles(tell func(string)) error {
 		}
 		var errs []error
 		for _, name := range all {
-			c, err := d.dial(name)
-			if err == nil {
-				c.close()
-				continue
-			}
-			if !errors.Is(err, ErrDown) {
+			if pid, err := d.holder(name); err != nil || pid != 0 {
 				errs = append(errs, err)
 				continue
 			}
@@ -54,21 +50,42 @@ func (d Dir) cleanFiles(tell func(string)) error {
 	})
 }
 
-// cleanOrphans ends the hosts whose maker is gone.
+// orphanTimeout is how long an init that has lost its maker may take to end by
+// itself: it destroys its host's sockets, which would hold the namespace.
+const orphanTimeout = 5 * time.Second
+
+// cleanOrphans ends the hosts whose maker is gone, and which stay.
 func cleanOrphans(tell func(string)) error {
 	orphans, err := topology.Orphans()
 	if err != nil {
 		return err
 	}
 	var errs []error
+	deadline := time.Now().Add(orphanTimeout)
 	for _, pid := range orphans {
-		err := unix.Kill(pid, unix.SIGKILL)
-		switch {
-		case err == nil:
-			tell(fmt.Sprintf("ended process %d, the init of a host whose maker is gone", pid))
-		case !errors.Is(err, unix.ESRCH):
-			errs = append(errs, fmt.Errorf("end orphaned init %d: %w", pid, err))
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			continue // it has ended
 		}
+		if !ends(fd, time.Until(deadline)) {
+			if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
+				errs = append(errs, fmt.Errorf("end orphaned init %d: %w", pid, err))
+			} else {
+				tell(fmt.Sprintf("ended process %d, the init of a host whose maker is gone", pid))
+			}
+		}
+		unix.Close(fd)
 	}
 	return errors.Join(errs...)
+}
+
+// ends waits for the end of the process of a pidfd.
+func ends(pidfd int, timeout time.Duration) bool {
+	fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	for deadline := time.Now().Add(timeout); ; {
+		n, err := unix.Poll(fds, max(0, int(time.Until(deadline).Milliseconds())))
+		if err != unix.EINTR {
+			return err == nil && n > 0
+		}
+	}
 }

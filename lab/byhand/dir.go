@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -102,19 +103,49 @@ func (d Dir) dial(name string) (*conn, error) {
 	return newConn(c)
 }
 
+// holder is the process id of a lab's supervisor, 0 if it is gone. One that is
+// just being ended still takes who calls, and then hangs up: it is waited for.
+func (d Dir) holder(name string) (pid int, err error) {
+	for deadline := time.Now().Add(patience); ; {
+		c, err := d.dial(name)
+		if errors.Is(err, ErrDown) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		pid, answers := int(c.peer.Pid), c.answers(deadline)
+		c.close()
+		if answers || time.Now().After(deadline) {
+			return pid, nil
+		}
+	}
+}
+
+// answers tells whether the other end does not hang up when it is asked
+// something. One that says nothing until the deadline does not.
+func (c *conn) answers(deadline time.Time) bool {
+	err := c.c.SetDeadline(deadline)
+	if err == nil {
+		err = c.send(request{Version: Version, Op: opStatus})
+	}
+	if err == nil {
+		err = c.fill()
+	}
+	return err == nil || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
 // listen takes a name: what a supervisor that died left of it is replaced.
 func (d Dir) listen(name string) (l *net.UnixListener, err error) {
 	if err := d.make(); err != nil {
 		return nil, err
 	}
 	err = d.locked(func() error {
-		c, err := d.dial(name)
-		if err == nil {
-			defer c.close()
-			return usage(fmt.Errorf("%s is up already (process %d)", called(name), c.peer.Pid), "take another --name, or lab down --name "+name)
-		}
-		if !errors.Is(err, ErrDown) {
+		switch pid, err := d.holder(name); {
+		case err != nil:
 			return err
+		case pid != 0:
+			return usage(fmt.Errorf("%s is up already (process %d)", called(name), pid), "take another --name, or lab down --name "+name)
 		}
 		if _, err := d.remove(name); err != nil {
 			return err

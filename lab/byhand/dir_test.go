@@ -2,6 +2,8 @@ package byhand
 
 import (
 	"errors"
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +12,18 @@ import (
 
 func newDir(t *testing.T) Dir { return Dir(filepath.Join(t.TempDir(), "lab")) }
 
+// live lets a listener answer whoever asks, until it is closed.
+func live(l *net.UnixListener) {
+	for {
+		c, err := l.AcceptUnix()
+		if err != nil {
+			return
+		}
+		fmt.Fprintln(c, "{}")
+		c.Close()
+	}
+}
+
 // A name is had by one at a time; what the dead left of it is replaced.
 func TestListen(t *testing.T) {
 	d := newDir(t)
@@ -17,6 +31,7 @@ func TestListen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	go live(l)
 	if _, err := d.listen("x"); err == nil || !strings.Contains(err.Error(), "is up already") {
 		t.Errorf("twice: %v", err)
 	}
@@ -54,7 +69,8 @@ func TestListenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, d := range map[string]Dir{"open": open, "link": link} {
-		if _, err := d.listen("x"); err == nil || !strings.Contains(err.Error(), "0700") {
+		go live(l)
+	if _, err := d.listen("x"); err == nil || !strings.Contains(err.Error(), "0700") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -79,6 +95,7 @@ func TestCleanFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer up.Close()
+	go live(up)
 	dead, err := d.listen("dead")
 	if err != nil {
 		t.Fatal(err)
