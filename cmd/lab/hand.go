@@ -27,7 +27,7 @@ func nameFlag(c *cobra.Command, name *string, usage string) {
 }
 
 // whichLab is how a verb's option names the lab it is for.
-const whichLab = "the lab of that `NAME` (default: the only one that is up)"
+const whichLab = "the lab of that `NAME` (default: that which was given none, or the only one that is up)"
 
 // findLab finds the lab that a verb is for.
 func findLab(name string) (*byhand.Lab, error) {

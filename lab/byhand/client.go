@@ -42,8 +42,8 @@ func (d Dir) Up() ([]*Lab, error) {
 	return up, nil
 }
 
-// Find finds the lab of a name; without one the only lab that is up. The error
-// is an *Error.
+// Find finds the lab of a name; without one that which was given none, or else
+// the only lab that is up. The error is an *Error.
 func (d Dir) Find(name string) (*Lab, error) {
 	if name != "" {
 		if err := CheckName(name); err != nil {
@@ -57,19 +57,22 @@ func (d Dir) Find(name string) (*Lab, error) {
 		return &Lab{name, d}, nil
 	}
 	up, err := d.Up()
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, errorOf(err)
-	case len(up) == 0:
-		return nil, &Error{"no lab is up", "sudo lab up", Refused}
-	case len(up) > 1:
-		hint := "name one: --name"
-		for _, l := range up {
-			hint += " " + l.Name
-		}
-		return nil, usage(fmt.Errorf("%d labs are up", len(up)), hint)
 	}
-	return up[0], nil
+	for _, l := range up {
+		if l.Name == DefaultName || len(up) == 1 {
+			return l, nil
+		}
+	}
+	if len(up) == 0 {
+		return nil, &Error{"no lab is up", "sudo lab up", Refused}
+	}
+	hint := "name one: --name"
+	for _, l := range up {
+		hint += " " + l.Name
+	}
+	return nil, usage(fmt.Errorf("%d labs are up", len(up)), hint)
 }
 
 // down is of a lab that cannot be reached.
