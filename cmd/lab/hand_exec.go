@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -109,6 +110,9 @@ func (f *execFlags) run(s streams, host string, argv []string) error {
 	} else if err != nil {
 		return byHand(err)
 	}
+	if end.Signal == unix.SignalName(unix.SIGINT) {
+		dieOf(unix.SIGINT)
+	}
 	if end.Gone != "" {
 		err = fmt.Errorf("%s was ended: %s", argv[0], end.Gone)
 	}
@@ -116,6 +120,13 @@ func (f *execFlags) run(s streams, host string, argv []string) error {
 		return nil
 	}
 	return &exitError{end.Status, err, ""}
+}
+
+// dieOf ends this process as the program ended, by which a shell knows that its
+// own loop or script is to end, too.
+func dieOf(s unix.Signal) {
+	signal.Reset(s)
+	_ = unix.Kill(os.Getpid(), s)
 }
 
 // notExecuted is of a program that could not be.

@@ -177,15 +177,18 @@ func downAll(s streams) error {
 // that was said.
 func takeDown(s streams, l *byhand.Lab) error {
 	status, err := l.Status()
-	if err != nil {
+	e, told := errors.AsType[*byhand.Error](err)
+	switch {
+	case told && e.Kind == byhand.Usage: // a supervisor of another version, which does nothing else
+	case err != nil:
 		return byHand(err)
-	}
-	if r := status.Recording; r != nil && r.Out != "" {
+	case status.Recording == nil:
+	case status.Recording.Out == "":
+		fmt.Fprintln(s.err, "lab: what was being recorded is not kept: lab record stop --out DIR would have")
+	default:
 		if err := stopRecording(s, l, ""); err != nil {
 			fmt.Fprintf(s.err, "lab: write the recording: %v\n", err)
 		}
-	} else if r != nil {
-		fmt.Fprintln(s.err, "lab: what was being recorded is not kept: lab record stop --out DIR would have")
 	}
 	if err := l.Down(); err != nil {
 		return byHand(err)

@@ -101,7 +101,7 @@ func (l *Lab) ask(r request) (*conn, error) {
 }
 
 // errGone is of a supervisor that ended in the middle of a conversation.
-var errGone = errors.New("its supervisor is gone, and the lab with it")
+var errGone = &Error{Text: "its supervisor is gone, and the lab with it", Kind: Refused}
 
 // hear receives an answer into body. Its error may be an *Error of the
 // supervisor's, and wraps errGone if that ended.
@@ -166,8 +166,15 @@ func (l *Lab) Stop() (*Recorded, error) {
 	return r, l.converse(request{Op: opStop}, r)
 }
 
-// Down takes the lab down. It returns when nothing of it is left.
-func (l *Lab) Down() error { return l.converse(request{Op: opDown}, &done{}) }
+// Down takes the lab down. It returns when nothing of it is left. A supervisor of
+// any version does that.
+func (l *Lab) Down() error {
+	err := l.converse(request{Op: opDown}, &done{})
+	if errors.Is(err, errGone) {
+		return nil // whoever else took it down
+	}
+	return err
+}
 
 // Watch tells f of what happens in the lab, until f returns an error, which
 // it returns, or the lab is down. resized gives the screen's new sizes.
@@ -200,17 +207,4 @@ func (l *Lab) Watch(w Watch, resized <-chan report.Screen, f func(*Piece) error)
 			return err
 		}
 	}
-}
-
-// foreground tells whether this process is in the foreground of its terminal, whose
-// keys' signals then come to all of its process group. Without a terminal it is
-// not.
-func foreground() bool {
-	tty, err := os.Open("/dev/tty")
-	if err != nil {
-		return false
-	}
-	defer tty.Close()
-	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
-	return err == nil && group == unix.Getpgrp()
 }

@@ -86,16 +86,7 @@ func Supervise(ctx context.Context, d Dir) error {
 	if err := control.receive(&c); err != nil {
 		return fmt.Errorf("hear what lab to build: %w", err)
 	}
-	err = Run(ctx, d, c, func(s *Status) error {
-		log, err := os.OpenFile(d.log(c.Name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
-		if err != nil {
-			return fmt.Errorf("make log: %w", err)
-		}
-		defer log.Close()
-		// From now on it and its inits have no terminal.
-		if err := unix.Dup3(int(log.Fd()), int(os.Stderr.Fd()), 0); err != nil {
-			return fmt.Errorf("open log: %w", err)
-		}
+	err = keep(ctx, d, c, func() error { return d.complainTo(c.Name) }, func(s *Status) error {
 		if err := control.say(s); err != nil {
 			return fmt.Errorf("tell that the lab is up: %w", err)
 		}
@@ -105,4 +96,18 @@ func Supervise(ctx context.Context, d Dir) error {
 		_ = control.send(answer{Error: errorOf(err)}) // in vain, if the lab was up
 	}
 	return err
+}
+
+// complainTo lets what this process and the hosts' inits have to complain of go to
+// the lab's log, and holds no terminal or pipe any more.
+func (d Dir) complainTo(name string) error {
+	log, err := os.OpenFile(d.log(name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("make log: %w", err)
+	}
+	defer log.Close()
+	if err := unix.Dup3(int(log.Fd()), int(os.Stderr.Fd()), 0); err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	return nil
 }

@@ -14,6 +14,7 @@ import (
 // An End is how a program that Exec ran ended.
 type End struct {
 	Status int    // its exit status, or 128 and the number of the signal that ended it
+	Signal string // "SIGINT"; "" if none did
 	Gone   string // why it ended with its host; "" if it did not
 }
 
@@ -42,6 +43,8 @@ func (l *Lab) Exec(host string, x lab.Execution, argv []string) (End, error) {
 		return End{}, err
 	}
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
+	t := takeTerminal()
+	defer t.close()
 	signals, release := catch()
 	defer release()
 	entrant, err := topology.Enter(door, command)
@@ -61,7 +64,7 @@ func (l *Lab) Exec(host string, x lab.Execution, argv []string) (End, error) {
 	go func() {
 		for s := range signals {
 			number := s.(unix.Signal)
-			if (number == unix.SIGINT || number == unix.SIGQUIT) && foreground() {
+			if (number == unix.SIGINT || number == unix.SIGQUIT) && t.foreground() {
 				continue // the program got it, too
 			}
 			_ = c.send(note{Signal: int(number)}) // a supervisor that is gone is heard of
@@ -70,9 +73,10 @@ func (l *Lab) Exec(host string, x lab.Execution, argv []string) (End, error) {
 	var e ended
 	err = l.hear(c, &e)
 	if errors.Is(err, errGone) {
-		return End{128 + int(unix.SIGKILL), err.Error()}, nil
+		e, err = ended{128 + int(unix.SIGKILL), "SIGKILL", err.Error()}, nil
 	}
-	return End{e.Status, e.Gone}, err
+	t.takeBack(e.Signal != "")
+	return End(e), err
 }
 
 // catch takes the signals that would end this process, but for those that it was

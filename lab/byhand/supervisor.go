@@ -49,18 +49,24 @@ var errAsked = errors.New("it was taken down")
 // ready is called when it is up. Its error says why it could not be built, or
 // what could not be removed.
 func Run(ctx context.Context, d Dir, c Config, ready func(*Status) error) error {
+	return keep(ctx, d, c, func() error { return nil }, ready)
+}
+
+// keep is Run; named is called when the lab has its name, and is nothing else yet.
+func keep(ctx context.Context, d Dir, c Config, named func() error, ready func(*Status) error) error {
 	l, err := d.listen(c.Name)
 	if err != nil {
 		return errorOf(noRoom(d, err))
 	}
+	// It listens until the name is given up: else that could be another's by then.
+	defer l.Close()
 	s := &supervisor{dir: d, config: c, closed: make(chan struct{}), conns: map[*conn]struct{}{}, started: time.Now()}
 	ctx, s.down = context.WithCancelCause(ctx)
 	defer s.down(nil)
-	if err := s.build(ready); err != nil {
-		return errorOf(errors.Join(err, l.Close(), s.close()))
+	if err := s.build(named, ready); err != nil {
+		return errorOf(errors.Join(noRoom(d, err), s.close()))
 	}
-	stop := context.AfterFunc(ctx, func() { l.Close() })
-	defer stop()
+	defer context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Now()) })()
 	for {
 		conn, err := l.AcceptUnix()
 		if err != nil {
@@ -71,7 +77,7 @@ func Run(ctx context.Context, d Dir, c Config, ready func(*Status) error) error 
 		}
 		s.asked.Go(func() { s.answer(ctx, conn) })
 	}
-	s.err = s.close()
+	s.err = errors.Join(s.close(), l.Close())
 	close(s.closed)
 	heard := make(chan struct{})
 	go func() { s.asked.Wait(); close(heard) }()
@@ -92,8 +98,11 @@ func noRoom(d Dir, err error) error {
 	return err
 }
 
-func (s *supervisor) build(ready func(*Status) error) error {
-	var err error
+func (s *supervisor) build(named func() error, ready func(*Status) error) error {
+	err := named()
+	if err != nil {
+		return err
+	}
 	if s.session, err = s.config.open(); err != nil {
 		return err
 	}
