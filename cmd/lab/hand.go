@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"strconv"
@@ -56,6 +57,8 @@ func byHand(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, context.Canceled): // by a signal
+		return &exitError{exitNotOK, err, ""}
 	case !told:
 		return cannot(err)
 	}

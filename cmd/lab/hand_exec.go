@@ -2,11 +2,13 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,7 +56,7 @@ up.`,
 			return nil
 		},
 		ValidArgsFunction: completeHost,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			argv := args[1:]
 			switch {
 			case argv[0] == "--":
@@ -62,7 +64,7 @@ up.`,
 			case strings.HasPrefix(argv[0], "-"):
 				return usageError(fmt.Errorf("%s is no program", argv[0]), "options come before the host: lab exec "+argv[0]+" ... "+args[0]+" -- PROGRAM")
 			}
-			return f.run(s, args[0], argv)
+			return f.run(c.Context(), s, args[0], argv)
 		},
 	}
 	c.Flags().SetInterspersed(false)
@@ -77,8 +79,8 @@ func shellCommand(s streams) *cobra.Command {
 		Short:             "Have a shell on a host of a lab that is up",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeHost,
-		RunE: func(_ *cobra.Command, args []string) error {
-			return f.run(s, args[0], []string{cmp.Or(os.Getenv("SHELL"), "/bin/sh")})
+		RunE: func(c *cobra.Command, args []string) error {
+			return f.run(c.Context(), s, args[0], []string{cmp.Or(os.Getenv("SHELL"), "/bin/sh")})
 		},
 	}
 	f.add(c)
@@ -92,7 +94,7 @@ func completeHost(_ *cobra.Command, args []string, _ string) ([]string, cobra.Sh
 	return lab.HostNames, cobra.ShellCompDirectiveNoFileComp
 }
 
-func (f *execFlags) run(s streams, host string, argv []string) error {
+func (f *execFlags) run(ctx context.Context, s streams, host string, argv []string) error {
 	if len(argv) == 0 {
 		return usageError(errors.New("run what?"), "")
 	}
@@ -104,7 +106,7 @@ func (f *execFlags) run(s streams, host string, argv []string) error {
 	if err != nil {
 		return err
 	}
-	end, err := l.Exec(host, x, argv)
+	end, err := l.Exec(ctx, host, x, argv)
 	if _, told := errors.AsType[*byhand.Error](err); err != nil && !told {
 		return notExecuted(err)
 	} else if err != nil {
@@ -123,10 +125,13 @@ func (f *execFlags) run(s streams, host string, argv []string) error {
 }
 
 // dieOf ends this process as the program ended, by which a shell knows that its
-// own loop or script is to end, too.
+// own loop or script is to end, too. It returns only if the signal is ignored: what
+// a thread sends itself arrives before it goes on.
 func dieOf(s unix.Signal) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	signal.Reset(s)
-	_ = unix.Kill(os.Getpid(), s)
+	_ = unix.Tgkill(os.Getpid(), unix.Gettid(), s)
 }
 
 // notExecuted is of a program that could not be.
@@ -139,5 +144,5 @@ func notExecuted(err error) error {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, unix.ENOEXEC), errors.Is(err, unix.E2BIG):
 		return &exitError{exitNotExecutable, err, ""}
 	}
-	return cannot(err)
+	return byHand(err)
 }

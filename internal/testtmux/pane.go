@@ -174,6 +174,9 @@ func (c *Started) Wait() (output []string, status int) {
 	next, status, lines := c.p.atPrompt(c.number)
 	output = lines[c.line(lines)+1:]
 	last := len(output) - 1
+	if last < 0 { // a terminal that got smaller below a program that filled it
+		return output, status
+	}
 	rest, _ := strings.CutSuffix(output[last], fmt.Sprintf("[%d:%d]", next, status))
 	if output[last] = rest; rest == "" {
 		output = output[:last]

@@ -1,6 +1,7 @@
 package byhand
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/signal"
@@ -22,8 +23,9 @@ type End struct {
 // process group, and waits for its end: keys, sizes, job control and hangups are
 // the terminal's own. What this process alone is sent (SIGTERM and the like) is
 // passed on. x says as whom and in which environment it runs. The error says why
-// it could not be run, and wraps what topology.Host.Start says.
-func (l *Lab) Exec(host string, x lab.Execution, argv []string) (End, error) {
+// it could not be run, and wraps what topology.Host.Start says. If ctx ends before
+// it runs, it does not.
+func (l *Lab) Exec(ctx context.Context, host string, x lab.Execution, argv []string) (End, error) {
 	c, err := l.ask(request{Op: opExec, Exec: &exec{host, x.Who(), argv}})
 	if err != nil {
 		return End{}, err
@@ -47,11 +49,22 @@ func (l *Lab) Exec(host string, x lab.Execution, argv []string) (End, error) {
 	defer t.close()
 	signals, release := catch()
 	defer release()
+	if ctx.Err() != nil { // by a signal that came before
+		return End{}, context.Cause(ctx)
+	}
 	entrant, err := topology.Enter(door, command)
 	if err != nil {
-		return End{}, err
+		select {
+		case came := <-signals: // to who was about to start it, too
+			return endOf(came.(unix.Signal)), nil
+		default:
+			return End{}, err
+		}
 	}
-	err = c.send(note{PID: entrant.PID})
+	early := len(signals) // which came before there was a program
+	if err = context.Cause(ctx); err == nil { // it tells of such a signal a little later
+		err = c.send(note{PID: entrant.PID})
+	}
 	if err == nil {
 		err = l.hear(c, &done{})
 	}
@@ -64,7 +77,7 @@ func (l *Lab) Exec(host string, x lab.Execution, argv []string) (End, error) {
 	go func() {
 		for s := range signals {
 			number := s.(unix.Signal)
-			if (number == unix.SIGINT || number == unix.SIGQUIT) && t.foreground() {
+			if early--; early < 0 && (number == unix.SIGINT || number == unix.SIGQUIT) && t.foreground() {
 				continue // the program got it, too
 			}
 			_ = c.send(note{Signal: int(number)}) // a supervisor that is gone is heard of
@@ -72,12 +85,17 @@ func (l *Lab) Exec(host string, x lab.Execution, argv []string) (End, error) {
 	}()
 	var e ended
 	err = l.hear(c, &e)
+	end := End(e)
 	if errors.Is(err, errGone) {
-		e, err = ended{128 + int(unix.SIGKILL), "SIGKILL", err.Error()}, nil
+		end, err = endOf(unix.SIGKILL), nil
+		end.Gone = errGone.Error()
 	}
-	t.takeBack(e.Signal != "")
-	return End(e), err
+	t.takeBack(end.Signal != "")
+	return end, err
 }
+
+// endOf is of what a signal ended.
+func endOf(s unix.Signal) End { return End{Status: 128 + int(s), Signal: unix.SignalName(s)} }
 
 // catch takes the signals that would end this process, but for those that it was
 // started to ignore, so that the program ignores them too, until release.

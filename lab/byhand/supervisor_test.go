@@ -62,7 +62,7 @@ func run(t *testing.T, l *Lab, host string, argv ...string) (ended <-chan End) {
 	t.Helper()
 	done := make(chan End, 1)
 	go func() {
-		end, err := l.Exec(host, lab.Execution{}, argv)
+		end, err := l.Exec(t.Context(), host, lab.Execution{}, argv)
 		if err != nil {
 			t.Error(err)
 		}
@@ -110,10 +110,10 @@ func TestExec(t *testing.T) {
 			t.Errorf("%s: %+v, want %d", script, end, want)
 		}
 	}
-	if _, err := l.Exec("client", lab.Execution{}, []string{"no-such-program"}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := l.Exec(t.Context(), "client", lab.Execution{}, []string{"no-such-program"}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of no program: %v", err)
 	}
-	if _, err := l.Exec("nowhere", lab.Execution{}, []string{"true"}); err == nil {
+	if _, err := l.Exec(t.Context(), "nowhere", lab.Execution{}, []string{"true"}); err == nil {
 		t.Error("on no host: no error")
 	}
 	ended := run(t, l, "server", "sleep", "1000")
@@ -124,7 +124,7 @@ func TestExec(t *testing.T) {
 	if end := <-ended; end.Status != 137 || end.Gone != "server went down" {
 		t.Errorf("of a crash: %+v", end)
 	}
-	if _, err := l.Exec("server", lab.Execution{}, []string{"true"}); !isRefused(err) {
+	if _, err := l.Exec(t.Context(), "server", lab.Execution{}, []string{"true"}); !isRefused(err) {
 		t.Errorf("on a host that is down: %v", err)
 	}
 	ended = run(t, l, "client", "sleep", "1000")
