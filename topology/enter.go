@@ -63,9 +63,15 @@ type Entrant struct {
 	conn  *os.File
 }
 
+// Interrupted is the error of a program that was not started because a signal came
+// before: one to the entrant's process group, such as a key of its terminal sends.
+type Interrupted struct{ Signal unix.Signal }
+
+func (i Interrupted) Error() string { return "interrupted by " + unix.SignalName(i.Signal) }
+
 // Enter runs a program on the host behind a door, which stays the caller's. It
 // returns when the program was executed, or with the error that prevented it,
-// as Host.Start does. A nil stream is /dev/null.
+// as Host.Start does, or an Interrupted. A nil stream is /dev/null.
 func Enter(door *os.File, c Command) (*Entrant, error) {
 	e, err := enter(door, c)
 	if err != nil {
@@ -92,7 +98,11 @@ func enter(door *os.File, c Command) (*Entrant, error) {
 		return nil, err
 	}
 	if err := e.start(c, null); err != nil {
-		return nil, errors.Join(err, e.end())
+		how, ended := e.end()
+		if how.Signaled() && how.Signal() != unix.SIGKILL { // by that its host's end would end it
+			err = Interrupted{how.Signal()}
+		}
+		return nil, errors.Join(err, ended)
 	}
 	return e, nil
 }
@@ -140,21 +150,24 @@ func (e *Entrant) start(c Command, null *os.File) error {
 // Leave leaves the program to the host, which has adopted it.
 func (e *Entrant) Leave() error {
 	_ = sendMessage(int(e.conn.Fd()), initMessage{Op: opDone}) // an usher that is gone has left it already
-	return e.end()
+	return e.Abandon()
 }
 
 // Abandon kills the program, which nobody adopts.
-func (e *Entrant) Abandon() error { return e.end() }
+func (e *Entrant) Abandon() error {
+	_, err := e.end()
+	return err
+}
 
 // end waits for the usher's.
-func (e *Entrant) end() error {
-	err := e.conn.Close()
+func (e *Entrant) end() (how unix.WaitStatus, err error) {
+	err = e.conn.Close()
 	for {
-		_, wait := unix.Wait4(e.usher, nil, 0, nil)
+		_, wait := unix.Wait4(e.usher, &how, 0, nil)
 		if wait == unix.EINTR {
 			continue
 		}
-		return errors.Join(err, wait)
+		return how, errors.Join(err, wait)
 	}
 }
 

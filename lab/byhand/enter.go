@@ -53,15 +53,13 @@ func (l *Lab) Exec(ctx context.Context, host string, x lab.Execution, argv []str
 		return End{}, context.Cause(ctx)
 	}
 	entrant, err := topology.Enter(door, command)
-	if err != nil {
-		select {
-		case came := <-signals: // to who was about to start it, too
-			return endOf(came.(unix.Signal)), nil
-		default:
-			return End{}, err
-		}
+	if came, ok := errors.AsType[topology.Interrupted](err); ok {
+		return endOf(came.Signal), nil
 	}
-	early := len(signals) // which came before there was a program
+	if err != nil {
+		return End{}, err
+	}
+	early := len(signals)                     // which came before there was a program
 	if err = context.Cause(ctx); err == nil { // it tells of such a signal a little later
 		err = c.send(note{PID: entrant.PID})
 	}
