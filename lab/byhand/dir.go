@@ -43,7 +43,7 @@ func (d Dir) make() error {
 		return fmt.Errorf("look at %s: %w", d, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Mode&0o077 != 0 || int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s is not a directory of this user's alone (mode 0700)", d)
+		return &Error{fmt.Sprintf("%s is not a directory of this user's alone (mode 0700)", d), "see whose it is, and remove it", Cannot}
 	}
 	return nil
 }

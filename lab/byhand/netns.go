@@ -40,6 +40,9 @@ func nameNetNS(d Dir, lab string, n *topology.Network) (*netnsNames, error) {
 		fmt.Fprintln(&all, namesDir)
 	}
 	if err := os.WriteFile(d.netns(lab), []byte(all.String()), 0o600); err != nil {
+		if made {
+			err = errors.Join(err, os.Remove(namesDir))
+		}
 		return nil, fmt.Errorf("name network namespaces: %w", err)
 	}
 	return names, names.renew(n)

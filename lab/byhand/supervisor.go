@@ -58,27 +58,22 @@ func keep(ctx context.Context, d Dir, c Config, named func() error, ready func(*
 	if err != nil {
 		return errorOf(noRoom(d, err))
 	}
-	// It listens until the name is given up: else that could be another's by then.
-	defer l.Close()
 	s := &supervisor{dir: d, config: c, closed: make(chan struct{}), conns: map[*conn]struct{}{}, started: time.Now()}
 	ctx, s.down = context.WithCancelCause(ctx)
 	defer s.down(nil)
 	if err := s.build(named, ready); err != nil {
-		return errorOf(errors.Join(noRoom(d, err), s.close()))
+		return errorOf(errors.Join(noRoom(d, err), s.close(), l.Close()))
 	}
-	defer context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Now()) })()
-	for {
-		conn, err := l.AcceptUnix()
-		if err != nil {
-			if ctx.Err() == nil {
-				s.down(fmt.Errorf("accept: %w", err))
-			}
-			break
-		}
-		s.asked.Go(func() { s.answer(ctx, conn) })
-	}
+	accepted := make(chan struct{})
+	go func() {
+		defer close(accepted)
+		s.accept(ctx, l)
+	}()
+	<-ctx.Done()
+	// It listens until the name is given up: else that could be another's by then.
 	s.err = errors.Join(s.close(), l.Close())
 	close(s.closed)
+	<-accepted
 	heard := make(chan struct{})
 	go func() { s.asked.Wait(); close(heard) }()
 	select {
@@ -88,6 +83,18 @@ func keep(ctx context.Context, d Dir, c Config, named func() error, ready func(*
 		<-heard
 	}
 	return s.err
+}
+
+// accept holds conversations until the listener is closed.
+func (s *supervisor) accept(ctx context.Context, l *net.UnixListener) {
+	for {
+		conn, err := l.AcceptUnix()
+		if err != nil {
+			s.down(fmt.Errorf("accept: %w", err))
+			return
+		}
+		s.asked.Go(func() { s.answer(ctx, conn) })
+	}
 }
 
 // noRoom explains that a name cannot be had because the disk is full.
@@ -151,12 +158,17 @@ func (s *supervisor) answer(ctx context.Context, u *net.UnixConn) {
 	if c.peer.Uid != 0 && int(c.peer.Uid) != os.Geteuid() {
 		return // who has no right is told nothing
 	}
-	stop := context.AfterFunc(ctx, func() { c.c.Close() }) // of who says nothing
+	late := ctx.Err() != nil
+	stop := func() bool { return true }
+	if !late {
+		stop = context.AfterFunc(ctx, func() { c.c.Close() }) // of who says nothing
+	}
 	var r request
-	if err := c.receive(&r); err != nil {
+	if err := c.receive(&r); err != nil || !stop() {
 		return
 	}
-	if !stop() {
+	if late && r.Op != opDown {
+		_ = c.send(answer{Error: &Error{Text: called(s.config.Name) + " is going down", Kind: Refused}})
 		return
 	}
 	if err := s.serve(ctx, c, &r); err != nil {
