@@ -35,8 +35,14 @@ func (h *hand) killSupervisor() {
 	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
 		h.t.Fatal(err)
 	}
-	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10000); n != 1 {
-		h.t.Fatalf("the supervisor is there after 10 s: %v", err)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10000)
+		if n == 1 {
+			return
+		}
+		if err != unix.EINTR {
+			h.t.Fatalf("the supervisor is there after 10 s: %v", err)
+		}
 	}
 }
 

@@ -69,7 +69,11 @@ func (s *Server) close() {
 		pid, _ := strconv.Atoi(text)
 		fd, opened := unix.PidfdOpen(pid, 0)
 		if _, err := s.tmux("kill-server"); err == nil && opened == nil {
-			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(patience.Milliseconds()))
+			for ended := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}; ; {
+				if _, err := unix.Poll(ended, int(patience.Milliseconds())); err != unix.EINTR {
+					break
+				}
+			}
 		}
 		if opened == nil {
 			unix.Close(fd)
