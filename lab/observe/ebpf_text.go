@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -22,6 +23,10 @@ const (
 	// MaxOutput bounds it in octets.
 	MaxOutput = 1 << 20
 )
+
+// textPeriod is in what time a program may print as much: one that does so for
+// days is told of all the while.
+const textPeriod = 10 * time.Minute
 
 // TooMuch is the event of a program whose output has come to the bounds.
 func TooMuch(e record.Event, name string) record.Event {
@@ -65,7 +70,8 @@ type printers struct {
 // A printer is what is known of a process that prints.
 type printer struct {
 	lines         [3]textLine // by descriptor
-	count, octets int         // of what was told
+	count, octets int         // of what was told, since:
+	since         int64
 	muted         bool
 	ended         bool // it read the end of its terminal's input
 }
@@ -89,6 +95,9 @@ func (x *printers) add(id processID, e record.Event, t bpfText, tell func(record
 			tell(e)
 		}
 		return
+	}
+	if e.Time-p.since > int64(textPeriod) { // it prints little
+		p.count, p.octets, p.since = 0, 0, e.Time
 	}
 	p.octets += len(t.data)
 	l := &p.lines[t.fd]
