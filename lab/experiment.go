@@ -139,7 +139,7 @@ func (e *Experiment) start() error {
 		return err
 	}
 	e.watch = newWatch(e.clock, e.options, e.timeline.observe)
-	e.watch.text = e.text
+	e.watch.text, e.watch.idle = e.text, e.timeline.keep > 0
 	tracing := make(chan struct{})
 	go func() {
 		defer close(tracing)

@@ -76,7 +76,7 @@ func (e *Experiment) next(sc *scenarios.Scenario, h Hand, frames bool) *Experime
 	e.scratchDir = "" // the other's, to be removed
 	n.timeline.keep = h.Keep
 	n.watch = newWatch(observe.Clock{}, o, n.timeline.observe)
-	n.watch.text = n.text
+	n.watch.text, n.watch.idle = n.text, h.Keep > 0
 	for _, d := range e.dead {
 		if host, err := e.net.Host(d.host); err == nil && d.boot == host.Boot() {
 			n.dead = append(n.dead, deadBoot{d.host, d.boot, math.MinInt64})

@@ -28,6 +28,7 @@ type watch struct {
 	sink    observe.Sink
 	virtual bool // the run's time is
 	text    bool // what programs print is observed: lab does not start them
+	idle    bool // the hosts are so most of the time
 
 	tracer  *Tracer // of which the run is a user, or nil
 	tracing *observe.Tracing
@@ -117,7 +118,7 @@ func (w *watch) lacks(observer string) bool {
 func (w *watch) describe(h *topology.Host) observe.Host {
 	return observe.Host{
 		Name: h.Name, Boot: h.Boot(), Net: h.Namespace(), PIDNS: h.PIDNamespace(), Iface: h.NIC.Name,
-		Frames: w.frames, Text: w.text,
+		Frames: w.frames, Text: w.text, Idle: w.idle,
 	}
 }
 

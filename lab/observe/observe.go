@@ -31,6 +31,9 @@ type Host struct {
 	// Text: what its programs print, and what is typed into them at a terminal,
 	// is told by a Tracing, if the Tracer was opened for it.
 	Text bool
+	// Idle: it is so most of the time, for days. Its tap has less room, which
+	// takes less memory.
+	Idle bool
 }
 
 // A Clock turns the kernel's time stamps into nanoseconds since the run began.

@@ -126,7 +126,7 @@ func openWire(clock Clock, h Host, sink Sink, virtual bool) (_ *WireTap, err err
 	if err := w.attachFilter(); err != nil {
 		return nil, fmt.Errorf("limit packet capture to %d bytes: %w", snapLen, err)
 	}
-	source, err := newFrameSource(w.fd, virtual)
+	source, err := newFrameSource(w.fd, h.Idle, virtual)
 	if err != nil {
 		return nil, err
 	}
@@ -186,11 +186,14 @@ func interfaceIndex(fd int, name string) (int, error) {
 }
 
 // newFrameSource makes a ring or, where time is virtual, a queue.
-func newFrameSource(fd int, virtual bool) (frameSource, error) {
+func newFrameSource(fd int, idle, virtual bool) (frameSource, error) {
 	if virtual {
 		return newPacketQueue(fd)
 	}
-	return newPacketRing(fd)
+	if idle {
+		return newPacketRing(fd, idleBlocks)
+	}
+	return newPacketRing(fd, ringBlocks)
 }
 
 // Flush returns when sink was given every packet that the kernel had put into
