@@ -3,12 +3,14 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
+	"github.com/seed-6fefc909/tcplab/internal/testenv"
 	"github.com/seed-6fefc909/tcplab/internal/testtmux"
 	"github.com/seed-6fefc909/tcplab/lab/byhand"
 )
@@ -163,6 +165,9 @@ func TestHandShell(t *testing.T) {
 // leaves no trace in the terminal's modes, however it ended.
 func TestHandScreen(t *testing.T) {
 	t.Parallel()
+	if _, err := exec.LookPath("less"); err != nil {
+		testenv.Lack(t, "needs less: %v", err)
+	}
 	h := newHandUp(t)
 	p := h.tmux().Pane(80, 24)
 	file := filepath.Join(openDir(t), "numbers")

@@ -3,7 +3,7 @@
 // medians, how far the runs spread, the ratio and the budget. It ends with
 // status 1 if a budget is missed. It needs root; scripts/bench runs it. Its
 // arguments choose what to measure: runs, listening, networks, observers,
-// programs, memory, poll, all, warp.
+// programs, memory, byhand, poll, all, warp.
 package main
 
 import (
@@ -101,6 +101,7 @@ func bench() error {
 		{"observers", "traffic with observers and without", observers},
 		{"programs", "programs with observers and without", realPrograms},
 		{"memory", "memory", memory},
+		{"byhand", "a lab that stays up", byHand},
 		{"poll", "the client that is told at once", told},
 		{"all", "all scenarios beside each other", everything},
 		{"warp", "virtual-time machines", machines},
