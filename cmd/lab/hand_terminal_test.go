@@ -258,3 +258,26 @@ func TestHandWatchResized(t *testing.T) {
 		t.Errorf("Ctrl-C of lab watch: status %d", status)
 	}
 }
+
+// A lab in the foreground ends with Ctrl-C, and with its terminal.
+func TestHandForeground(t *testing.T) {
+	t.Parallel()
+	h := newHand(t)
+	tmux := h.tmux()
+	tmux.Pane(80, 24) // so that there is one
+	p := tmux.Pane(80, 24)
+	c := p.Start("lab up --fg --name $N")
+	p.AwaitText("is up: client")
+	h.must("exec", "client", "--", "true")
+	p.Press("C-c")
+	if out, status := c.Wait(); status != 0 {
+		t.Errorf("Ctrl-C: status %d, %q", status, out)
+	}
+	h.wantNothing()
+	p.Start("lab up --fg --name $N")
+	p.Await("another", func(lines []string) bool { return strings.Count(strings.Join(lines, "\n"), "is up: client") == 2 })
+	namespaces := h.namespaces()
+	p.Kill()
+	wantNamespacesGone(t, namespaces)
+	wantGone(t, h.lab)
+}

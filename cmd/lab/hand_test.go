@@ -34,7 +34,8 @@ func newHand(t *testing.T) *hand {
 	return h
 }
 
-// newHandUp is one whose lab is up.
+// newHandUp is one whose lab is up. That what it wrote comes to an end shows that
+// nothing of the lab holds it open.
 func newHandUp(t *testing.T, flags ...string) *hand {
 	t.Helper()
 	h := newHand(t)

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/lab/byhand"
@@ -108,6 +111,11 @@ func (f *upFlags) run(ctx context.Context, s streams) error {
 			return byHand(err)
 		}
 		return up.WriteUp(s.out)
+	}
+	// A terminal that is closed says so more than once, its shell does, too: only
+	// the first is for who would end.
+	if !signal.Ignored(unix.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
 	}
 	beFrugal()
 	err = byhand.Run(ctx, byhand.RunDir, c, func(up *byhand.Status) error { return up.WriteUp(s.out) })
