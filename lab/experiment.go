@@ -35,10 +35,11 @@ type Experiment struct {
 	net      *topology.Network
 	watch    *watch
 
-	programs []*program
+	programs []*program // changed with mu held
 	// acted is the time of the last thing that the scenario did, seen that
 	// of the last thing that it did or saw.
 	acted, seen  int64
+	lastAct      atomic.Int64    // acted, for others to read
 	injected     scenarios.Fault // the last one
 	dead         []deadBoot
 	fault        record.FaultInfo // the first, or the zero

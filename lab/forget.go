@@ -19,7 +19,7 @@ func (e *Experiment) forget() {
 			past++
 		}
 	}
-	e.programs = slices.DeleteFunc(e.programs, func(p *program) bool {
+	kept := slices.DeleteFunc(slices.Clone(e.programs), func(p *program) bool {
 		if _, ended := p.ended(); !ended || past <= maxPast {
 			return false
 		}
@@ -27,6 +27,9 @@ func (e *Experiment) forget() {
 		p.close()
 		return true
 	})
+	e.mu.Lock()
+	e.programs = kept
+	e.mu.Unlock()
 }
 
 // last are the last maxPast of a list.

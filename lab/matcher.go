@@ -19,6 +19,8 @@ type matcher struct {
 	expect scenarios.Expect
 	since  int64
 	until  int64 // what comes later does not count
+	// patient: programs may still be started.
+	patient bool
 
 	found *record.Event
 	over  string // why no such event can come any more
@@ -51,7 +53,7 @@ func (m *matcher) look(events []record.Event) bool {
 	if m.mayAsk() && m.ask() {
 		return true
 	}
-	return !m.expect.Never && m.hopeless()
+	return !m.expect.Never && !m.patient && m.hopeless()
 }
 
 // lastWords is how long after the end of its programs a host may still be
@@ -442,6 +444,9 @@ func (m *matcher) ended() bool {
 	if end == "" {
 		ev.Process.Status = d.Exit
 		end = strconv.Itoa(d.Exit)
+	}
+	if m.patient && ev.Time < m.since {
+		return false // another of the name may come
 	}
 	if want := m.expect.Event.End; want != "" && want != end {
 		m.near = ev

@@ -109,7 +109,9 @@ func (e *Experiment) launch(s scenarios.Start, l launch) (*program, error) {
 // runs makes a program known that was started.
 func (e *Experiment) runs(p *program) {
 	p.sees.Store(e)
+	e.mu.Lock()
 	e.programs = append(e.programs, p)
+	e.mu.Unlock()
 	e.forget()
 	e.publish()
 	go func() {
@@ -120,6 +122,13 @@ func (e *Experiment) runs(p *program) {
 		poke()
 		time.AfterFunc(lastWords, poke)
 	}()
+}
+
+// launched are the programs so far, for whoever looks on.
+func (e *Experiment) launched() []*program {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.programs
 }
 
 // command is what is executed for a start.
@@ -265,7 +274,7 @@ func (p places) fillIn(args []string) []string {
 // started returns the program that was started last under a name, nil if there
 // is none.
 func (e *Experiment) started(name string) *program {
-	for _, p := range slices.Backward(e.programs) {
+	for _, p := range slices.Backward(e.launched()) {
 		if p.name == name {
 			return p
 		}

@@ -21,7 +21,8 @@ import (
 // after the other: one that is asked for meanwhile waits.
 type Session struct {
 	net   *topology.Network
-	typed bool // a person types the steps
+	typed bool     // a person types the steps
+	build []string // Hand.Build
 
 	mu    sync.Mutex // held for a step
 	e     *Experiment
@@ -85,7 +86,7 @@ func Open(h Hand, o Options) (*Session, error) {
 		return nil, errors.Join(err, e.Close())
 	}
 	h.giveBack()
-	session := &Session{net: e.net, typed: h.Typed, e: e, lines: lines, forces: forces{down: map[string]Force{}}}
+	session := &Session{net: e.net, typed: h.Typed, build: h.Build, e: e, lines: lines, forces: forces{down: map[string]Force{}}}
 	session.current.Store(newChapter(e))
 	return session, nil
 }

@@ -71,7 +71,10 @@ func (e *Experiment) do(ctx context.Context, step scenarios.Step) (held bool, er
 }
 
 // act lets expectations count from a moment at which the scenario acted.
-func (e *Experiment) act(at int64) { e.acted, e.seen = at, at }
+func (e *Experiment) act(at int64) {
+	e.acted, e.seen = at, at
+	e.lastAct.Store(at)
+}
 
 // mark notes that the scenario acts, and lets expectations count from there.
 func (e *Experiment) mark(kind, host, text string) {

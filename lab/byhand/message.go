@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/report"
 )
@@ -16,6 +17,7 @@ const (
 	opExec   op = "exec"   // admission, with the host's door; then execReport and ended
 	opDo     op = "do"     // done, when the line was performed
 	opWatch  op = "watch"  // Piece, until the connection ends
+	opAwait  op = "await"  // lab.Seen, when it was seen
 	opRecord op = "record" // done, when the recording has begun
 	opStop   op = "stop"   // Recorded
 	opDown   op = "down"   // done, when the lab is down
@@ -23,12 +25,13 @@ const (
 
 // A request is the first line of a conversation.
 type request struct {
-	Version int    `json:"version"`
-	Op      op     `json:"op"`
-	Exec    *exec  `json:"exec,omitempty"`
-	Line    string `json:"line,omitempty"` // do: of a scenario
-	Watch   *Watch `json:"watch,omitempty"`
-	Out     string `json:"out,omitempty"` // record: where it is to be written
+	Version int      `json:"version"`
+	Op      op       `json:"op"`
+	Exec    *exec    `json:"exec,omitempty"`
+	Line    string   `json:"line,omitempty"` // do: of a scenario
+	Watch   *Watch   `json:"watch,omitempty"`
+	Await   *awaited `json:"await,omitempty"`
+	Out     string   `json:"out,omitempty"` // record: where it is to be written
 }
 
 // An answer is a line of a supervisor's.
@@ -61,6 +64,12 @@ type ended struct {
 	Signal string `json:"signal,omitempty"`
 	// Gone says why it was ended with its host; "" if it was not.
 	Gone string `json:"gone,omitempty"`
+}
+
+// awaited is an event to wait for, as lab.Session.Await has it.
+type awaited struct {
+	Event string    `json:"event"`
+	Since lab.Since `json:"since"`
 }
 
 // Watch says how the timeline is to be told.

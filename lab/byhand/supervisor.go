@@ -205,6 +205,8 @@ func (s *supervisor) serve(ctx context.Context, c *conn, r *request) error {
 		return c.say(done{})
 	case opWatch:
 		return s.watch(ctx, c, r.Watch)
+	case opAwait:
+		return s.await(ctx, c, r.Await)
 	case opRecord:
 		if err := s.record(r.Out); err != nil {
 			return err
