@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write docs/scenarios.md anew")
+var update = flag.Bool("update", false, "write docs/scenarios.md and docs/tutorial.md anew")
 
 // The page in docs is the reference, as lab help scenario prints it.
 func TestPage(t *testing.T) {

@@ -88,7 +88,7 @@ Exit status: 0 as expected, 1 not as expected or inconclusive, 2 usage,
 	s := streams{in: in, out: results, err: errs}
 	s.terminal, _ = out.(*os.File)
 	root.AddCommand(listCommand(s), explainCommand(s), showCommand(s), runCommand(s), checkCommand(s), claimsCommand(s), reportCommand(s), diffCommand(s), doctorCommand(s), warpCommand(s), schemaCommand(s), scenarioTopic())
-	root.AddCommand(upCommand(s), execCommand(s), shellCommand(s), standingCommand(s), faultCommand(s), watchCommand(s), awaitCommand(s), recordCommand(s), downCommand(s), lsCommand(s), cleanCommand(s), superviseCommand())
+	root.AddCommand(upCommand(s), tutorialCommand(s), execCommand(s), shellCommand(s), standingCommand(s), faultCommand(s), watchCommand(s), awaitCommand(s), recordCommand(s), downCommand(s), lsCommand(s), cleanCommand(s), superviseCommand())
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(results)

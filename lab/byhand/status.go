@@ -11,16 +11,18 @@ import (
 
 // A Status is how a lab is, now.
 type Status struct {
-	Name      string               `json:"name"`
-	PID       int                  `json:"pid"` // the supervisor's
-	Since     time.Time            `json:"since"`
-	Command   string               `json:"command"` // that makes such a lab
-	Path      topology.Path        `json:"path"`
-	Hosts     []Host               `json:"hosts"`
-	Links     []topology.LinkState `json:"links"`
-	Faults    []lab.Force          `json:"faults"` // in force
-	Recording *Recording           `json:"recording,omitempty"`
-	Watchers  int                  `json:"watchers"`
+	Name    string        `json:"name"`
+	PID     int           `json:"pid"` // the supervisor's
+	Since   time.Time     `json:"since"`
+	Command string        `json:"command"` // that makes such a lab
+	Path    topology.Path `json:"path"`
+	// Sysctls that were asked for, by node.
+	Sysctls   map[string]map[string]string `json:"sysctls,omitempty"`
+	Hosts     []Host                       `json:"hosts"`
+	Links     []topology.LinkState         `json:"links"`
+	Faults    []lab.Force                  `json:"faults"` // in force
+	Recording *Recording                   `json:"recording,omitempty"`
+	Watchers  int                          `json:"watchers"`
 }
 
 // A Host is a host of a Status.
@@ -55,7 +57,7 @@ type Process struct {
 func (s *supervisor) status() *Status {
 	net := s.session.Network()
 	st := &Status{
-		Name: s.config.Name, PID: os.Getpid(), Since: s.started, Command: s.config.Command, Path: net.Path,
+		Name: s.config.Name, PID: os.Getpid(), Since: s.started, Command: s.config.Command, Path: net.Path, Sysctls: s.config.Sysctls,
 		Faults: s.session.InForce(), Hosts: []Host{},
 	}
 	s.mu.Lock()

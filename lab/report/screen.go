@@ -44,6 +44,9 @@ func (s Screen) paint(c colour, text string) string {
 	return string(c) + text + "\x1b[0m"
 }
 
+// Strong makes a text stand out.
+func (s Screen) Strong(text string) string { return s.paint(bold, text) }
+
 // Wrap breaks a text between its words into lines of at most a width, and in
 // the middle of words that are longer. Width 0 breaks nothing.
 func Wrap(text string, width int) []string {

@@ -1,0 +1,93 @@
+package tutorial
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+)
+
+const pageHead = `# The tutorial
+
+What ` + "`sudo lab tutorial`" + ` leads through, as a page. Open four terminals: the first is the server's, the second the
+client's, the third is for the faults and for looking; in the fourth the tutorial itself says what to do, waits until it
+has happened, and tells what it measured. It takes about a quarter of an hour. The figures here are examples: yours
+differ. Enter says again what is waited for, ` + "`s`" + ` and Enter skips it, ` + "`q`" + ` and Enter ends the tutorial;
+` + "`--case B`" + ` is one case alone.
+`
+
+// Page is all of it for a reader without a lab, in Markdown.
+func Page(parts []Part) (string, error) {
+	var b strings.Builder
+	b.WriteString(pageHead)
+	sysctls, err := asked(parts)
+	if err != nil {
+		return "", err
+	}
+	for _, p := range parts {
+		title := p.Title
+		if p.ID != "" {
+			title = p.ID + ". " + title
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s.\n", title, p.Source)
+		write(&b, p.Intro, sysctls)
+		for _, s := range p.Steps {
+			if s.Title != "" {
+				fmt.Fprintf(&b, "\n### %s\n", s.Title)
+			}
+			write(&b, s.Before, sysctls)
+			for _, d := range s.Deeds {
+				b.WriteString("\n" + d.markdown())
+			}
+			write(&b, s.After, sysctls)
+		}
+	}
+	return b.String(), nil
+}
+
+// write adds paragraphs, with figures for an example.
+func write(b *strings.Builder, all []string, sysctls map[string]string) {
+	for _, text := range all {
+		fmt.Fprintf(b, "\n%s\n", exemplary(text, sysctls))
+	}
+}
+
+// markdown is what is to be done, for a page.
+func (d Deed) markdown() string {
+	switch {
+	case d.Command != "":
+		return fmt.Sprintf("Terminal %d:\n\n```console\n$ %s\n```\n", d.Terminal, d.Command)
+	case d.Line != "":
+		return fmt.Sprintf("Terminal %d, to the program there: `%s`\n", d.Terminal, d.Line)
+	}
+	return fmt.Sprintf("Terminal %d: %s\n", d.Terminal, d.Key)
+}
+
+// asked are the client's sysctls of the lab that the first step makes.
+func asked(parts []Part) (map[string]string, error) {
+	all := map[string]map[string]string{}
+	words := strings.Fields(parts[0].Steps[0].Deeds[0].Command)
+	for i, word := range words {
+		if word == "--sysctl" && i+1 < len(words) {
+			if err := lab.ParseSysctl(words[i+1], all); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all[client], nil
+}
+
+// Commands are those that a reader is to type, each once.
+func Commands(parts []Part) (all []string) {
+	for _, p := range parts {
+		for _, s := range p.Steps {
+			for _, d := range s.Deeds {
+				if d.Command != "" && !slices.Contains(all, d.Command) {
+					all = append(all, d.Command)
+				}
+			}
+		}
+	}
+	return all
+}

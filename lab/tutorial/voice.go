@@ -1,0 +1,122 @@
+package tutorial
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/report"
+)
+
+// A Voice says to the reader what there is to say.
+type Voice struct {
+	W      io.Writer
+	Screen func() report.Screen
+}
+
+// width is how long lines may be.
+const width = 80
+
+func (v *Voice) say(text string) {
+	columns := width
+	if w := v.Screen().Width; w > 0 {
+		columns = min(columns, w)
+	}
+	fmt.Fprintf(v.W, "%s\n\n", strings.Join(report.Wrap(strings.Join(strings.Fields(text), " "), columns), "\n"))
+}
+
+// strong is a line that stands out.
+func (v *Voice) strong(text string) {
+	fmt.Fprintf(v.W, "%s\n\n", v.Screen().Strong(text))
+}
+
+func (v *Voice) heading(p *Part) {
+	v.strong(strings.ToUpper(strings.TrimPrefix(p.ID+". ", ". ")+p.Title) + "  (" + p.Source + ")")
+	for _, text := range p.Intro {
+		v.say(text)
+	}
+}
+
+// step says what is to be done.
+func (v *Voice) step(s *Step, g *Guide) {
+	if s.Title != "" {
+		v.strong(s.Title)
+	}
+	for _, text := range s.Before {
+		v.say(g.measured(text))
+	}
+	v.deeds(s.Deeds, g)
+	if s.Enter {
+		v.deed("here", "Enter, when you have seen it")
+		fmt.Fprintln(v.W)
+	}
+}
+
+// deeds says what to type, and where.
+func (v *Voice) deeds(all []Deed, g *Guide) {
+	for _, d := range all {
+		text := d.Key
+		switch {
+		case d.Command != "":
+			text = "$ " + g.Command(d.Command)
+		case d.Line != "":
+			text = "> " + d.Line
+		}
+		v.deed(fmt.Sprintf("terminal %d", d.Terminal), text)
+	}
+	if len(all) > 0 {
+		fmt.Fprintln(v.W)
+	}
+}
+
+func (v *Voice) deed(where, what string) {
+	fmt.Fprintf(v.W, "  %-10s  %s\n", where, v.Screen().Strong(what))
+}
+
+// seen tells an event that was waited for, and when it was, counted from the
+// step's first.
+func (v *Voice) seen(s, first *lab.Seen) {
+	at := s.Event.Time
+	if s == first {
+		at = s.Start()
+	}
+	fmt.Fprintf(v.W, "%13.6f  %v\n", time.Duration(at-first.Start()).Seconds(), s)
+}
+
+// after says what it means.
+func (v *Voice) after(s *Step, g *Guide) {
+	if len(s.Awaits) > 0 {
+		fmt.Fprintln(v.W)
+	}
+	for _, text := range s.After {
+		v.say(g.measured(text))
+	}
+}
+
+// astray says what is wrong, and how to get back.
+func (v *Voice) astray(l *lack, g *Guide) {
+	v.say("! " + strings.ToUpper(l.why[:1]) + l.why[1:] + ".")
+	v.deeds(l.helps, g)
+}
+
+// remind says what is waited for.
+func (v *Voice) remind(s *Step, what string, g *Guide) {
+	text := "(Waiting: " + what + "."
+	if c := g.client(); c != "" {
+		text += " The client's connection: " + c + "."
+	}
+	v.say(text + " s and Enter skips this, q ends the tutorial.)")
+	v.deeds(s.Deeds, g)
+}
+
+// Command is one with the lab's name where that is needed.
+func (g *Guide) Command(text string) string {
+	words := strings.Fields(text)
+	if i := slices.Index(words, "lab"); g.Name != "" && i >= 0 && i+1 < len(words) {
+		words = slices.Insert(words, i+2, "--name", g.Name)
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,214 @@
+package tutorial
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/byhand"
+)
+
+// lookEvery is how often the lab is asked how it is while the guide waits.
+const lookEvery = 400 * time.Millisecond
+
+// hintAfter is how long nothing may happen until the guide says what it waits
+// for; then twice as long, and so on.
+const hintAfter = 40 * time.Second
+
+// An outcome is what came of an Await.
+type outcome struct {
+	seen *lab.Seen
+	err  error
+}
+
+// wait waits for all that the step wants to see, in its order.
+func (g *Guide) wait(ctx context.Context, s *Step) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w := &waiting{Guide: g, step: s, pause: hintAfter}
+	w.look, w.hint = time.NewTicker(lookEvery), time.NewTimer(w.pause)
+	defer w.look.Stop()
+	defer w.hint.Stop()
+	var first *lab.Seen
+	for _, a := range s.Awaits {
+		w.what = a.Event
+		since := lab.LastAct
+		if before := g.seen[a.After]; before != nil {
+			since = lab.Since(before.Start())
+		}
+		coming := make(chan outcome, 1)
+		go func() { coming <- g.await(ctx, a.Event, since) }()
+		got, err := w.event(ctx, coming)
+		if err != nil {
+			return err
+		}
+		g.ended(s)
+		first = cmp.Or(first, got)
+		g.Voice.seen(got, first)
+		if a.Name != "" {
+			g.seen[a.Name] = got
+		}
+	}
+	if s.Have != "" {
+		if err := w.condition(ctx, s.Have); err != nil {
+			return err
+		}
+	}
+	if s.Enter {
+		return w.enter(ctx)
+	}
+	return nil
+}
+
+// await waits for an event. A lab that is not up is asked again; one that cannot
+// tell is not.
+func (g *Guide) await(ctx context.Context, event string, since lab.Since) outcome {
+	for {
+		seen, err := g.Lab.Await(ctx, event, since)
+		if e, told := errors.AsType[*byhand.Error](err); err == nil || ctx.Err() != nil || told && (e.Kind == byhand.Usage || e.Kind == byhand.Cannot) {
+			return outcome{seen, err}
+		}
+		select {
+		case <-time.After(lookEvery):
+		case <-ctx.Done():
+			return outcome{nil, context.Cause(ctx)}
+		}
+	}
+}
+
+// A waiting is for one step.
+type waiting struct {
+	*Guide
+	step  *Step
+	what  string // it waits for
+	look  *time.Ticker
+	hint  *time.Timer
+	pause time.Duration
+	last  *lack // what was wrong at the last look
+}
+
+// event waits for one.
+func (w *waiting) event(ctx context.Context, coming <-chan outcome) (*lab.Seen, error) {
+	for {
+		select {
+		case o := <-coming:
+			w.again(hintAfter)
+			return o.seen, o.err
+		case <-w.look.C:
+			if err := w.lookAt(); err != nil {
+				return nil, err
+			}
+		case <-w.hint.C:
+			w.remind()
+		case key, ok := <-w.Keys:
+			if err := w.key(key, ok); err != nil {
+				return nil, err
+			}
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// condition waits until one holds.
+func (w *waiting) condition(ctx context.Context, c Condition) error {
+	for told := ""; ; {
+		now, _ := w.Lab.Status()
+		w.note(now)
+		l := c.lacks(now, w.argv)
+		if l == nil {
+			return nil
+		}
+		if first := told == ""; told != l.why {
+			told, w.what = l.why, l.why
+			if !first && len(l.helps) > 0 {
+				w.Voice.astray(l, w.Guide)
+			}
+		}
+		if err := w.strayed(now, c); err != nil {
+			return err
+		}
+		select {
+		case <-w.look.C:
+		case <-w.hint.C:
+			w.remind()
+		case key, ok := <-w.Keys:
+			if err := w.key(key, ok); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// enter waits for the reader.
+func (w *waiting) enter(ctx context.Context) error {
+	if w.Keys == nil { // nobody is there
+		return nil
+	}
+	select {
+	case key, ok := <-w.Keys:
+		if !ok || key == "" {
+			return nil
+		}
+		return w.key(key, ok)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// lookAt looks whether all that has to holds still: twice in a row, since what
+// is waited for may have come just now.
+func (w *waiting) lookAt() error {
+	now, _ := w.Lab.Status()
+	w.note(now)
+	return w.strayed(now, "")
+}
+
+// strayed is an astray error for the first of the conditions that were kept which
+// has not held for two looks; one is waited for itself.
+func (w *waiting) strayed(now *byhand.Status, one Condition) error {
+	for _, c := range w.kept {
+		if c == one {
+			continue
+		}
+		if l := c.lacks(now, w.argv); l != nil {
+			if w.last != nil && w.last.why == l.why {
+				return astray{l}
+			}
+			w.last = l
+			return nil
+		}
+	}
+	w.last = nil
+	return nil
+}
+
+// remind says what is waited for.
+func (w *waiting) remind() {
+	w.Voice.remind(w.step, w.what, w.Guide)
+	w.again(2 * w.pause)
+}
+
+func (w *waiting) again(pause time.Duration) {
+	w.pause = pause
+	w.hint.Reset(pause)
+}
+
+// key does what the reader asks for.
+func (w *waiting) key(key string, ok bool) error {
+	switch {
+	case !ok:
+		w.Keys = nil // no more will come
+		return nil
+	case key == "s":
+		return errSkip
+	case key == "q":
+		return ErrQuit
+	}
+	w.remind()
+	return nil
+}
