@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/report"
 )
 
 const pageHead = `# The tutorial
@@ -16,6 +17,9 @@ has happened, and tells what it measured. It takes about a quarter of an hour. T
 differ. Enter says again what is waited for, ` + "`s`" + ` and Enter skips it, ` + "`q`" + ` and Enter ends the tutorial;
 ` + "`--case B`" + ` is one case alone.
 `
+
+// pageWidth is how long its lines may be.
+const pageWidth = 119
 
 // Page is all of it for a reader without a lab, in Markdown.
 func Page(parts []Part) (string, error) {
@@ -49,7 +53,8 @@ func Page(parts []Part) (string, error) {
 // write adds paragraphs, with figures for an example.
 func write(b *strings.Builder, all []string, sysctls map[string]string) {
 	for _, text := range all {
-		fmt.Fprintf(b, "\n%s\n", exemplary(text, sysctls))
+		lines := report.Wrap(strings.Join(strings.Fields(exemplary(text, sysctls)), " "), pageWidth)
+		fmt.Fprintf(b, "\n%s\n", strings.Join(lines, "\n"))
 	}
 }
 

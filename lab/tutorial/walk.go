@@ -51,9 +51,14 @@ type astray struct{ *lack }
 
 func (a astray) Error() string { return a.why }
 
+const greeting = "Open three terminals beside this one: terminal 1 for the server, 2 for the client, 3 for the faults and " +
+	"for looking. Type there what is said here; this one goes on when it has seen that it happened. Here, Enter says again " +
+	"what is waited for, s and Enter skips it, q and Enter ends the tutorial."
+
 // Walk leads through the parts. It returns nil at the end, ErrQuit, or ctx's
 // cause.
 func (g *Guide) Walk(ctx context.Context, parts []Part) error {
+	g.Voice.say(greeting)
 	for i := range parts {
 		if err := g.part(ctx, &parts[i]); err != nil {
 			return err

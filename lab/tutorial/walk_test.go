@@ -199,7 +199,7 @@ func (w *walker) ends(want error) {
 
 func TestWalk(t *testing.T) {
 	walk(t, nil, func(w *walker) {
-		w.says("X. A CASE", "How it begins.", "terminal 3  $ sudo lab up --name n")
+		w.says("Open three terminals", "X. A CASE", "How it begins.", "terminal 3  $ sudo lab up --name n")
 		time.Sleep(10 * time.Second)
 		w.says()
 		s := status("")
