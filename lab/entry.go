@@ -81,6 +81,9 @@ func (e *Entry) Started(pid int) (*Program, error) {
 	s, p := e.session, e.program
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if e.host.Boot() != p.boot { // the id is of another's now
+		return nil, fmt.Errorf("%s: %w", e.host.Name, ErrDown)
+	}
 	var err error
 	if p.process, err = e.host.Adopt(pid); err != nil {
 		return nil, err

@@ -58,9 +58,12 @@ func (h *Host) Adopt(pid int) (*Process, error) {
 // An Entrant is a program that has entered a host, while its usher still holds
 // it. Either Leave or Abandon is to be called.
 type Entrant struct {
-	PID   int // in the host's own PID namespace
-	usher int
-	conn  *os.File
+	PID  int // in the host's own PID namespace
+	conn *os.File
+	// ended is closed when the usher was reaped; how it ended, then.
+	ended chan struct{}
+	how   unix.WaitStatus
+	err   error
 }
 
 // Interrupted is the error of a program that was not started because a signal came
@@ -85,22 +88,24 @@ func enter(door *os.File, c Command) (*Entrant, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make control socket: %w", err)
 	}
-	e := &Entrant{conn: os.NewFile(uintptr(pair[0]), "control")}
+	e := &Entrant{conn: os.NewFile(uintptr(pair[0]), "control"), ended: make(chan struct{})}
 	theirs := os.NewFile(uintptr(pair[1]), "usher")
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	usher := 0
 	if err == nil {
 		defer null.Close()
-		e.usher, err = startUsher(door, null, theirs)
+		usher, err = startUsher(door, null, theirs)
 	}
 	theirs.Close() // so that the usher's end is the only one, and its death is heard
 	if err != nil {
 		e.conn.Close()
 		return nil, err
 	}
+	go e.reap(usher)
 	if err := e.start(c, null); err != nil {
-		how, ended := e.end()
-		if how.Signaled() && how.Signal() != unix.SIGKILL { // by that its host's end would end it
-			err = Interrupted{how.Signal()}
+		ended := e.end()
+		if e.how.Signaled() && e.how.Signal() != unix.SIGKILL { // by that its host's end would end it
+			err = Interrupted{e.how.Signal()}
 		}
 		return nil, errors.Join(err, ended)
 	}
@@ -150,24 +155,29 @@ func (e *Entrant) start(c Command, null *os.File) error {
 // Leave leaves the program to the host, which has adopted it.
 func (e *Entrant) Leave() error {
 	_ = sendMessage(int(e.conn.Fd()), initMessage{Op: opDone}) // an usher that is gone has left it already
-	return e.Abandon()
+	return e.end()
 }
 
 // Abandon kills the program, which nobody adopts.
-func (e *Entrant) Abandon() error {
-	_, err := e.end()
-	return err
-}
+func (e *Entrant) Abandon() error { return e.end() }
 
 // end waits for the usher's.
-func (e *Entrant) end() (how unix.WaitStatus, err error) {
-	err = e.conn.Close()
+func (e *Entrant) end() error {
+	err := e.conn.Close()
+	<-e.ended
+	return errors.Join(err, e.err)
+}
+
+// reap reaps the usher as soon as it has ended, whatever else is waited for: the
+// host, should it go down meanwhile, waits for that.
+func (e *Entrant) reap(usher int) {
+	defer close(e.ended)
 	for {
-		_, wait := unix.Wait4(e.usher, &how, 0, nil)
-		if wait == unix.EINTR {
-			continue
+		_, err := unix.Wait4(usher, &e.how, 0, nil)
+		if err != unix.EINTR {
+			e.err = err
+			return
 		}
-		return how, errors.Join(err, wait)
 	}
 }
 

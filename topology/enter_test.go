@@ -162,3 +162,31 @@ func TestEnterEnds(t *testing.T) {
 		t.Errorf("it ended with %v", status)
 	}
 }
+
+// A host that goes down does not wait for whoever has entered it and does nothing
+// further.
+func TestEnterAndWait(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Direct})
+	door, err := n.Server.Door()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer door.Close()
+	e, err := topology.Enter(door, script("exec sleep 1000"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	crashed := make(chan error, 1)
+	go func() { crashed <- n.Crash(n.Server, func(string) {}) }()
+	select {
+	case err := <-crashed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second): // an init gives up after 15
+		t.Error("the host waits for the usher")
+	}
+	if err := e.Abandon(); err != nil {
+		t.Error(err)
+	}
+}
