@@ -179,6 +179,7 @@ func (h *hostInit) waitAll(timeout time.Duration) int {
 		h.children.Broadcast()
 	})
 	defer timer.Stop()
+	defer h.lookAgain()()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {
@@ -188,6 +189,26 @@ func (h *hostInit) waitAll(timeout time.Duration) int {
 		}
 		h.children.Wait()
 	}
+}
+
+// outsideEvery is how often who waits for the host's last process looks, beside
+// when one was reaped: of an usher, whose parent is outside, the end is not told.
+const outsideEvery = 100 * time.Millisecond
+
+// lookAgain makes those who wait look every so often, until stop.
+func (h *hostInit) lookAgain() (stop func()) {
+	tick, done := time.NewTicker(outsideEvery), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-tick.C:
+				h.children.Broadcast()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { tick.Stop(); close(done) }
 }
 
 // stage signals all processes, and tells lab when it did.
