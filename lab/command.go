@@ -15,7 +15,7 @@ import (
 // of the host's namespaces.
 type Command struct {
 	Host string
-	Name string   // by which expectations call it
+	Name string   // by which expectations call it; "": that of its host, if nothing that runs has it, or else its own
 	Argv []string // {server:port} and the like are filled in
 	Env  []string // nil: this process's
 	Dir  string   // "": this process's
@@ -33,6 +33,9 @@ type Program struct{ p *program }
 func (s *Session) Start(c Command) (*Program, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c.Name == "" {
+		c.Name = s.unused(c.Host, c.Argv[0])
+	}
 	if err := s.lines.Program(c.Name, c.Host); err != nil {
 		return nil, err
 	}

@@ -67,8 +67,12 @@ func (s *Session) unused(host, path string) string {
 			name = base
 		}
 		runs := func(p *program) bool {
-			_, ended := p.ended()
-			return p.name == name && !ended
+			select {
+			case <-p.process.Done():
+				return false
+			default:
+				return p.name == name
+			}
 		}
 		if !slices.ContainsFunc(s.e.programs, runs) && !(i > 0 && s.e.isHost(name)) {
 			return name

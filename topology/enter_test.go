@@ -14,16 +14,22 @@ import (
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
-// enter runs a script on a host from this process, adopted unless the test
-// wants to do that.
-func enter(t *testing.T, h *topology.Host, c topology.Command) (*topology.Entrant, *topology.Process) {
+// doorOf is a host's, until the end of the test.
+func doorOf(t *testing.T, h *topology.Host) *os.File {
 	t.Helper()
 	door, err := h.Door()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer door.Close()
-	e, err := topology.Enter(door, c)
+	t.Cleanup(func() { door.Close() })
+	return door
+}
+
+// enter runs a script on a host from this process, adopted unless the test
+// wants to do that.
+func enter(t *testing.T, h *topology.Host, c topology.Command) (*topology.Entrant, *topology.Process) {
+	t.Helper()
+	e, err := topology.Enter(doorOf(t, h), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +75,7 @@ func TestEnter(t *testing.T) {
 // The end of what ended before it was adopted is told all the same.
 func TestEnterBriefly(t *testing.T) {
 	n := newNetwork(t, topology.Config{Path: topology.Direct})
-	door, err := n.Client.Door()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer door.Close()
+	door := doorOf(t, n.Client)
 	for want := range 20 {
 		e, err := topology.Enter(door, script("exit "+string(rune('0'+want%10))))
 		if err != nil {
@@ -98,11 +100,7 @@ func TestEnterBriefly(t *testing.T) {
 
 func TestEnterReportsWhatPreventedIt(t *testing.T) {
 	n := newNetwork(t, topology.Config{Path: topology.Direct})
-	door, err := n.Client.Door()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer door.Close()
+	door := doorOf(t, n.Client)
 	noDir := script("true")
 	noDir.Dir = "/no/such/directory"
 	for what, test := range map[string]struct {
@@ -134,11 +132,7 @@ func TestEnterReportsWhatPreventedIt(t *testing.T) {
 // What nobody adopts is killed, and so is what entered a host that crashes.
 func TestEnterEnds(t *testing.T) {
 	n := newNetwork(t, topology.Config{Path: topology.Direct})
-	door, err := n.Server.Door()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer door.Close()
+	door := doorOf(t, n.Server)
 	e, err := topology.Enter(door, script("exec sleep 1000"))
 	if err != nil {
 		t.Fatal(err)
@@ -167,11 +161,7 @@ func TestEnterEnds(t *testing.T) {
 // further.
 func TestEnterAndWait(t *testing.T) {
 	n := newNetwork(t, topology.Config{Path: topology.Direct})
-	door, err := n.Server.Door()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer door.Close()
+	door := doorOf(t, n.Server)
 	e, err := topology.Enter(door, script("exec sleep 1000"))
 	if err != nil {
 		t.Fatal(err)

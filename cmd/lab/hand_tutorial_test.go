@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/seed-6fefc909/tcplab/internal/testenv"
 	"github.com/seed-6fefc909/tcplab/internal/testtmux"
@@ -29,21 +25,7 @@ func TestTutorialPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *update {
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(page)
-	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
-		t.Skip("the tree is another user's")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("%s is not what lab tutorial says (-want +got); go test ./cmd/lab -run TestTutorialPage -update writes it:\n%s", page, diff)
-	}
+	wantPage(t, page, want)
 	if commands := commandsIn(t, page); !slices.Equal(unique(commands), tutorial.Commands(parts)) {
 		t.Errorf("the page has the commands %q", commands)
 	}

@@ -20,6 +20,12 @@ func TestPage(t *testing.T) {
 	b.WriteString("# The language of scenarios\n\nWhat `lab help scenario` prints.\n\n```\n")
 	b.WriteString(scenarioTopic().Long)
 	want := b.String() + "\n```\n"
+	wantPage(t, page, want)
+}
+
+// wantPage wants a page of docs to be what it is made of, or makes it so.
+func wantPage(t *testing.T, page, want string) {
+	t.Helper()
 	if *update {
 		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -33,6 +39,6 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("%s is not what lab help scenario prints (-want +got); go test ./cmd/lab -run TestPage -update writes it:\n%s", page, diff)
+		t.Errorf("%s is not what lab has it made of (-want +got); go test ./cmd/lab -run %s -update writes it:\n%s", page, t.Name(), diff)
 	}
 }

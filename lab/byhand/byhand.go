@@ -76,18 +76,8 @@ const kept = 1 << 14
 
 // hand says how the lab goes on while nothing is recorded.
 func (c Config) hand() lab.Hand {
-	var build []string
-	if !c.ARPFails {
-		build = append(build, "arp answered")
-	}
-	if c.Standby {
-		build = append(build, "standby")
-	}
-	if c.Firewall != "" {
-		build = append(build, "firewall "+string(c.Firewall))
-	}
 	return lab.Hand{
-		Name: c.Name, Title: "a lab, by hand", Command: c.Command, Build: build,
+		Name: c.Name, Title: "a lab, by hand", Command: c.Command, Build: lab.BuildLines(c.ARPFails, c.Standby, c.Firewall),
 		Text: true, Typed: true, Keep: kept,
 	}
 }

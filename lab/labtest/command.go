@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -50,12 +49,8 @@ func (c *Cmd) Start() error {
 	if c.program != nil {
 		return fmt.Errorf("start %s: it was started before", c.Args[0])
 	}
-	n := c.host.network
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	name := n.unused(c)
-	p, err := n.session.Start(lab.Command{
-		Host: c.host.Name(), Name: name, Argv: c.Args, Env: c.Env, Dir: c.Dir, Stdin: c.typed,
+	p, err := c.host.network.session.Start(lab.Command{
+		Host: c.host.Name(), Name: c.As, Argv: c.Args, Env: c.Env, Dir: c.Dir, Stdin: c.typed,
 		Tee: func(kind string, line []byte) {
 			if kind == record.KindStderr {
 				c.err.write(line)
@@ -67,35 +62,8 @@ func (c *Cmd) Start() error {
 	if err != nil {
 		return fmt.Errorf("start %s on %s: %w", c.Args[0], c.host.Name(), err)
 	}
-	c.program, n.programs[name] = p, p
+	c.program = p
 	return nil
-}
-
-// unused finds a name for a command that no other has, or only one that has
-// ended. It needs mu.
-func (n *Network) unused(c *Cmd) string {
-	if c.As != "" {
-		return c.As
-	}
-	base := filepath.Base(c.Args[0])
-	for i := 0; ; i++ {
-		name := fmt.Sprintf("%s-%d", base, i)
-		switch i {
-		case 0:
-			name = c.host.Name()
-		case 1:
-			name = base
-		}
-		p := n.programs[name]
-		if p == nil {
-			return name
-		}
-		select {
-		case <-p.Done():
-			return name
-		default:
-		}
-	}
 }
 
 // StdinPipe gives it a pipe as its standard input, which is /dev/null

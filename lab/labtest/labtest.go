@@ -70,9 +70,6 @@ type Network struct {
 	cancel  context.CancelFunc
 	sockets sockets
 	running sync.WaitGroup // what Host.Go runs
-
-	mu       sync.Mutex
-	programs map[string]*lab.Program // by name
 }
 
 // New builds a network, which is taken down at the end of the test. What the
@@ -84,7 +81,7 @@ func New(t TB, o Options) *Network {
 		lack(t, fmt.Errorf("no network: %w", err))
 		return nil
 	}
-	n := &Network{t: t, options: o, programs: map[string]*lab.Program{}}
+	n := &Network{t: t, options: o}
 	if err := n.open(); err != nil {
 		if _, cannot := lab.Explain(err); cannot {
 			lack(t, fmt.Errorf("no network: %w", err))
@@ -133,17 +130,7 @@ func (o Options) lab() (lab.Options, []string, error) {
 			return l, nil, err
 		}
 	}
-	var build []string
-	if !o.ARPFails {
-		build = append(build, "arp answered")
-	}
-	if o.Standby {
-		build = append(build, "standby")
-	}
-	if o.Firewall != "" {
-		build = append(build, "firewall "+string(o.Firewall))
-	}
-	return l, build, nil
+	return l, lab.BuildLines(o.ARPFails, o.Standby, o.Firewall), nil
 }
 
 // plain is an error without the place of a line that is no one's.
