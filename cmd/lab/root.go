@@ -87,8 +87,25 @@ Exit status: 0 as expected, 1 not as expected or inconclusive, 2 usage,
 	results := &resultWriter{w: out}
 	s := streams{in: in, out: results, err: errs}
 	s.terminal, _ = out.(*os.File)
-	root.AddCommand(listCommand(s), explainCommand(s), showCommand(s), runCommand(s), checkCommand(s), claimsCommand(s), reportCommand(s), diffCommand(s), doctorCommand(s), warpCommand(s), schemaCommand(s), scenarioTopic())
-	root.AddCommand(upCommand(s), tutorialCommand(s), execCommand(s), shellCommand(s), standingCommand(s), faultCommand(s), watchCommand(s), awaitCommand(s), recordCommand(s), downCommand(s), lsCommand(s), cleanCommand(s), superviseCommand())
+	for _, g := range []struct {
+		id, title string
+		verbs     []*cobra.Command
+	}{
+		{"run", "Scenarios", []*cobra.Command{listCommand(s), explainCommand(s), showCommand(s), runCommand(s), checkCommand(s), claimsCommand(s)}},
+		{"hand", "By hand, in a lab that stays up", []*cobra.Command{
+			upCommand(s), execCommand(s), shellCommand(s), standingCommand(s), faultCommand(s), watchCommand(s), awaitCommand(s),
+			recordCommand(s), downCommand(s), lsCommand(s), tutorialCommand(s),
+		}},
+		{"record", "Records", []*cobra.Command{reportCommand(s), diffCommand(s), schemaCommand(s)}},
+		{"machine", "This machine, and virtual ones", []*cobra.Command{doctorCommand(s), cleanCommand(s), warpCommand(s)}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title + ":"})
+		for _, verb := range g.verbs {
+			verb.GroupID = g.id
+			root.AddCommand(verb)
+		}
+	}
+	root.AddCommand(scenarioTopic(), superviseCommand())
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(results)
