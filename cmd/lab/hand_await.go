@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/report"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 )
 
@@ -65,7 +66,7 @@ came since then counts, too.
 			if err != nil {
 				return byHand(err)
 			}
-			_, err = fmt.Fprintf(s.out, "%13.6f  %v\n", time.Duration(seen.After).Seconds(), seen)
+			_, err = fmt.Fprintf(s.out, "%13.6f  %v\n", time.Duration(seen.After).Seconds(), report.Clean(seen.String()))
 			return err
 		},
 	}

@@ -195,7 +195,7 @@ func takeDown(s streams, l *byhand.Lab) error {
 		fmt.Fprintln(s.err, "lab: what was being recorded is not kept: lab record stop --out DIR would have")
 	default:
 		if err := stopRecording(s, l, ""); err != nil {
-			fmt.Fprintf(s.err, "lab: write the recording: %v\n", err)
+			fmt.Fprintf(s.err, "lab: write the recording: %s\n", harmless(err.Error()))
 		}
 	}
 	if err := l.Down(); err != nil {
@@ -241,7 +241,7 @@ func clean(w io.Writer) error {
 	found := 0
 	err := byhand.RunDir.Clean(func(what string) {
 		found++
-		fmt.Fprintln(w, what)
+		fmt.Fprintln(w, harmless(what))
 	})
 	if err != nil {
 		return &exitError{exitInternal, fmt.Errorf("clean: %w", err), ""}

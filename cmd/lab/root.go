@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -149,15 +150,25 @@ func status(ctx context.Context, err error, errs io.Writer) int {
 		e = &exitError{exitUsage, err, "see lab --help"}
 	}
 	if e.err != nil {
-		fmt.Fprintf(errs, "lab: %v\n", e.err)
+		fmt.Fprintf(errs, "lab: %s\n", harmless(e.err.Error()))
 	}
 	if e.hint != "" {
-		fmt.Fprintf(errs, "hint: %s\n", e.hint)
+		fmt.Fprintf(errs, "hint: %s\n", harmless(e.hint))
 	}
 	if s, ok := errors.AsType[interruption](context.Cause(ctx)); ok && e.status != exitInternal {
 		return 128 + int(s.signal)
 	}
 	return e.status
+}
+
+// harmless is what is said of several lines, perhaps with the names of programs,
+// without what a terminal would obey.
+func harmless(text string) string {
+	lines := strings.Split(strings.ReplaceAll(text, "\t", "    "), "\n")
+	for i, line := range lines {
+		lines[i] = report.Clean(line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // An interruption is the signal that asked to stop.

@@ -8,7 +8,18 @@ import (
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
 )
+
+// row writes a line of a table: programs choose their names, so that no cell may
+// say anything to a terminal, or begin another cell.
+func row(t io.Writer, cells ...any) {
+	line := make([]string, len(cells))
+	for i, cell := range cells {
+		line[i] = report.Clean(fmt.Sprint(cell))
+	}
+	fmt.Fprintln(t, strings.Join(line, "\t"))
+}
 
 // Write writes a status for a person.
 func (s *Status) Write(w io.Writer) error {
@@ -37,7 +48,7 @@ func (s *Status) writeFaults(t io.Writer) {
 		if !f.Since.IsZero() {
 			since = time.Since(f.Since).Round(time.Second).String()
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", dash(f.Kind), dash(f.Host), since, f.Text)
+		row(t, dash(f.Kind), dash(f.Host), since, f.Text)
 	}
 }
 
@@ -51,7 +62,7 @@ func (s *Status) writeHosts(t io.Writer) {
 		if h.NetNS != "" && !h.Down {
 			way += ", ip netns exec " + h.NetNS
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\n", h.Name, dash(h.Address), dash(h.Gateway), h.Boot, state, way)
+		row(t, h.Name, dash(h.Address), dash(h.Gateway), h.Boot, state, way)
 	}
 }
 
@@ -62,7 +73,7 @@ func (s *Status) writeLinks(t io.Writer) {
 		if !l.Up {
 			set = "down"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", l.Node, l.Name, l.Peer, set, l.State)
+		row(t, l.Node, l.Name, l.Peer, set, l.State)
 	}
 }
 
@@ -76,10 +87,10 @@ func (s *Status) writeProcesses(t io.Writer) {
 			if command == "" { // a zombie
 				command = "(" + p.Comm + ")"
 			}
-			fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\n", h.Name, p.PID, p.Parent, p.State, printable(command))
+			row(t, h.Name, p.PID, p.Parent, p.State, command)
 		}
 		if h.Error != "" {
-			fmt.Fprintf(t, "%s\t-\t-\t-\t(not known: %s)\n", h.Name, h.Error)
+			row(t, h.Name, "-", "-", "-", "(not known: "+h.Error+")")
 		}
 	}
 	if none {
@@ -91,9 +102,9 @@ func (s *Status) writeSockets(t io.Writer) {
 	fmt.Fprintln(t, "\nHOST\tSTATE\tRECV-Q\tSEND-Q\tLOCAL\tPEER\tPROCESS\tTIMER")
 	none := true
 	for _, h := range s.Hosts {
-		for _, row := range h.Sockets {
+		for _, one := range h.Sockets {
 			none = false
-			fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", h.Name, row.State, row.RecvQueue, row.SendQueue, row.Local, row.Remote, pids(row.PIDs), timer(row))
+			row(t, h.Name, one.State, one.RecvQueue, one.SendQueue, one.Local, one.Remote, pids(one.PIDs), timer(one))
 		}
 	}
 	if none {
@@ -119,16 +130,6 @@ func dash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// printable leaves out what would spoil a table or a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // WriteUp tells whoever made the lab how to use it.
@@ -182,7 +183,7 @@ func WriteList(w io.Writer, up []*Lab) error {
 	for _, l := range up {
 		s, err := l.Status()
 		if err != nil {
-			fmt.Fprintf(t, "%s\t-\t-\t-\t%v\t-\t-\n", l.Name, err)
+			row(t, l.Name, "-", "-", "-", err, "-", "-")
 			continue
 		}
 		processes := 0
@@ -197,7 +198,7 @@ func WriteList(w io.Writer, up []*Lab) error {
 		if s.Recording != nil {
 			recording = "since " + s.Recording.Since.Format(time.TimeOnly)
 		}
-		fmt.Fprintf(t, "%s\t%v\t%s\t%d\t%s\t%s\t%d\n", s.Name, time.Since(s.Since).Round(time.Second), s.Path, processes, dash(strings.Join(faults, ", ")), recording, s.PID)
+		row(t, s.Name, time.Since(s.Since).Round(time.Second), s.Path, processes, dash(strings.Join(faults, ", ")), recording, s.PID)
 	}
 	return t.Flush()
 }

@@ -76,7 +76,7 @@ func remarks(comments []string) []byte {
 
 // printable is what a reader may show of a text: UTF-8, as options must be, and
 // short enough for one.
-func printable(s string) string { return clip(clean(s)) }
+func printable(s string) string { return clip(Clean(s)) }
 
 // option appends an option of less than 64 KiB; code 0 ends them.
 func option(b []byte, code uint16, value string) []byte {

@@ -135,13 +135,13 @@ func textRow(label, a, b string) ComparisonRow {
 	if b == "" {
 		b = "-"
 	}
-	return ComparisonRow{clean(label), clean(a), clean(b), a == b}
+	return ComparisonRow{Clean(label), Clean(a), Clean(b), a == b}
 }
 
 // spanRow compares two spans; one below 0 is none. Where both are there and
 // differ, the second says by how much.
 func spanRow(label string, a, b int64) ComparisonRow {
-	row := ComparisonRow{Label: clean(label), A: "-", B: "-"}
+	row := ComparisonRow{Label: Clean(label), A: "-", B: "-"}
 	if a >= 0 {
 		row.A = record.Span(a)
 	}

@@ -324,7 +324,7 @@ func checkRows(a, b *record.Record) []ComparisonRow {
 				if c == nil {
 					return cell
 				}
-				return cell + ": " + clean(c.Seen)
+				return cell + ": " + Clean(c.Seen)
 			}
 			row.A, row.B = seen(row.A, x), seen(row.B, y)
 		}

@@ -30,7 +30,7 @@ func Diff(w io.Writer, a, b *record.Record, s Screen) error {
 		name string
 		r    *record.Record
 	}{{"A", a}, {"B", b}} {
-		p.wrapped(side.name+"  ", clean(side.r.Scenario)+", Linux "+clean(side.r.Kernel.Release)+", "+clean(side.r.Started)+": "+clean(Answer(side.r)))
+		p.wrapped(side.name+"  ", Clean(side.r.Scenario)+", Linux "+Clean(side.r.Kernel.Release)+", "+Clean(side.r.Started)+": "+Clean(Answer(side.r)))
 	}
 	if a.Scenario != b.Scenario {
 		p.line("")

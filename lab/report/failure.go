@@ -27,7 +27,7 @@ func Failure(w io.Writer, r *record.Record) error {
 	excerpt(p, r, slices.Compact(times))
 	differences(p, r)
 	for _, m := range r.Missing {
-		p.wrapped("missing   ", m.Observer+": "+clean(m.Why)+"; "+m.Cost)
+		p.wrapped("missing   ", m.Observer+": "+Clean(m.Why)+"; "+m.Cost)
 	}
 	return p.err
 }

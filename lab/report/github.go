@@ -30,14 +30,14 @@ func Annotations(w io.Writer, records []*record.Record, where func(file string) 
 				place += fmt.Sprintf("line=%d,", line)
 			}
 		}
-		title := caseName(r) + ": " + clean(strings.ReplaceAll(string(r.Outcome), "-", " "))
-		message := clean(firstReason(r))
+		title := caseName(r) + ": " + Clean(strings.ReplaceAll(string(r.Outcome), "-", " "))
+		message := Clean(firstReason(r))
 		for i, reason := range r.Reasons {
 			if i > 0 {
-				message += "\n" + clean(clip(reason))
+				message += "\n" + Clean(clip(reason))
 			}
 		}
-		message = bounded(message, maxMessage) + "\nrepeat: sudo " + clean(clip(r.Command))
+		message = bounded(message, maxMessage) + "\nrepeat: sudo " + Clean(clip(r.Command))
 		p.line("::%s %stitle=%s::%s", level, place, property(bounded(title, maxName)), data(message))
 	}
 	return p.err
@@ -107,7 +107,7 @@ const maxCell = 400
 // cell is a text that Markdown shows as it is.
 func cell(s string) string {
 	var b strings.Builder
-	for _, c := range clean(bounded(s, maxCell)) {
+	for _, c := range Clean(bounded(s, maxCell)) {
 		if strings.ContainsRune("\\`*_[]<>|~&#!@", c) {
 			b.WriteByte('\\')
 		}

@@ -130,8 +130,8 @@ func started(records []*record.Record) string {
 // problem is what a run that is not as expected says.
 func problem(r *record.Record) *junitProblem {
 	return &junitProblem{
-		Message: bounded(clean(firstReason(r)), maxMessage),
-		Type:    bounded(clean(string(r.Outcome)), maxName),
+		Message: bounded(Clean(firstReason(r)), maxMessage),
+		Type:    bounded(Clean(string(r.Outcome)), maxName),
 		junitText: junitText{xmlText(func(p *printer) {
 			for _, reason := range r.Reasons {
 				p.line("- %s", clip(reason))
@@ -166,7 +166,7 @@ func xmlText(write func(*printer)) string {
 	write(&printer{w: &b})
 	lines := strings.Split(bounded(b.String(), maxText), "\n")
 	for i, line := range lines {
-		lines[i] = clean(line)
+		lines[i] = Clean(line)
 	}
 	b.Reset()
 	_ = xml.EscapeText(&b, []byte(strings.Join(lines, "\n"))) // a Builder does not fail

@@ -28,7 +28,7 @@ func caseName(r *record.Record) string {
 	if len(with) > 0 {
 		name += " (" + strings.Join(with, ", ") + ")"
 	}
-	return bounded(clean(name), maxName)
+	return bounded(Clean(name), maxName)
 }
 
 // shellWords takes a command line apart that a record holds, with single quotes

@@ -16,13 +16,13 @@ func demanded(p *printer, r *record.Record) {
 	side := func(name string, argv []string) {
 		what := "lab's own"
 		if len(argv) > 0 {
-			what = clean(strings.Join(argv, " "))
+			what = Clean(strings.Join(argv, " "))
 		}
 		p.wrapped("  "+name+": ", what)
 	}
 	side("server", d.Server)
 	side("client", d.Client)
-	p.fitted("  the fault comes when: %s", clean(d.When))
+	p.fitted("  the fault comes when: %s", Clean(d.When))
 	p.fitted("  asked: %s", Asked(d))
 	if r.Fault.Kind == "" {
 		p.fitted("  prediction: to be made at the fault, of what the client's socket is set to")
@@ -212,7 +212,7 @@ func judged(r *record.Record) string {
 	case r.Outcome == record.NotAsExpected && r.Demand != nil && r.Signature.OK:
 		return "NOT OK: " + Asked(r.Demand)
 	case len(r.Reasons) > 0:
-		return strings.ToUpper(strings.ReplaceAll(string(r.Outcome), "-", " ")) + ": " + clean(r.Reasons[0])
+		return strings.ToUpper(strings.ReplaceAll(string(r.Outcome), "-", " ")) + ": " + Clean(r.Reasons[0])
 	}
 	return strings.ReplaceAll(string(r.Outcome), "-", " ")
 }

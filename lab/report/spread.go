@@ -174,8 +174,8 @@ func SpreadText(w io.Writer, spreads []Spread, s Screen) error {
 		if i > 0 {
 			p.line("")
 		}
-		p.line("%s, %d runs, each with a seed of its own", clean(one.Scenario), one.Runs)
-		p.wrapped("  kernel      ", clean(one.Kernel))
+		p.line("%s, %d runs, each with a seed of its own", Clean(one.Scenario), one.Runs)
+		p.wrapped("  kernel      ", Clean(one.Kernel))
 		p.wrapped("  outcome     ", ShareText(one.Outcomes))
 		p.wrapped("  told        ", ShareText(one.Answers))
 		if one.Ports > 0 {
@@ -206,7 +206,7 @@ func exact(ns int64) string {
 func ShareText(all []Share) string {
 	var parts []string
 	for _, s := range all {
-		parts = append(parts, fmt.Sprintf("%s (%d)", clean(s.What), s.Runs))
+		parts = append(parts, fmt.Sprintf("%s (%d)", Clean(s.What), s.Runs))
 	}
 	return strings.Join(parts, ", ")
 }

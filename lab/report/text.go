@@ -186,7 +186,7 @@ func verdict(p *printer, r *record.Record) {
 	outcome := strings.ReplaceAll(string(r.Outcome), "-", " ")
 	p.painted(outcomeColour(r.Outcome), outcome, "verdict   ", outcome+": "+Conclusion(r))
 	for _, reason := range r.Reasons {
-		p.wrapped("          - ", clean(reason))
+		p.wrapped("          - ", Clean(reason))
 	}
 	if r.Demand != nil {
 		noticed(p, r)
@@ -212,7 +212,7 @@ func verdict(p *printer, r *record.Record) {
 		case !c.OK:
 			mark, colour = "NOT OK", red
 		}
-		p.painted(colour, mark, "  "+pad(mark, 8), c.Name+": "+clean(c.Seen))
+		p.painted(colour, mark, "  "+pad(mark, 8), c.Name+": "+Clean(c.Seen))
 	}
 	if r.LeftOut > 0 {
 		p.wrapped("excerpt   ", fmt.Sprintf("this copy of the record lacks %s events of long stretches of the same", ladder.Thousands(r.LeftOut)))
@@ -228,7 +228,7 @@ func verdict(p *printer, r *record.Record) {
 		p.wrapped("counted   ", text)
 	}
 	for _, m := range r.Missing {
-		p.wrapped("missing   ", m.Observer+": "+clean(m.Why)+"; "+m.Cost)
+		p.wrapped("missing   ", m.Observer+": "+Clean(m.Why)+"; "+m.Cost)
 	}
 	if rule := Rule(r); rule != "" {
 		p.wrapped("rule      ", rule)
@@ -363,7 +363,7 @@ func expected(p *record.Prediction) string {
 }
 
 // A printer remembers the first error, so that callers check once. Whatever it
-// is given is made harmless (clean), as the record may be anybody's; the colours
+// is given is made harmless (Clean), as the record may be anybody's; the colours
 // are its own.
 type printer struct {
 	w      io.Writer
@@ -371,7 +371,7 @@ type printer struct {
 	err    error
 }
 
-func (p *printer) line(format string, args ...any) { p.put(clean(fmt.Sprintf(format, args...))) }
+func (p *printer) line(format string, args ...any) { p.put(Clean(fmt.Sprintf(format, args...))) }
 
 // put writes a line that was made harmless before it was painted.
 func (p *printer) put(line string) {
@@ -383,7 +383,7 @@ func (p *printer) put(line string) {
 
 // fitted writes a line, and breaks it if it is longer than the screen is wide.
 func (p *printer) fitted(format string, args ...any) {
-	text := strings.TrimRight(clean(fmt.Sprintf(format, args...)), " ")
+	text := strings.TrimRight(Clean(fmt.Sprintf(format, args...)), " ")
 	if p.screen.Width == 0 || utf8.RuneCountInString(text) <= p.screen.Width {
 		p.put(text)
 		return
@@ -398,9 +398,9 @@ func (p *printer) wrapped(label, text string) { p.painted("", "", label, text) }
 
 // painted does so with a word in a colour: the first of its kind.
 func (p *printer) painted(c colour, word, label, text string) {
-	word, label = clean(word), clean(label)
+	word, label = Clean(word), Clean(label)
 	indent := utf8.RuneCountInString(label)
-	for i, line := range Wrap(clean(strings.Join(strings.Fields(text), " ")), p.screen.prose()-indent) {
+	for i, line := range Wrap(Clean(strings.Join(strings.Fields(text), " ")), p.screen.prose()-indent) {
 		if i == 0 && word != "" {
 			line = strings.Replace(label+line, word, p.screen.paint(c, word), 1)
 		} else {
@@ -411,4 +411,5 @@ func (p *printer) painted(c colour, word, label, text string) {
 	}
 }
 
-func clean(s string) string { return ladder.Clean(s) }
+// Clean makes text of programs and packets harmless to a terminal, and a line.
+func Clean(s string) string { return ladder.Clean(s) }

@@ -116,7 +116,7 @@ func (c columns) bounded(width int) int {
 func (c columns) cells(at string, client, wire, server []string, colour colour) []string {
 	part := func(lines []string, i int) string {
 		if i < len(lines) {
-			return clean(lines[i])
+			return Clean(lines[i])
 		}
 		return ""
 	}
@@ -133,7 +133,7 @@ func (c columns) cells(at string, client, wire, server []string, colour colour) 
 
 // beside puts a text beside the time, across all other columns.
 func (c columns) beside(at, text string, colour colour) []string {
-	lines := Wrap(clean(text), c.room())
+	lines := Wrap(Clean(text), c.room())
 	for i, line := range lines {
 		lines[i] = at + strings.Repeat(" ", c.gap) + c.screen.paint(colour, line)
 		at = strings.Repeat(" ", timeWidth)
@@ -202,7 +202,7 @@ func (c columns) table(at string, w *ladder.Row) []string {
 		timer = ""
 	}
 	lines := []string{
-		at + strings.Repeat(" ", c.gap) + "sockets of the " + clean(w.Host) + ":",
+		at + strings.Repeat(" ", c.gap) + "sockets of the " + Clean(w.Host) + ":",
 		row("Recv-Q", "Send-Q", "Local Address", "Foreign Address", "State", "PID", timer),
 	}
 	for _, s := range w.Sockets {
@@ -210,9 +210,9 @@ func (c columns) table(at string, w *ladder.Row) []string {
 		if narrow {
 			timer, below = "", timer
 		}
-		lines = append(lines, clean(row(s.RecvQueue, s.SendQueue, s.Local, s.Remote, s.State, s.Holders(","), timer)))
+		lines = append(lines, Clean(row(s.RecvQueue, s.SendQueue, s.Local, s.Remote, s.State, s.Holders(","), timer)))
 		if below != "" {
-			lines = append(lines, strings.Repeat(" ", 16)+"timer: "+clean(below))
+			lines = append(lines, strings.Repeat(" ", 16)+"timer: "+Clean(below))
 		}
 	}
 	return lines

@@ -25,7 +25,7 @@ func (v *Voice) say(text string) {
 	if w := v.Screen().Width; w > 0 {
 		columns = min(columns, w)
 	}
-	fmt.Fprintf(v.W, "%s\n\n", strings.Join(report.Wrap(strings.Join(strings.Fields(text), " "), columns), "\n"))
+	fmt.Fprintf(v.W, "%s\n\n", strings.Join(report.Wrap(report.Clean(strings.Join(strings.Fields(text), " ")), columns), "\n"))
 }
 
 // strong is a line that stands out.
@@ -73,7 +73,7 @@ func (v *Voice) deeds(all []Deed, g *Guide) {
 }
 
 func (v *Voice) deed(where, what string) {
-	fmt.Fprintf(v.W, "  %-10s  %s\n", where, v.Screen().Strong(what))
+	fmt.Fprintf(v.W, "  %-10s  %s\n", where, v.Screen().Strong(report.Clean(what)))
 }
 
 // seen tells an event that was waited for, and when it was, counted from the
@@ -83,7 +83,7 @@ func (v *Voice) seen(s, first *lab.Seen) {
 	if s == first {
 		at = s.Start()
 	}
-	fmt.Fprintf(v.W, "%13.6f  %v\n", time.Duration(at-first.Start()).Seconds(), s)
+	fmt.Fprintf(v.W, "%13.6f  %v\n", time.Duration(at-first.Start()).Seconds(), report.Clean(s.String()))
 }
 
 // after says what it means.

@@ -257,9 +257,9 @@ func TestAstray(t *testing.T) {
 		}(), []string{"! Nothing gets through.", "sudo lab fault --name n heal"}},
 		{"a process is stopped", func() *byhand.Status {
 			s := connected()
-			s.Faults = []lab.Force{{Kind: "freeze", Host: "server", PID: 12, Text: "process 12 is stopped"}}
+			s.Faults = []lab.Force{{Kind: "freeze", Host: "server", PID: 12, Text: "process 12, \x1b[31m\u009b, is stopped"}}
 			return s
-		}(), []string{"! Process 12 is stopped.", "sudo lab fault --name n thaw server 12"}},
+		}(), []string{`! Process 12, \x1b[31m\x9b, is stopped.`, "sudo lab fault --name n thaw server 12"}},
 	} {
 		t.Run(wrong.name, func(t *testing.T) {
 			walk(t, connected(), func(w *walker) {
