@@ -149,6 +149,49 @@ func TestHandUsers(t *testing.T) {
 	}
 }
 
+// What files whoever makes a lab has open, nothing of the lab has, and a program of
+// an ordinary user's has none of root's.
+func TestHandFiles(t *testing.T) {
+	t.Parallel()
+	h := newHand(t)
+	dir := openDir(t)
+	given, err := os.Create(filepath.Join(dir, "given"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer given.Close()
+	with := func(args ...string) string {
+		t.Helper()
+		c := h.command(args...)
+		c.Dir, c.ExtraFiles = dir, []*os.File{given, given, given, given}
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Errorf("lab %v: %v, %s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	with("up")
+	t.Cleanup(func() { h.do("down") })
+	s := h.status()
+	for _, pid := range []int{s.PID, s.Hosts[0].PID, s.Hosts[1].PID} {
+		fds := fmt.Sprintf("/proc/%d/fd", pid)
+		files, err := os.ReadDir(fds)
+		if err != nil || len(files) == 0 {
+			t.Errorf("the descriptors of %d: %v, %v", pid, files, err)
+		}
+		for _, f := range files {
+			if to, _ := os.Readlink(filepath.Join(fds, f.Name())); to == given.Name() {
+				t.Errorf("process %d has %s open", pid, to)
+			}
+		}
+	}
+	for user, want := range map[string]string{"root": given.Name(), "nobody": ""} {
+		if got := with("exec", "--user", user, "client", "--", "sh", "-c", "readlink /proc/self/fd/5 || :"); got != want {
+			t.Errorf("a program of %s has %q for descriptor 5, want %q", user, got, want)
+		}
+	}
+}
+
 // ups is how many labs come and go, one after the other.
 const ups = 100
 

@@ -105,6 +105,9 @@ func (f *upFlags) run(ctx context.Context, s streams) error {
 	if err := needRoot(); err != nil {
 		return err
 	}
+	if err := byhand.KeepFiles(); err != nil {
+		return &exitError{exitInternal, err, ""}
+	}
 	if !f.here {
 		up, err := byhand.Detach(ctx, "lab", byhand.RunDir, c)
 		if err != nil {

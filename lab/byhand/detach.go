@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"syscall"
@@ -19,6 +20,16 @@ const SupervisorVerb = "supervise"
 
 // supervisorFD is where a supervisor finds its end of the socket to who made it.
 const supervisorFD = 3
+
+// KeepFiles keeps what descriptors this process was given, beside its standard
+// streams, from the programs that it executes: a lock that a shell holds for the
+// time of a command is not to be held for as long as a lab is up.
+func KeepFiles() error {
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("keep files: %w", err)
+	}
+	return nil
+}
 
 // Detach builds a lab that stays up after this process: it executes this program
 // once more, by the name of argv0 and with SupervisorVerb, in a session of its
