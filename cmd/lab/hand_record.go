@@ -75,33 +75,56 @@ func recordedBatch(s streams, out string) *batch {
 	return &batch{streams: s, flags: runFlags{out: out}, dirs: map[*record.Record]string{}}
 }
 
-// stopRecording ends a recording, prints it, and writes it to a directory: out, or
-// else what was said when it began.
+// stopRecording ends a recording, writes it to a directory, and prints it. The
+// directory is out, or else what was said when it began, if anything. The lab
+// keeps what could not be written, or printed where there is no directory.
 func stopRecording(s streams, l *byhand.Lab, out string) error {
-	if out != "" { // a place that cannot be written to must not cost the recording
+	if out == "" {
+		status, err := l.Status()
+		if err != nil {
+			return byHand(err)
+		}
+		if r := status.ToSave(); r != nil {
+			out = r.Out
+		}
+	}
+	if out != "" { // a place that cannot be written to must not end the recording
 		if err := recordedBatch(s, out).prepareOut([]string{""}); err != nil {
 			return err
 		}
 	}
-	recorded, err := l.Stop()
-	if err != nil {
+	var r *record.Record
+	err := l.Stop(func(recorded *byhand.Recorded) error {
+		r = recorded.Record
+		if recorded.Warning != "" {
+			fmt.Fprintf(s.err, "lab: %s\n", recorded.Warning)
+		}
+		if out == "" {
+			return printRecord(s, r)
+		}
+		if err := saveRecorded(out, recorded); err != nil {
+			return &exitError{exitInternal, err, "the lab keeps it until another recording begins: lab record stop --out DIR"}
+		}
+		return nil
+	})
+	if err == nil && out != "" {
+		err = printRecord(s, r)
+	}
+	switch e, ours := errors.AsType[*exitError](err); {
+	case ours:
+		return e
+	case err != nil:
 		return byHand(err)
+	case r.Outcome != record.AsExpected:
+		return &exitError{exitNotOK, nil, ""}
 	}
-	r := recorded.Record
-	if out == "" {
-		out = recorded.Out
-	}
+	return nil
+}
+
+func printRecord(s streams, r *record.Record) error {
 	screen := s.screenNow()
 	if err := errors.Join(report.Header(s.out, r, screen), report.Text(s.out, r, screen)); err != nil {
 		return &exitError{exitInternal, fmt.Errorf("make output: %w", err), ""}
-	}
-	if out != "" {
-		if err := saveRecorded(out, recorded); err != nil {
-			return &exitError{exitInternal, err, ""}
-		}
-	}
-	if r.Outcome != record.AsExpected {
-		return &exitError{exitNotOK, nil, ""}
 	}
 	return nil
 }

@@ -497,3 +497,38 @@ func TestHandBadClients(t *testing.T) {
 		_ = watch.Wait()
 	}
 }
+
+// What was recorded is written, wherever what is printed goes; and it goes on being
+// recorded, if the place for it cannot be written to.
+func TestHandRecordIsNotLost(t *testing.T) {
+	t.Parallel()
+	h := newHandUp(t)
+	at, other := filepath.Join(t.TempDir(), "at"), filepath.Join(t.TempDir(), "other")
+	h.must("record", "start", "--out", at)
+	if err := errors.Join(os.RemoveAll(at), os.WriteFile(at, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	h.refused(exitUsage, "not a directory", "record", "stop")
+	if h.status().Recording == nil {
+		t.Error("it has ended")
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	defer writer.Close()
+	stop := h.command("record", "stop", "--out", other)
+	stop.Stdout = writer
+	if err := stop.Run(); err != nil {
+		t.Errorf("record stop: %v", err)
+	}
+	for _, file := range []string{recordName, pageName, junitName} {
+		if info, err := os.Stat(filepath.Join(other, file)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	if s := h.status(); s.ToSave() != nil {
+		t.Errorf("it was saved, and yet: %+v", s.ToSave())
+	}
+}

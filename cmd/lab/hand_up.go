@@ -193,8 +193,8 @@ func takeDown(s streams, l *byhand.Lab) error {
 	case told && e.Kind == byhand.Usage: // a supervisor of another version, which does nothing else
 	case err != nil:
 		return byHand(err)
-	case status.Recording == nil:
-	case status.Recording.Out == "":
+	case status.ToSave() == nil:
+	case status.ToSave().Out == "":
 		fmt.Fprintln(s.err, "lab: what was being recorded is not kept: lab record stop --out DIR would have")
 	default:
 		if err := stopRecording(s, l, ""); err != nil {

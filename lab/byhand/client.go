@@ -160,10 +160,25 @@ func (l *Lab) Do(line string) error { return l.converse(request{Op: opDo, Line: 
 // then, for who ends it.
 func (l *Lab) Record(out string) error { return l.converse(request{Op: opRecord, Out: out}, &done{}) }
 
-// Stop ends the recording.
-func (l *Lab) Stop() (*Recorded, error) {
+// Stop ends the recording and gives it to save, whose error it returns. What was
+// not saved the next Stop gives again, until another recording begins.
+func (l *Lab) Stop(save func(*Recorded) error) error {
+	c, err := l.ask(request{Op: opStop})
+	if err != nil {
+		return err
+	}
+	defer c.close()
 	r := &Recorded{}
-	return r, l.converse(request{Op: opStop}, r)
+	if err := l.hear(c, r); err != nil {
+		return err
+	}
+	if err := save(r); err != nil {
+		return err
+	}
+	if c.send(done{}) == nil {
+		_ = l.hear(c, &done{}) // of a supervisor that is gone nothing is wanted any more
+	}
+	return nil
 }
 
 // Down takes the lab down. It returns when nothing of it is left. A supervisor of

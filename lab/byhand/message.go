@@ -19,7 +19,7 @@ const (
 	opWatch  op = "watch"  // Piece, until the connection ends
 	opAwait  op = "await"  // lab.Seen, when it was seen
 	opRecord op = "record" // done, when the recording has begun
-	opStop   op = "stop"   // Recorded
+	opStop   op = "stop"   // Recorded; then done is said when that is saved, and answered
 	opDown   op = "down"   // done, when the lab is down
 )
 
@@ -87,15 +87,17 @@ type Piece struct {
 	Lines []report.Line `json:"lines,omitempty"`
 }
 
-// Recorded is a recording.
+// Recorded is a recording that has ended.
 type Recorded struct {
+	Recording
 	Record   *record.Record    `json:"record"`
 	Captures []*record.Capture `json:"captures"`
-	Out      string            `json:"out,omitempty"` // where it was to be written, when it began
+	// Warning says what is not observed of what came after it.
+	Warning string `json:"warning,omitempty"`
 }
 
-// A Recording is one that goes on.
+// A Recording is one that goes on, or that has ended and nobody has saved yet.
 type Recording struct {
 	Since time.Time `json:"since"`
-	Out   string    `json:"out,omitempty"`
+	Out   string    `json:"out,omitempty"` // where it was to be written, when it began
 }

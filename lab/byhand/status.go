@@ -22,7 +22,16 @@ type Status struct {
 	Links     []topology.LinkState         `json:"links"`
 	Faults    []lab.Force                  `json:"faults"` // in force
 	Recording *Recording                   `json:"recording,omitempty"`
+	Unsaved   *Recording                   `json:"unsaved,omitempty"`
 	Watchers  int                          `json:"watchers"`
+}
+
+// ToSave is the recording that Stop would give; nil if there is none.
+func (s *Status) ToSave() *Recording {
+	if s.Recording != nil {
+		return s.Recording
+	}
+	return s.Unsaved
 }
 
 // A Host is a host of a Status.
@@ -62,6 +71,9 @@ func (s *supervisor) status() *Status {
 	}
 	s.mu.Lock()
 	st.Recording, st.Watchers = s.recording, s.watchers
+	if s.unsaved != nil {
+		st.Unsaved = &s.unsaved.Recording
+	}
 	s.mu.Unlock()
 	s.session.Steady(func() { st.Links, _ = net.Links() }) // all are there
 	for _, h := range net.Hosts() {

@@ -32,10 +32,11 @@ type supervisor struct {
 	asked sync.WaitGroup // the conversations
 	mu    sync.Mutex     // guards what follows
 	conns map[*conn]struct{}
-	// recording is nil while nothing is recorded. changing is held while it
-	// begins or ends.
+	// recording is nil while nothing is recorded; unsaved is the last one until
+	// it is saved, or another begins. changing is held while it begins or ends.
 	changing  sync.Mutex
 	recording *Recording
+	unsaved   *Recorded
 	watchers  int
 }
 
@@ -213,11 +214,7 @@ func (s *supervisor) serve(ctx context.Context, c *conn, r *request) error {
 		}
 		return c.say(done{})
 	case opStop:
-		recorded, err := s.stop()
-		if err != nil {
-			return err
-		}
-		return c.say(recorded)
+		return s.stop(c)
 	case opDown:
 		s.down(errAsked)
 		<-s.closed
@@ -252,42 +249,74 @@ func (s *supervisor) do(ctx context.Context, line string) error {
 func (s *supervisor) record(out string) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	if r := s.recordingNow(); r != nil {
+	if r, _ := s.recordings(); r != nil {
 		return usage(fmt.Errorf("%s is being recorded, since %s", called(s.config.Name), r.Since.Format(time.TimeOnly)), "lab record stop")
 	}
 	if err := s.session.Renew(s.config.recorded(), true); err != nil {
 		return err
 	}
-	s.setRecording(&Recording{time.Now(), out})
+	s.setRecording(&Recording{Since: time.Now(), Out: out}, nil)
 	return nil
 }
 
-// stop ends the recording.
-func (s *supervisor) stop() (*Recorded, error) {
+// stop ends the recording, and gives it to who asks until one has saved it.
+func (s *supervisor) stop(c *conn) error {
+	made, err := s.finish()
+	if err != nil {
+		return err
+	}
+	if err := c.say(made); err != nil {
+		return err
+	}
+	if c.receive(&done{}) != nil {
+		return nil // it is still there for who asks next
+	}
+	s.saved(made)
+	return c.say(done{})
+}
+
+// finish ends the recording. If there is none it is the last one, unless that was
+// saved.
+func (s *supervisor) finish() (*Recorded, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	r := s.recordingNow()
+	r, unsaved := s.recordings()
+	if unsaved != nil {
+		return unsaved, nil
+	}
 	if r == nil {
 		return nil, usage(fmt.Errorf("%s is not being recorded", called(s.config.Name)), "lab record start")
 	}
-	made := &Recorded{Record: s.session.Finish(), Captures: []*record.Capture{}, Out: r.Out}
+	made := &Recorded{Recording: *r, Record: s.session.Finish(), Captures: []*record.Capture{}}
 	for _, h := range s.session.Network().Hosts() {
 		if capture := s.session.Capture(h.Name); capture != nil {
 			made.Captures = append(made.Captures, capture)
 		}
 	}
-	s.setRecording(nil)
-	return made, s.session.Renew(s.config.hand(), false)
+	s.setRecording(nil, made)
+	if err := s.session.Renew(s.config.hand(), false); err != nil && !errors.Is(err, os.ErrClosed) {
+		made.Warning = err.Error()
+	}
+	return made, nil
 }
 
-func (s *supervisor) recordingNow() *Recording {
+// saved forgets what somebody has saved.
+func (s *supervisor) saved(made *Recorded) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.recording
+	if s.unsaved == made {
+		s.unsaved = nil
+	}
 }
 
-func (s *supervisor) setRecording(r *Recording) {
+func (s *supervisor) recordings() (now *Recording, unsaved *Recorded) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.recording = r
+	return s.recording, s.unsaved
+}
+
+func (s *supervisor) setRecording(now *Recording, unsaved *Recorded) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recording, s.unsaved = now, unsaved
 }

@@ -183,7 +183,7 @@ func TestStatus(t *testing.T) {
 // What is recorded is what happened between start and stop.
 func TestRecord(t *testing.T) {
 	l := up(t, Config{})
-	if _, err := l.Stop(); err == nil || !strings.Contains(err.Error(), "is not being recorded") {
+	if _, err := stop(l); err == nil || !strings.Contains(err.Error(), "is not being recorded") {
 		t.Errorf("what was not begun was ended: %v", err)
 	}
 	if end := <-run(t, l, "client", "true"); end.Status != 0 {
@@ -201,7 +201,14 @@ func TestRecord(t *testing.T) {
 	if err := l.Do("fault crash server"); err != nil {
 		t.Fatal(err)
 	}
-	recorded, err := l.Stop()
+	unable := errors.New("the disk is full")
+	if err := l.Stop(func(*Recorded) error { return unable }); err != unable {
+		t.Errorf("what could not be saved: %v", err)
+	}
+	if s, err := l.Status(); err != nil || s.Recording != nil || s.Unsaved == nil || s.Unsaved.Out != "/somewhere" {
+		t.Errorf("after that: %+v, %v", s, err)
+	}
+	recorded, err := stop(l)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,8 +219,40 @@ func TestRecord(t *testing.T) {
 	if len(r.Programs) != 1 || r.Programs[0].Exit != 5 {
 		t.Errorf("programs: %+v", r.Programs)
 	}
-	if s, err := l.Status(); err != nil || s.Recording != nil {
+	if s, err := l.Status(); err != nil || s.ToSave() != nil {
 		t.Errorf("it is still being recorded: %+v, %v", s, err)
+	}
+	if _, err := stop(l); err == nil || !strings.Contains(err.Error(), "is not being recorded") {
+		t.Errorf("what was saved was given again: %v", err)
+	}
+}
+
+// stop ends a recording, and has it.
+func stop(l *Lab) (made *Recorded, err error) {
+	err = l.Stop(func(r *Recorded) error { made = r; return nil })
+	return made, err
+}
+
+// A recording ends with all that was recorded, though the lab cannot be observed
+// any more as it should.
+func TestRecordUnobserved(t *testing.T) {
+	l := up(t, Config{})
+	inClient := func(script string) {
+		t.Helper()
+		if end := <-run(t, l, "client", "sh", "-c", script); end.Status != 0 {
+			t.Fatalf("%s: %+v", script, end)
+		}
+	}
+	if err := l.Record(""); err != nil {
+		t.Fatal(err)
+	}
+	inClient("ip link set eth0 down && ip link set eth0 name gone")
+	recorded, err := stop(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if recorded.Warning == "" || recorded.Record == nil || len(recorded.Record.Programs) != 1 {
+		t.Errorf("recorded: %+v", recorded)
 	}
 }
 

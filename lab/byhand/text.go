@@ -28,6 +28,9 @@ func (s *Status) Write(w io.Writer) error {
 	if r := s.Recording; r != nil {
 		fmt.Fprintf(t, "recording since %s\n", r.Since.Format(time.TimeOnly))
 	}
+	if r := s.Unsaved; r != nil {
+		fmt.Fprintf(t, "the recording since %s has ended, and is not saved: lab record stop --out DIR\n", r.Since.Format(time.TimeOnly))
+	}
 	s.writeFaults(t)
 	s.writeHosts(t)
 	s.writeLinks(t)
