@@ -313,6 +313,65 @@ func TestTextOfShells(t *testing.T) {
 	}
 }
 
+// What a terminal does not show is nowhere on record, only that it is typed;
+// whether the program reads lines or octets.
+func TestTextOfSecret(t *testing.T) {
+	t.Parallel()
+	needPrograms(t, "bash", "dash", "stty")
+	for _, c := range []struct {
+		shell string
+		hide  string
+		typed string
+	}{
+		{"bash", "read -s x", " something that is not shown"},
+		{"dash", "stty -echo; read x; stty echo", " something that is not shown"},
+		{"bash", "read -s -n 7 x; read y", ": "}, // a key at a time, and the rest of the line
+	} {
+		t.Run(c.hide, func(t *testing.T) {
+			t.Parallel()
+			s := openText(t)
+			keyboard, tty, screen := testTerminal(t)
+			p := runText(t, s, tty, tty, tty, c.shell, "-c", "read name; echo $name?; "+c.hide+"; echo ${#x} octets; read more")
+			if _, err := keyboard.WriteString("Anna\n"); err != nil {
+				t.Fatal(err)
+			}
+			screen.await(t, "Anna?", 1)
+			deadline := time.Now().Add(20 * time.Second)
+			for hidden := false; !hidden; time.Sleep(time.Millisecond) { // the terminal tells nobody
+				if time.Now().After(deadline) {
+					t.Fatal("the terminal shows what is typed")
+				}
+				modes, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
+				if err != nil {
+					t.Fatal(err)
+				}
+				hidden = modes.Lflag&unix.ECHO == 0
+			}
+			if _, err := keyboard.WriteString("s3cr3t!\n"); err != nil {
+				t.Fatal(err)
+			}
+			screen.await(t, "7 octets", 1)
+			if _, err := keyboard.WriteString("more\n"); err != nil {
+				t.Fatal(err)
+			}
+			ended(t, p)
+			r := s.Finish()
+			want := []string{
+				"type: the user types: Anna", "stdout: Anna?", "type: the user types" + c.typed,
+				"stdout: 7 octets", "type: the user types: more",
+			}
+			if d := cmp.Diff(want, texts(r, p.PID)); d != "" {
+				t.Errorf("lines (-want +got):\n%s", d)
+			}
+			for _, e := range r.Events {
+				if e.PID == p.PID && e.Syscall != nil && e.Syscall.FD == 0 && strings.ContainsAny(e.Syscall.Data, "s3c!") {
+					t.Errorf("on record: %s", e.String())
+				}
+			}
+		})
+	}
+}
+
 // What a shell's line editor makes of the keys is the line that it runs.
 func TestTextOfLineEditor(t *testing.T) {
 	t.Parallel()

@@ -37,8 +37,9 @@ func TooMuch(e record.Event, name string) record.Event {
 
 // A bpfText is struct text_event.
 type bpfText struct {
-	fd      uint32
-	whole   int // octets that the call read or wrote
+	fd      uint16
+	secret  bool // typed without echo: of data there is at most the line's end
+	whole   int  // octets that the call read or wrote
 	columns int
 	data    []byte // what is known of them
 }
@@ -51,11 +52,12 @@ func decodeText(b []byte) (t bpfText, ok bool) {
 	}
 	ne := binary.NativeEndian
 	b = b[bpfHeadSize:]
-	t.fd, t.whole, t.columns = ne.Uint32(b), int(ne.Uint32(b[4:])), int(ne.Uint32(b[8:]))
+	t.fd, t.secret = ne.Uint16(b), ne.Uint16(b[2:]) != 0
+	t.whole, t.columns = int(ne.Uint32(b[4:])), int(ne.Uint32(b[8:]))
 	n := ne.Uint32(b[12:])
 	b = b[16:]
 	t.data = b[:min(int(n), len(b))]
-	return t, t.fd < uint32(len(printer{}.lines))
+	return t, int(t.fd) < len(printer{}.lines)
 }
 
 // printers make lines of what processes print and of what is typed into them.
@@ -74,6 +76,7 @@ type printer struct {
 	since         int64
 	muted         bool
 	ended         bool // it read the end of its terminal's input
+	secret        bool // it has read part of a line that its terminal does not show
 }
 
 // add gives tell the events that come of a struct text_event.
@@ -102,15 +105,24 @@ func (x *printers) add(id processID, e record.Event, t bpfText, tell func(record
 	p.octets += len(t.data)
 	l := &p.lines[t.fd]
 	l.columns = t.columns
-	say := func(line string) {
+	one := func(e record.Event) {
 		p.count++
 		if p.count <= MaxLines && p.octets <= MaxOutput {
-			tell(textEvent(e, t.fd, line))
+			tell(e)
 		}
 	}
-	l.write(t.data, say)
-	if t.whole > len(t.data) {
-		l.write([]byte("...\n"), say)
+	say := func(line string) { one(textEvent(e, t.fd, line)) }
+	switch {
+	case !t.secret:
+		l.write(t.data, say)
+		if t.whole > len(t.data) {
+			l.write([]byte("...\n"), say)
+		}
+	case len(t.data) == 0:
+		p.secret = true
+	default: // it has come to its end
+		p.secret = false
+		one(secretEvent(e))
 	}
 	if p.count > MaxLines || p.octets > MaxOutput {
 		p.muted = true
@@ -132,8 +144,11 @@ func (x *printers) end(id processID, e record.Event, tell func(record.Event)) {
 		x.unmute(id)
 		return
 	}
+	if p.secret {
+		tell(secretEvent(e))
+	}
 	for fd := range p.lines {
-		p.lines[fd].rest(func(line string) { tell(textEvent(e, uint32(fd), line)) })
+		p.lines[fd].rest(func(line string) { tell(textEvent(e, uint16(fd), line)) })
 	}
 }
 
@@ -150,7 +165,7 @@ func (x *printers) renew() {
 }
 
 // textEvent is that of a line.
-func textEvent(e record.Event, fd uint32, line string) record.Event {
+func textEvent(e record.Event, fd uint16, line string) record.Event {
 	e.Text = line
 	switch fd {
 	case 0:
@@ -160,6 +175,13 @@ func textEvent(e record.Event, fd uint32, line string) record.Event {
 	case 2:
 		e.Source, e.Kind = record.Output, record.KindStderr
 	}
+	return e
+}
+
+// secretEvent is that of a line which the terminal does not show, such as a
+// password.
+func secretEvent(e record.Event) record.Event {
+	e.Source, e.Kind, e.Text = record.Step, "type", "the user types something that is not shown"
 	return e
 }
 

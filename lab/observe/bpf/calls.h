@@ -289,7 +289,7 @@ int sys_exit(__u64 *ctx)
 	case CALL_READV:
 	case CALL_PREADV2:
 	case CALL_RECVMSG:
-		if (c->ret > 0)
+		if (c->ret > 0 && (c->sk || !is_secret(task, c->fd)))
 			copy(t, (__u64)c->ret < c->want ? (__u64)c->ret : c->want);
 		else if (c->ret == 0 && asked_nothing(c, regs))
 			c->flags |= CALL_EMPTY;

@@ -159,7 +159,8 @@ struct exec_event {
 
 struct text_event {
 	struct head head;
-	__u32 fd;      /* 0: typed, 1 and 2: printed */
+	__u16 fd;      /* 0: typed, 1 and 2: printed */
+	__u16 secret;  /* typed without echo: of data there is at most the line's end */
 	__u32 whole;   /* octets that the call read or wrote */
 	__u32 columns; /* of the terminal; 0: it is none */
 	__u32 len;     /* how much of data is filled */

@@ -2,13 +2,7 @@
 #ifndef TEXT_H
 #define TEXT_H
 
-#define S_IFCHR 0020000
 #define S_IFIFO 0010000
-#define ICANON 2
-// Bits of tty_struct.flags (linux/tty.h).
-#define TTY_OTHER_CLOSED 2
-#define TTY_HUPPED 18
-#define TTY_HUPPING 19
 
 // What programs print, and what is typed into them: a program of its own, which
 // is attached while a host wants it.
@@ -47,32 +41,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct text_room);
 } text_rooms SEC(".maps");
-
-// terminal_of gives the terminal that a file is, if it is one that has not been
-// hung up.
-static __always_inline struct tty_struct *terminal_of(struct file *file)
-{
-	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFCHR)
-		return 0;
-	__u32 major = BPF_CORE_READ(file, f_inode, i_rdev) >> 20;
-	// Consoles and serial lines, /dev/tty, pseudo terminals, UARTs of arm64,
-	// consoles of hypervisors (Documentation/admin-guide/devices.txt).
-	if (major != 4 && major != 5 && (major < 136 || major > 143) && major != 204 && major != 229)
-		return 0;
-	struct tty_file_private *private = BPF_CORE_READ(file, private_data);
-	struct tty_struct *tty = BPF_CORE_READ(private, tty);
-	if (!tty || BPF_CORE_READ(tty, flags) & (1UL << TTY_OTHER_CLOSED | 1UL << TTY_HUPPED | 1UL << TTY_HUPPING))
-		return 0;
-	return tty;
-}
-
-static __always_inline struct file *file_at(struct task_struct *task, __u32 fd)
-{
-	struct file *file = 0;
-
-	bpf_probe_read_kernel(&file, sizeof(file), files_of(task) + fd);
-	return file;
-}
 
 // watched tells whether the task is one whose text is wanted.
 static __always_inline bool watched(struct task_struct *task, struct who *who)
@@ -139,6 +107,17 @@ static __always_inline void take_vector(struct text_room *room, __u64 vector, __
 	}
 }
 
+// take_end takes the last octet that was read if it is the end of a line.
+static __always_inline void take_end(struct text_room *room, __u64 from, __u64 n)
+{
+	char last = 0;
+
+	if (!n || bpf_probe_read_user(&last, 1, (void *)(from + n - 1)) || last != '\n')
+		return;
+	room->event.data[0] = last;
+	room->event.len = 1;
+}
+
 SEC("tp_btf/sys_exit")
 int text(__u64 *ctx)
 {
@@ -179,9 +158,12 @@ int text(__u64 *ctx)
 	BPF_CORE_READ_INTO(&e->head.comm, task, group_leader, comm);
 	e->whole = ret > 0x7fffffff ? 0x7fffffff : ret;
 	e->fd = fd;
+	e->secret = call == CALL_READ && !shows(tty);
 	e->columns = tty ? BPF_CORE_READ(tty, winsize.ws_col) : 0;
 	e->len = 0;
-	if (call == CALL_READ || call == CALL_WRITE)
+	if (e->secret)
+		take_end(room, LATE1(regs), ret);
+	else if (call == CALL_READ || call == CALL_WRITE)
 		take(room, LATE1(regs), ret);
 	else
 		take_vector(room, LATE1(regs), LATE2(regs), ret);

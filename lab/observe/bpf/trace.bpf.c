@@ -28,6 +28,7 @@ const volatile __u32 args_sched_process_exit = 1;
 #include "economy.h"
 #include "epoll.h"
 #include "args.h"
+#include "terminal.h"
 #include "calls.h"
 #include "text.h"
 
