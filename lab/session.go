@@ -249,6 +249,15 @@ func (s *Session) Sockets(h *topology.Host) ([]record.SocketRow, error) {
 	return socketsOf(h)
 }
 
+// Observed is how many events were observed since the session, or the last
+// experiment in it, began, and how many there is room for: of what comes then
+// nothing is recorded. It is 0 where the latest are kept.
+func (s *Session) Observed() (events, room int) {
+	s.power.RLock()
+	defer s.power.RUnlock()
+	return s.e.timeline.observed()
+}
+
 // Steady runs f while no host goes down or comes back.
 func (s *Session) Steady(f func()) {
 	s.power.RLock()

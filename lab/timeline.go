@@ -47,6 +47,17 @@ func (t *timeline) observe(e record.Event) {
 	}
 }
 
+// observed is how many events observers told of, and how many of them there is
+// room for; 0 if there always is.
+func (t *timeline) observed() (seen, room int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.keep == 0 {
+		room = maxEvents
+	}
+	return t.seen, room
+}
+
 // dropped is how many events there was no room for.
 func (t *timeline) dropped() uint64 {
 	t.mu.Lock()

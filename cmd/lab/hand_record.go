@@ -43,7 +43,11 @@ func recordCommand(s streams) *cobra.Command {
 					return err
 				}
 			}
-			return byHand(l.Record(out))
+			warning, err := l.Record(out)
+			if warning != "" {
+				fmt.Fprintf(s.err, "lab: %s\n", warning)
+			}
+			return byHand(err)
 		},
 	}
 	stop := &cobra.Command{

@@ -157,8 +157,12 @@ func (l *Lab) Status() (*Status, error) {
 func (l *Lab) Do(line string) error { return l.converse(request{Op: opDo, Line: line}, &done{}) }
 
 // Record begins a recording, which Stop ends; out is where it is to be written
-// then, for who ends it.
-func (l *Lab) Record(out string) error { return l.converse(request{Op: opRecord, Out: out}, &done{}) }
+// then, for who ends it. The warning says what is not observed, "" if all is.
+func (l *Lab) Record(out string) (warning string, err error) {
+	var b begun
+	err = l.converse(request{Op: opRecord, Out: out}, &b)
+	return b.Warning, err
+}
 
 // Stop ends the recording and gives it to save, whose error it returns. What was
 // not saved the next Stop gives again, until another recording begins.

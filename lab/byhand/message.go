@@ -18,7 +18,7 @@ const (
 	opDo     op = "do"     // done, when the line was performed
 	opWatch  op = "watch"  // Piece, until the connection ends
 	opAwait  op = "await"  // lab.Seen, when it was seen
-	opRecord op = "record" // done, when the recording has begun
+	opRecord op = "record" // begun, when the recording has
 	opStop   op = "stop"   // Recorded; then done is said when that is saved, and answered
 	opDown   op = "down"   // done, when the lab is down
 )
@@ -87,6 +87,12 @@ type Piece struct {
 	Lines []report.Line `json:"lines,omitempty"`
 }
 
+// begun tells of a recording that has begun.
+type begun struct {
+	// Warning says what is not observed.
+	Warning string `json:"warning,omitempty"`
+}
+
 // Recorded is a recording that has ended.
 type Recorded struct {
 	Recording
@@ -100,4 +106,7 @@ type Recorded struct {
 type Recording struct {
 	Since time.Time `json:"since"`
 	Out   string    `json:"out,omitempty"` // where it was to be written, when it began
+	// Events were observed so far, of those that there is Room for.
+	Events int `json:"events"`
+	Room   int `json:"room"`
 }

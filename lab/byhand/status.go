@@ -67,14 +67,15 @@ func (s *supervisor) status() *Status {
 	net := s.session.Network()
 	st := &Status{
 		Name: s.config.Name, PID: os.Getpid(), Since: s.started, Command: s.config.Command, Path: net.Path, Sysctls: s.config.Sysctls,
-		Faults: s.session.InForce(), Hosts: []Host{},
+		Faults: s.session.InForce(), Hosts: []Host{}, Watchers: s.watching(),
 	}
-	s.mu.Lock()
-	st.Recording, st.Watchers = s.recording, s.watchers
-	if s.unsaved != nil {
-		st.Unsaved = &s.unsaved.Recording
+	r, unsaved := s.recordings()
+	if r != nil {
+		st.Recording = s.filled(r)
 	}
-	s.mu.Unlock()
+	if unsaved != nil {
+		st.Unsaved = &unsaved.Recording
+	}
 	s.session.Steady(func() { st.Links, _ = net.Links() }) // all are there
 	for _, h := range net.Hosts() {
 		st.Hosts = append(st.Hosts, s.host(h))

@@ -209,10 +209,11 @@ func (s *supervisor) serve(ctx context.Context, c *conn, r *request) error {
 	case opAwait:
 		return s.await(ctx, c, r.Await)
 	case opRecord:
-		if err := s.record(r.Out); err != nil {
+		b, err := s.record(r.Out)
+		if err != nil {
 			return err
 		}
-		return c.say(done{})
+		return c.say(b)
 	case opStop:
 		return s.stop(c)
 	case opDown:
@@ -246,17 +247,21 @@ func (s *supervisor) do(ctx context.Context, line string) error {
 }
 
 // record begins a recording.
-func (s *supervisor) record(out string) error {
+func (s *supervisor) record(out string) (b begun, err error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	if r, _ := s.recordings(); r != nil {
-		return usage(fmt.Errorf("%s is being recorded, since %s", called(s.config.Name), r.Since.Format(time.TimeOnly)), "lab record stop")
+		return b, usage(fmt.Errorf("%s is being recorded, since %s", called(s.config.Name), r.Since.Format(time.TimeOnly)), "lab record stop")
 	}
-	if err := s.session.Renew(s.config.recorded(), true); err != nil {
-		return err
+	err = s.session.Renew(s.config.recorded(), true)
+	if errors.Is(err, os.ErrClosed) {
+		return b, err
+	}
+	if err != nil {
+		b.Warning = err.Error()
 	}
 	s.setRecording(&Recording{Since: time.Now(), Out: out}, nil)
-	return nil
+	return b, nil
 }
 
 // stop ends the recording, and gives it to who asks until one has saved it.
@@ -287,7 +292,7 @@ func (s *supervisor) finish() (*Recorded, error) {
 	if r == nil {
 		return nil, usage(fmt.Errorf("%s is not being recorded", called(s.config.Name)), "lab record start")
 	}
-	made := &Recorded{Recording: *r, Record: s.session.Finish(), Captures: []*record.Capture{}}
+	made := &Recorded{Recording: *s.filled(r), Record: s.session.Finish(), Captures: []*record.Capture{}}
 	for _, h := range s.session.Network().Hosts() {
 		if capture := s.session.Capture(h.Name); capture != nil {
 			made.Captures = append(made.Captures, capture)
@@ -298,6 +303,13 @@ func (s *supervisor) finish() (*Recorded, error) {
 		made.Warning = err.Error()
 	}
 	return made, nil
+}
+
+// filled is a recording that goes on, with how much there is of it by now.
+func (s *supervisor) filled(r *Recording) *Recording {
+	now := *r
+	now.Events, now.Room = s.session.Observed()
+	return &now
 }
 
 // saved forgets what somebody has saved.

@@ -189,10 +189,10 @@ func TestRecord(t *testing.T) {
 	if end := <-run(t, l, "client", "true"); end.Status != 0 {
 		t.Fatal(end)
 	}
-	if err := l.Record("/somewhere"); err != nil {
-		t.Fatal(err)
+	if warning, err := l.Record("/somewhere"); err != nil || warning != "" {
+		t.Fatal(err, warning)
 	}
-	if err := l.Record(""); err == nil || !strings.Contains(err.Error(), "is being recorded") {
+	if _, err := l.Record(""); err == nil || !strings.Contains(err.Error(), "is being recorded") {
 		t.Errorf("it was begun twice: %v", err)
 	}
 	if end := <-run(t, l, "client", "sh", "-c", "exit 5"); end.Status != 5 {
@@ -201,6 +201,7 @@ func TestRecord(t *testing.T) {
 	if err := l.Do("fault crash server"); err != nil {
 		t.Fatal(err)
 	}
+	await(t, l, "some events are recorded", func(s *Status) bool { return s.Recording.Events > 0 && s.Recording.Room > s.Recording.Events })
 	unable := errors.New("the disk is full")
 	if err := l.Stop(func(*Recorded) error { return unable }); err != unable {
 		t.Errorf("what could not be saved: %v", err)
@@ -233,7 +234,7 @@ func stop(l *Lab) (made *Recorded, err error) {
 	return made, err
 }
 
-// A recording ends with all that was recorded, though the lab cannot be observed
+// A recording begins, and ends with all that was recorded, though the lab cannot be observed
 // any more as it should.
 func TestRecordUnobserved(t *testing.T) {
 	l := up(t, Config{})
@@ -243,8 +244,8 @@ func TestRecordUnobserved(t *testing.T) {
 			t.Fatalf("%s: %+v", script, end)
 		}
 	}
-	if err := l.Record(""); err != nil {
-		t.Fatal(err)
+	if warning, err := l.Record(""); err != nil || warning != "" {
+		t.Fatal(err, warning)
 	}
 	inClient("ip link set eth0 down && ip link set eth0 name gone")
 	recorded, err := stop(l)
@@ -253,6 +254,16 @@ func TestRecordUnobserved(t *testing.T) {
 	}
 	if recorded.Warning == "" || recorded.Record == nil || len(recorded.Record.Programs) != 1 {
 		t.Errorf("recorded: %+v", recorded)
+	}
+	if warning, err := l.Record(""); err != nil || warning == "" {
+		t.Errorf("a recording without the client's packets began with %v, warning %q", err, warning)
+	}
+	inClient("true")
+	if recorded, err = stop(l); err != nil {
+		t.Fatal(err)
+	}
+	if r := recorded.Record; len(r.Programs) != 1 || len(r.Missing) == 0 {
+		t.Errorf("recorded: programs %+v, missing %+v", r.Programs, r.Missing)
 	}
 }
 

@@ -26,7 +26,7 @@ func (s *Status) Write(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s: up for %v, path %s, supervisor %d\n", called(s.Name), time.Since(s.Since).Round(time.Second), s.Path, s.PID)
 	if r := s.Recording; r != nil {
-		fmt.Fprintf(t, "recording since %s\n", r.Since.Format(time.TimeOnly))
+		fmt.Fprintf(t, "recording since %s: %d events, of %d that there is room for\n", r.Since.Format(time.TimeOnly), r.Events, r.Room)
 	}
 	if r := s.Unsaved; r != nil {
 		fmt.Fprintf(t, "the recording since %s has ended, and is not saved: lab record stop --out DIR\n", r.Since.Format(time.TimeOnly))

@@ -47,6 +47,12 @@ func (s *supervisor) count(n int) {
 	s.watchers += n
 }
 
+func (s *supervisor) watching() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.watchers
+}
+
 // A teller tells a timeline to one who watches.
 type teller struct {
 	mu     sync.Mutex
