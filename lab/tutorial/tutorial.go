@@ -49,7 +49,7 @@ type Deed struct {
 // An Await is an event that must be seen, as lab.Session.Await has it.
 type Await struct {
 	Name  string // for figures, "" for none
-	After string // an event of the step before it, "" for none: it comes later
+	After string // an event of the step before it, "" for the first of them: it comes later
 	Event string
 }
 

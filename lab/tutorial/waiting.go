@@ -35,7 +35,7 @@ func (g *Guide) wait(ctx context.Context, s *Step) error {
 	for _, a := range s.Awaits {
 		w.what = a.Event
 		since := lab.LastAct
-		if before := g.seen[a.After]; before != nil {
+		if before := cmp.Or(g.seen[a.After], first); before != nil { // a quick reader may have done something else since
 			since = lab.Since(before.Start())
 		}
 		coming := make(chan outcome, 1)
@@ -149,14 +149,19 @@ func (w *waiting) enter(ctx context.Context) error {
 	if w.Keys == nil { // nobody is there
 		return nil
 	}
-	select {
-	case key, ok := <-w.Keys:
-		if !ok || key == "" {
-			return nil
+	w.what = "Enter, when you have seen it"
+	for {
+		select {
+		case key, ok := <-w.Keys:
+			if !ok || key == "" {
+				return nil
+			}
+			if err := w.key(key, ok); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
-		return w.key(key, ok)
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 

@@ -22,6 +22,7 @@ type fake struct {
 	mu     sync.Mutex
 	status *byhand.Status
 	events map[string]int64
+	since  map[string]lab.Since // from where on they were waited for
 	grown  chan struct{}
 }
 
@@ -36,9 +37,10 @@ func (f *fake) Status() (*byhand.Status, error) {
 	return f.status, nil
 }
 
-func (f *fake) Await(ctx context.Context, event string, _ lab.Since) (*lab.Seen, error) {
+func (f *fake) Await(ctx context.Context, event string, since lab.Since) (*lab.Seen, error) {
 	for {
 		f.mu.Lock()
+		f.since[event] = since
 		at, come := f.events[event]
 		grown, up := f.grown, f.status != nil
 		f.mu.Unlock()
@@ -171,7 +173,7 @@ func walk(t *testing.T, begin *byhand.Status, play func(w *walker)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &walker{T: t, f: &fake{status: begin, events: map[string]int64{}, grown: make(chan struct{})}, keys: make(chan string), end: make(chan error, 1)}
+		w := &walker{T: t, f: &fake{status: begin, events: map[string]int64{}, since: map[string]lab.Since{}, grown: make(chan struct{})}, keys: make(chan string), end: make(chan error, 1)}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer func() { cancel(); synctest.Wait() }()
 		g := Guide{
@@ -217,6 +219,11 @@ func TestWalk(t *testing.T) {
 		w.f.is(status("CLOSE_WAIT", "echo-client", "10.0.1.2:9998"))
 		w.f.come("client receives FIN", time.Second+2*time.Millisecond)
 		w.says("After 2 ms and 15 min 38 s to 15 min 40 s.", "here        Enter")
+		if got, want := w.f.since["client receives FIN"], lab.Since(time.Second); got != want {
+			w.Errorf("the FIN is waited for since %v, want the step's first event, %v", got, want)
+		}
+		w.keys <- "what?"
+		w.says("(Waiting: Enter, when you have seen it.")
 		w.keys <- ""
 		w.says("Seen.")
 		w.ends(nil)
