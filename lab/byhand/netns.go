@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/seed-6fefc909/tcplab/topology"
 )
@@ -15,9 +16,15 @@ import (
 const namesDir = "/run/netns"
 
 // netnsNames are the names of a lab's network namespaces for iproute2. They are
-// symbolic links into proc(5): unlike a mount, a name holds no namespace, and leads
-// nowhere when that is gone.
-type netnsNames struct{ lab string }
+// symbolic links into proc(5): unlike a mount, a name holds no namespace. When that
+// is gone it leads nowhere, until its process id is used again, and then into
+// another's: names are removed with the lab, and those of a supervisor that was
+// killed by Clean.
+type netnsNames struct {
+	lab  string
+	mu   sync.Mutex // one makes or removes names at a time
+	gone bool       // they are to be no more
+}
 
 // nameNetNS gives the names, and notes them in the directory, for who cleans up
 // after a supervisor that could not.
@@ -61,9 +68,24 @@ func (names *netnsNames) links(n *topology.Network) map[string]string {
 	return links
 }
 
+// end lets no name be made any more: they are about to be removed.
+func (names *netnsNames) end() {
+	if names == nil {
+		return
+	}
+	names.mu.Lock()
+	defer names.mu.Unlock()
+	names.gone = true
+}
+
 // renew lets the names lead to the namespaces of the hosts' current boots.
 func (names *netnsNames) renew(n *topology.Network) error {
 	if names == nil {
+		return nil
+	}
+	names.mu.Lock()
+	defer names.mu.Unlock()
+	if names.gone {
 		return nil
 	}
 	var errs []error

@@ -128,6 +128,7 @@ func (s *supervisor) close() error {
 	if s.session != nil {
 		err = s.session.Close()
 	}
+	s.netns.end() // a step that is just over must not make them again
 	return errors.Join(err, s.dir.release(s.config.Name))
 }
 
