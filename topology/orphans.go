@@ -3,7 +3,9 @@ package topology
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // Orphans lists the processes that are inits of hosts whose maker is gone, by
@@ -25,7 +27,7 @@ func Orphans() ([]int, error) {
 			continue
 		}
 		info, err := readProcess(proc, pid)
-		if err != nil || len(info.Argv) != 2 || info.Argv[0] != initName {
+		if err != nil || len(info.Argv) != 2 || info.Argv[0] != initName || !mayBeInit(proc, name) {
 			continue
 		}
 		// An orphan is adopted by the machine's init or by a subreaper;
@@ -37,4 +39,24 @@ func Orphans() ([]int, error) {
 		}
 	}
 	return orphans, nil
+}
+
+// mayBeInit tells whether a process is root's, and the process 1 of a PID namespace
+// below this one: anybody can give a program the name of an init.
+func mayBeInit(proc *os.Root, pid string) bool {
+	status, err := proc.ReadFile(pid + "/status")
+	if err != nil {
+		return false
+	}
+	var roots, first bool
+	for line := range strings.Lines(string(status)) {
+		key, value, _ := strings.Cut(line, ":")
+		switch fields := strings.Fields(value); key {
+		case "Uid": // real, effective, saved, of the file system
+			roots = !slices.ContainsFunc(fields, func(uid string) bool { return uid != "0" })
+		case "NSpid": // from this namespace down
+			first = len(fields) > 1 && fields[len(fields)-1] == "1"
+		}
+	}
+	return roots && first
 }
