@@ -80,18 +80,22 @@ func (s *Session) unused(host, path string) string {
 	}
 }
 
-// Started adopts the program, which runs by that process id on the host.
+// Started adopts the program, which runs by that process id on the host. It waits
+// for no step: one that takes the host down waits for whoever has entered it. The
+// caller is to Enlist the program then. The error wraps ErrDown if the host went
+// down meanwhile.
 func (e *Entry) Started(pid int) (*Program, error) {
-	s, p := e.session, e.program
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e.host.Boot() != p.boot { // the id is of another's now
-		return nil, fmt.Errorf("%s: %w", e.host.Name, ErrDown)
-	}
+	p := e.program
 	var err error
-	if p.process, err = e.host.Adopt(pid); err != nil {
+	if p.process, err = e.host.Adopt(p.boot, pid); err != nil {
 		return nil, err
 	}
-	s.e.runs(p)
 	return &Program{p}, nil
+}
+
+// Enlist makes the program that was started known to the experiment. It is a step.
+func (e *Entry) Enlist() {
+	e.session.mu.Lock()
+	defer e.session.mu.Unlock()
+	e.session.e.runs(e.program)
 }

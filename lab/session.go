@@ -266,7 +266,7 @@ func (s *Session) Steady(f func()) {
 }
 
 // ErrDown is of a host that a fault has ended.
-var ErrDown = errors.New("host is down")
+var ErrDown = topology.ErrDown
 
 // Finish makes the record of all that was seen so far.
 func (s *Session) Finish() *record.Record {

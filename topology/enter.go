@@ -38,12 +38,18 @@ func (h *Host) Door() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "door of "+h.Name), nil
 }
 
-// Adopt makes a process of the host that an Entrant started one whose end the
-// host tells of. It must come before Entrant.Leave.
-func (h *Host) Adopt(pid int) (*Process, error) {
-	p, err := h.running()
-	if err != nil {
-		return nil, err
+// Adopt makes a process that an Entrant started in a boot of the host one whose
+// end the host tells of. It must come before Entrant.Leave. The error wraps ErrDown
+// if that boot is over.
+func (h *Host) Adopt(boot, pid int) (*Process, error) {
+	h.mu.Lock()
+	p := h.init
+	if boot != h.boot { // the id is of another's now
+		p = nil
+	}
+	h.mu.Unlock()
+	if p == nil {
+		return nil, fmt.Errorf("%s: %w", h.Name, ErrDown)
 	}
 	q := &Process{PID: pid, Host: h, done: make(chan struct{})}
 	p.mu.Lock()
@@ -146,7 +152,7 @@ func (e *Entrant) start(c Command, null *os.File) error {
 	}
 	answer, err := receiveMessage(int(e.conn.Fd()), make([]byte, maxMessage))
 	if err != nil {
-		return fmt.Errorf("host went down: %w", errInitGone)
+		return errInitGone
 	}
 	e.PID = answer.PID
 	return answer.failure()

@@ -33,7 +33,7 @@ func enter(t *testing.T, h *topology.Host, c topology.Command) (*topology.Entran
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := h.Adopt(e.PID)
+	p, err := h.Adopt(h.Boot(), e.PID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestEnterBriefly(t *testing.T) {
 		for !n.Client.Ended(e.PID) {
 			time.Sleep(time.Millisecond)
 		}
-		p, err := n.Client.Adopt(e.PID)
+		p, err := n.Client.Adopt(1, e.PID)
 		if err != nil {
 			t.Fatal(err)
 		}

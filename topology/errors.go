@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrDown is of a host that crashed, or whose init ended.
+var ErrDown = errors.New("host is down")
+
 // A MissingFeature is something that this kernel was built or loaded without.
 type MissingFeature struct {
 	Feature string

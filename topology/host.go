@@ -166,12 +166,12 @@ func (h *Host) splitSysctls() (early, late map[string]string) {
 	return early, late
 }
 
-// running gives the host's init, or an error if it crashed.
+// running gives the host's init, or an error that wraps ErrDown.
 func (h *Host) running() (*initProcess, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.init == nil {
-		return nil, fmt.Errorf("host %s is down", h.Name)
+		return nil, fmt.Errorf("%s: %w", h.Name, ErrDown)
 	}
 	return h.init, nil
 }

@@ -140,9 +140,9 @@ func (h *hostInit) reap() {
 func (h *hostInit) shutdown(m initMessage) {
 	answer := initMessage{Op: opDone, ID: m.ID}
 	h.stage(m.ID, unix.SIGTERM)
-	if h.waitAll(m.Grace) > 0 {
+	if h.waitAll(m.Grace, func() {}) > 0 {
 		h.stage(m.ID, unix.SIGKILL)
-		if left := h.waitAll(killTimeout); left > 0 {
+		if left := h.waitAll(killTimeout, killAll); left > 0 {
 			answer.Error = fmt.Sprintf("%d processes survive SIGKILL", left)
 		}
 	}
@@ -160,7 +160,7 @@ func (h *hostInit) powerOff() error {
 	if err := unix.Kill(-1, unix.SIGKILL); err != nil && err != unix.ESRCH {
 		return fmt.Errorf("kill all processes: %w", err)
 	}
-	left := h.waitAll(killTimeout)
+	left := h.waitAll(killTimeout, killAll)
 	err := destroySockets() // all threads are in the host's namespace
 	if left > 0 {
 		err = errors.Join(err, fmt.Errorf("%d processes survive SIGKILL", left))
@@ -168,9 +168,12 @@ func (h *hostInit) powerOff() error {
 	return err
 }
 
+// killAll kills whatever has entered the host since the last time.
+func killAll() { _ = unix.Kill(-1, unix.SIGKILL) } // ESRCH: nothing
+
 // waitAll waits until no process is left, at most for the given time, and
-// returns how many are.
-func (h *hostInit) waitAll(timeout time.Duration) int {
+// returns how many are. Meanwhile it does something every so often.
+func (h *hostInit) waitAll(timeout time.Duration, meanwhile func()) int {
 	expired := false
 	timer := time.AfterFunc(timeout, func() {
 		h.mu.Lock()
@@ -179,7 +182,7 @@ func (h *hostInit) waitAll(timeout time.Duration) int {
 		h.children.Broadcast()
 	})
 	defer timer.Stop()
-	defer h.lookAgain()()
+	defer h.lookAgain(meanwhile)()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {
@@ -195,13 +198,14 @@ func (h *hostInit) waitAll(timeout time.Duration) int {
 // when one was reaped: of an usher, whose parent is outside, the end is not told.
 const outsideEvery = 100 * time.Millisecond
 
-// lookAgain makes those who wait look every so often, until stop.
-func (h *hostInit) lookAgain() (stop func()) {
+// lookAgain does something every so often and makes those who wait look, until stop.
+func (h *hostInit) lookAgain(do func()) (stop func()) {
 	tick, done := time.NewTicker(outsideEvery), make(chan struct{})
 	go func() {
 		for {
 			select {
 			case <-tick.C:
+				do()
 				h.children.Broadcast()
 			case <-done:
 				return

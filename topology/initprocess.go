@@ -45,7 +45,7 @@ const maxAnswers = 5
 const answerTimeout = 30 * time.Second
 
 var (
-	errInitGone   = errors.New("the host's init is gone")
+	errInitGone   = fmt.Errorf("%w: its init is gone", ErrDown)
 	errInitSilent = errors.New("the host's init does not answer")
 	errInitHeld   = errors.New("the host's init is held by a tracer")
 )

@@ -40,6 +40,7 @@ func (s *supervisor) exec(ctx context.Context, c *conn, x *exec) error {
 		return err
 	}
 	go s.listen(c, p)
+	entry.Enlist()
 	<-p.Done()
 	return c.say(s.howEnded(ctx, p))
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -337,4 +338,42 @@ func TestRubbish(t *testing.T) {
 	if _, err := l.Status(); err != nil {
 		t.Error(err)
 	}
+}
+
+// A host that goes down does not wait for who is just entering it, who waits for
+// it.
+func TestExecBesideReboots(t *testing.T) {
+	l := up(t, Config{})
+	const tooLong = 5 * time.Second
+	timed := func(what string, f func() error) {
+		began := time.Now()
+		if err := f(); err != nil && !isRefused(err) && !errors.Is(err, lab.ErrDown) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if took := time.Since(began); took > tooLong {
+			t.Errorf("%s took %v", what, took)
+		}
+	}
+	over := make(chan struct{})
+	var entering sync.WaitGroup
+	for range 3 {
+		entering.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+					timed("exec", func() error {
+						_, err := l.Exec(t.Context(), "server", lab.Execution{}, []string{"true"})
+						return err
+					})
+				}
+			}
+		})
+	}
+	for range 30 {
+		timed("reboot", func() error { return l.Do("fault reboot server") })
+	}
+	close(over)
+	entering.Wait()
 }
