@@ -147,7 +147,11 @@ func (e *Entrant) start(c Command, null *os.File) error {
 	}
 	defer args.Close()
 	m := initMessage{Op: opStart, Argc: len(c.Argv), Credential: c.Credential}
-	if err := sendMessage(int(e.conn.Fd()), m, int(files[0].Fd()), int(files[1].Fd()), int(files[2].Fd()), int(args.Fd())); err != nil {
+	err = sendMessage(int(e.conn.Fd()), m, int(files[0].Fd()), int(files[1].Fd()), int(files[2].Fd()), int(args.Fd()))
+	if errors.Is(err, unix.EPIPE) { // with the host
+		return errInitGone
+	}
+	if err != nil {
 		return fmt.Errorf("ask usher: %w", err)
 	}
 	answer, err := receiveMessage(int(e.conn.Fd()), make([]byte, maxMessage))

@@ -114,6 +114,9 @@ func errorOf(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
+	if errors.Is(err, lab.ErrDown) {
+		return &Error{err.Error(), "lab fault reboot boots a host again", Refused}
+	}
 	if hint, ok := lab.Explain(err); ok {
 		return &Error{err.Error(), hint, Cannot}
 	}

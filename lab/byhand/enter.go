@@ -61,6 +61,9 @@ func (l *Lab) Exec(ctx context.Context, host string, x lab.Execution, argv []str
 	if came, ok := errors.AsType[topology.Interrupted](err); ok {
 		return endOf(came.Signal), nil
 	}
+	if errors.Is(err, lab.ErrDown) { // meanwhile
+		return End{}, errorOf(err)
+	}
 	if err != nil {
 		return End{}, err
 	}
