@@ -69,7 +69,7 @@ type Tracer struct {
 	nhosts uint32
 	// generation is counted up with what the programs remember of hosts.
 	generation uint32
-	marks      map[uint32]marker
+	marks      map[uint32]marker // by their number in the ring
 	nmarks     uint32
 	tracings   map[*Tracing]struct{}
 }
@@ -82,10 +82,12 @@ type tracedHost struct {
 	removed atomic.Int64 // when, in CLOCK_MONOTONIC; 0 is not yet
 }
 
-// A marker in the ring says that its tracing has been given all before it.
+// A marker in the ring says that its tracing has been given all before it, or
+// that nothing of a host which was removed comes any more.
 type marker struct {
 	tracing *Tracing
 	seen    chan struct{}
+	gone    *tracedHost
 }
 
 // OpenTracer loads and attaches the programs; it takes some 50 ms. Where the
@@ -184,8 +186,21 @@ func (t *Tracer) add(r *Tracing, h Host) (*tracedHost, error) {
 }
 
 // remove tells the kernel that a host is watched no more, unless it was told
-// already. What it put into the ring before is still read.
+// already. What it put into the ring before is still read, and then the host
+// forgotten.
 func (t *Tracer) remove(th *tracedHost, now int64) error {
+	err := t.unwatch(th, now)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_, _, marked := t.mark(ctx, marker{gone: th})
+	if err := errors.Join(err, marked); err != nil {
+		return fmt.Errorf("stop tracing host %s: %w", th.Name, err)
+	}
+	return nil
+}
+
+// unwatch takes a host out of the kernel's maps.
+func (t *Tracer) unwatch(th *tracedHost, now int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	// The programs know a thread for as long as it lives: what it does from
@@ -203,10 +218,19 @@ func (t *Tracer) remove(th *tracedHost, now int64) error {
 	if th.Text {
 		errs = append(errs, t.object.leaveText(th.id))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("stop tracing host %s: %w", th.Name, err)
-	}
-	return nil
+	n, err := t.object.sparedOf(th.id)
+	th.tracing.spared += n
+	return errors.Join(append(errs, err, t.object.report(th.id), t.object.uncount(th.id))...)
+}
+
+// drop forgets a host of which nothing comes any more.
+func (t *Tracer) drop(th *tracedHost) {
+	t.mu.Lock()
+	hosts := maps.Clone(*t.hosts.Load())
+	delete(hosts, th.id)
+	t.hosts.Store(&hosts)
+	t.mu.Unlock()
+	th.tracing.decoder.drop(th.id)
 }
 
 // unmap takes a namespace out of a map, if it is still there for this host:
@@ -234,21 +258,20 @@ func (t *Tracer) forget(r *Tracing) {
 		if h.tracing != r {
 			return false
 		}
-		_ = t.object.report(id) // there may be none
-		_ = t.object.maps["spared"].Delete(id)
+		_, _ = t.object.report(id), t.object.uncount(id)
 		return true
 	})
 	t.hosts.Store(&hosts)
 }
 
-// mark puts a marker into the ring. seen is closed when the tracing's sink has
-// had all that was there before it.
-func (t *Tracer) mark(ctx context.Context, r *Tracing) (seen chan struct{}, forget func(), err error) {
-	seen = make(chan struct{})
+// mark puts a marker into the ring. seen is closed when the sink of its tracing
+// has had all that was there before it.
+func (t *Tracer) mark(ctx context.Context, m marker) (seen chan struct{}, forget func(), err error) {
+	m.seen = make(chan struct{})
 	t.mu.Lock()
 	t.nmarks++
 	id := t.nmarks
-	t.marks[id] = marker{r, seen}
+	t.marks[id] = m
 	t.mu.Unlock()
 	forget = func() {
 		t.mu.Lock()
@@ -258,7 +281,7 @@ func (t *Tracer) mark(ctx context.Context, r *Tracing) (seen chan struct{}, forg
 	for {
 		full, err := t.object.mark.Run(&ebpf.RunOptions{Context: [1]uint64{uint64(id)}})
 		if err == nil && full == 0 {
-			return seen, forget, nil
+			return m.seen, forget, nil
 		}
 		if err == nil {
 			select {
@@ -377,7 +400,10 @@ func (t *Tracer) read() {
 			m := t.marks[head.pid]
 			delete(t.marks, head.pid)
 			t.mu.Unlock()
-			if m.tracing != nil {
+			switch {
+			case m.gone != nil:
+				t.drop(m.gone)
+			case m.tracing != nil:
 				m.tracing.marked(m.seen)
 			}
 			continue

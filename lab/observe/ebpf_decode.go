@@ -2,6 +2,7 @@ package observe
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -22,7 +23,7 @@ type bpfDecoder struct {
 	// socks numbers the sockets. The kernel uses the address of a dead
 	// socket again at once; a new life begins with a change from CLOSE or,
 	// for what a listener accepts, from LISTEN.
-	socks  map[uint64]uint64
+	socks  map[uint64]bpfSocket
 	nsocks uint64
 	// ended are the processes whose exit was told: before Linux 6.16 it may
 	// come twice (sched_process_exit in trace.bpf.c).
@@ -39,10 +40,16 @@ type bpfDecoder struct {
 	calls slab[record.Call]
 }
 
+// A bpfSocket is what a socket is called, and whose it is.
+type bpfSocket struct {
+	serial uint64
+	host   uint32
+}
+
 func newBPFDecoder(clock Clock, tick time.Duration) *bpfDecoder {
 	return &bpfDecoder{
 		clock: clock, tick: tick,
-		socks: map[uint64]uint64{}, ended: map[processID]struct{}{},
+		socks: map[uint64]bpfSocket{}, ended: map[processID]struct{}{},
 		told: map[processID]map[int32]bool{}, epolls: epolls{},
 		printers: printers{processes: map[processID]*printer{}},
 	}
@@ -75,13 +82,22 @@ func (d *bpfDecoder) serial(sk uint64, fresh bool) uint64 {
 	if sk == 0 {
 		return 0
 	}
-	n, ok := d.socks[sk]
+	known, ok := d.socks[sk]
 	if !ok || fresh {
 		d.nsocks++
-		n = d.nsocks
-		d.socks[sk] = n
+		known = bpfSocket{d.nsocks, d.process.host}
+		d.socks[sk] = known
 	}
-	return n
+	return known.serial
+}
+
+// drop forgets what is known of a host of which nothing comes any more.
+func (d *bpfDecoder) drop(host uint32) {
+	maps.DeleteFunc(d.socks, func(_ uint64, s bpfSocket) bool { return s.host == host })
+	maps.DeleteFunc(d.ended, func(id processID, _ struct{}) bool { return id.host == host })
+	maps.DeleteFunc(d.told, func(id processID, _ map[int32]bool) bool { return id.host == host })
+	maps.DeleteFunc(d.epolls, func(id processID, _ map[epollKey]int) bool { return id.host == host })
+	d.printers.drop(host)
 }
 
 func (d *bpfDecoder) sock(e *record.Event, kind uint32, raw []byte) bool {

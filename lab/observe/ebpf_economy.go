@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/cilium/ebpf"
 
@@ -53,6 +54,15 @@ func (o *bpfObject) economize(host uint32) error {
 // report makes them report all.
 func (o *bpfObject) report(host uint32) error {
 	err := o.maps["budgets"].Delete(host)
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil
+	}
+	return err
+}
+
+// uncount forgets how many calls of a host were only counted.
+func (o *bpfObject) uncount(host uint32) error {
+	err := o.maps["spared"].Delete(host)
 	if errors.Is(err, ebpf.ErrKeyNotExist) {
 		return nil
 	}
@@ -116,27 +126,35 @@ func (r *Tracing) Spared() (uint64, error) {
 		return 0, fmt.Errorf("read count of system calls: %w", err)
 	}
 	defer release()
-	hosts := *r.tracer.hosts.Load()
-	ours := func(id uint32) bool { return hosts[id] != nil && hosts[id].tracing == r }
-	sum := uint64(0)
-	for id := range hosts {
-		var n uint64
-		if !ours(id) {
-			continue
+	r.tracer.mu.Lock()
+	defer r.tracer.mu.Unlock()
+	var ours []uint32
+	for id, h := range *r.tracer.hosts.Load() {
+		if h.tracing == r && h.removed.Load() == 0 {
+			ours = append(ours, id)
 		}
-		if err := r.tracer.object.maps["spared"].Lookup(id, &n); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return 0, fmt.Errorf("read count of system calls: %w", err)
-		}
-		sum += n
 	}
-	slots, err := r.tracer.object.slots(ours)
+	n, err := r.tracer.object.sparedOf(ours...)
 	if err != nil {
 		return 0, fmt.Errorf("read count of system calls: %w", err)
 	}
+	return r.spared + n, nil
+}
+
+// sparedOf is how many calls of some hosts were only counted.
+func (o *bpfObject) sparedOf(hosts ...uint32) (sum uint64, err error) {
+	for _, id := range hosts {
+		var n uint64
+		if err := o.maps["spared"].Lookup(id, &n); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return 0, err
+		}
+		sum += n
+	}
+	slots, err := o.slots(func(id uint32) bool { return slices.Contains(hosts, id) })
 	for _, s := range slots {
 		sum += s.spared
 	}
-	return sum, nil
+	return sum, err
 }
 
 // lightCalls tells the calls in progress that began while there was nothing to

@@ -55,7 +55,7 @@ func (r *Tracing) Renew(ctx context.Context, sink Sink) (Clock, error) {
 	r.mu.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	r.all, r.resting = false, false
+	r.all, r.resting, r.spared = false, false, 0
 	errs = append(errs, t.object.wake())
 	for id, h := range *t.hosts.Load() {
 		if h.tracing == r && h.removed.Load() == 0 && h.PIDNS != 0 {

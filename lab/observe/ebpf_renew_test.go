@@ -1,7 +1,10 @@
 package observe
 
 import (
+	"errors"
 	"testing"
+
+	"github.com/cilium/ebpf"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
@@ -65,6 +68,65 @@ func TestRenew(t *testing.T) {
 	}
 	if tracing.former.sink != nil {
 		t.Error("the former run's sink is held")
+	}
+}
+
+// A host may boot any number of times: of a boot that was removed nothing stays
+// but what was counted.
+func TestRemovedBoots(t *testing.T) {
+	t.Setenv(tracedActEnv, "flood")
+	h, start, cmd := testTracedHost(t)
+	_, server := testPair(t)
+	var log eventLog
+	tracing := testTracer(t, testClock(t), log.add, h)
+	start()
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	spared := func() uint64 {
+		n, err := tracing.Spared()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := spared()
+	if err := tracing.Remove(h); err != nil {
+		t.Fatal(err)
+	}
+	const boots = 1100 // the maps have room for 1024
+	for boot := range boots {
+		again := Host{Name: "server", Boot: boot, Net: server.Net, PIDNS: h.PIDNS, Text: true}
+		if err := tracing.Add(again); err != nil {
+			t.Fatal(err)
+		}
+		if boot == 0 {
+			testListen(t, server.Net, "127.0.0.1:7000")
+		}
+		if err := tracing.Remove(again); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testTracerFlush(t, tracing)
+	if n := spared(); before == 0 || n != before {
+		t.Errorf("%d calls were only counted, %d before the host was removed", n, before)
+	}
+	listens := func(e record.Event) bool { return e.State != nil && e.State.To == "LISTEN" }
+	if n := log.count(func(e record.Event) bool { return e.Host == "server" && listens(e) }); n != 1 {
+		t.Errorf("%d sockets of the first boot listen", n)
+	}
+	d := tracing.decoder
+	if n := len(d.socks) + len(d.ended) + len(d.told) + len(d.epolls) + len(d.printers.processes); n != 0 {
+		t.Errorf("%d things are known of boots that are gone", n)
+	}
+	if n := len(*tracing.tracer.hosts.Load()) + len(tracing.hosts); n != 0 {
+		t.Errorf("%d hosts are known that are gone", n)
+	}
+	for _, name := range []string{"nets", "pids", "texts", "budgets", "spared", "muted"} {
+		var key uint64
+		if err := tracing.tracer.object.maps[name].NextKey(nil, &key); !errors.Is(err, ebpf.ErrKeyNotExist) {
+			t.Errorf("the map %s has an entry: %v", name, err)
+		}
 	}
 }
 

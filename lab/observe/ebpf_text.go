@@ -152,6 +152,20 @@ func (x *printers) end(id processID, e record.Event, tell func(record.Event)) {
 	}
 }
 
+// drop forgets the processes of a host.
+func (x *printers) drop(host uint32) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for id, p := range x.processes {
+		if id.host != host {
+			continue
+		}
+		if delete(x.processes, id); p.muted {
+			x.unmute(id)
+		}
+	}
+}
+
 // renew gives every process its bounds anew.
 func (x *printers) renew() {
 	x.mu.Lock()

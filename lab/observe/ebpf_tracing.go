@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,8 +33,9 @@ type Tracing struct {
 
 	before struct{ dropped, missed uint64 } // the tracer's counters at the beginning
 
-	all     bool // Everything was called; guarded by tracer.mu
-	resting bool // Rest was called, and not Everything since; likewise
+	all     bool   // Everything was called; guarded by tracer.mu
+	resting bool   // Rest was called, and not Everything since; likewise
+	spared  uint64 // calls of hosts that were removed; likewise
 
 	mu       sync.Mutex // guards what follows
 	course   course
@@ -112,14 +114,19 @@ func (r *Tracing) Remove(h Host) error {
 		return nil // it was closed: nothing is reported
 	}
 	defer release()
+	var gone []*tracedHost
 	r.mu.Lock()
-	hosts := r.hosts
+	r.hosts = slices.DeleteFunc(slices.Clone(r.hosts), func(th *tracedHost) bool {
+		yes := th.Name == h.Name && th.Boot == h.Boot
+		if yes {
+			gone = append(gone, th)
+		}
+		return yes
+	})
 	r.mu.Unlock()
 	var errs []error
-	for _, th := range hosts {
-		if th.Name == h.Name && th.Boot == h.Boot {
-			errs = append(errs, r.tracer.remove(th, r.clock.origin+r.clock.Now()))
-		}
+	for _, th := range gone {
+		errs = append(errs, r.tracer.remove(th, r.clock.origin+r.clock.Now()))
 	}
 	return errors.Join(errs...)
 }
@@ -174,7 +181,7 @@ func (r *Tracing) Flush(ctx context.Context) error {
 	if err != nil {
 		return nil // Close has flushed
 	}
-	seen, forget, err := r.tracer.mark(ctx, r)
+	seen, forget, err := r.tracer.mark(ctx, marker{tracing: r})
 	release()
 	if err != nil {
 		return err
