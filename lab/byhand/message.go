@@ -14,7 +14,7 @@ type op string
 
 const (
 	opStatus op = "status" // Status
-	opExec   op = "exec"   // admission, with the host's door; then execReport and ended
+	opExec   op = "exec"   // admission, with the host's door; then notes, done, and ended
 	opDo     op = "do"     // done, when the line was performed
 	opWatch  op = "watch"  // Piece, until the connection ends
 	opAwait  op = "await"  // lab.Seen, when it was seen
