@@ -83,7 +83,7 @@ func (l *Lab) Exec(ctx context.Context, host string, x lab.Execution, argv []str
 	go func() {
 		for s := range signals {
 			number := s.(unix.Signal)
-			if early--; early < 0 && (number == unix.SIGINT || number == unix.SIGQUIT) && t.foreground() {
+			if early--; early < 0 && t.tells(number) {
 				continue // the program got it, too
 			}
 			_ = c.send(note{Signal: int(number)}) // a supervisor that is gone is heard of

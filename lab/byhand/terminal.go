@@ -61,6 +61,18 @@ func (t terminal) takeBack(killed bool) {
 	}
 }
 
+// tells tells whether a signal that came now is the terminal's, for the whole of this
+// process's group.
+func (t terminal) tells(s unix.Signal) bool {
+	switch s {
+	case unix.SIGINT, unix.SIGQUIT:
+		return t.foreground()
+	case unix.SIGHUP:
+		return t.hungUp()
+	}
+	return false
+}
+
 // foreground tells whether this process is in the foreground, where the keys'
 // signals come to all of its process group.
 func (t terminal) foreground() bool {
@@ -69,4 +81,14 @@ func (t terminal) foreground() bool {
 	}
 	group, err := unix.IoctlGetInt(int(t.f.Fd()), unix.TIOCGPGRP)
 	return err == nil && group == unix.Getpgrp()
+}
+
+// hungUp tells whether the terminal is gone: who was in its foreground has been
+// told by the kernel, and its other jobs by the shell, each a process group.
+func (t terminal) hungUp() bool {
+	if t.f == nil {
+		return false
+	}
+	_, err := unix.IoctlGetInt(int(t.f.Fd()), unix.TIOCGPGRP)
+	return errors.Is(err, unix.EIO)
 }
