@@ -26,28 +26,35 @@ func (d Dir) cleanFiles(tell func(string)) error {
 	if _, err := os.Stat(string(d)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return d.locked(func() error {
-		all, err := d.names()
-		if err != nil {
-			return err
-		}
-		var errs []error
-		for _, name := range all {
-			if pid, err := d.holder(name); err != nil || pid != 0 {
-				errs = append(errs, err)
-				continue
-			}
-			if said, err := os.ReadFile(d.log(name)); err == nil && len(said) > 0 {
-				tell(fmt.Sprintf("the supervisor of %s had said:\n%s", called(name), strings.TrimRight(string(said), "\n")))
-			}
-			removed, err := d.remove(name)
-			if len(removed) > 0 {
-				tell(fmt.Sprintf("removed %s of %s, whose supervisor is gone", strings.Join(removed, ", "), called(name)))
-			}
+	all, err := d.names()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range all {
+		// Whoever does not answer is waited for without the lock, which all labs need.
+		if pid, err := d.holder(name); err != nil || pid != 0 {
 			errs = append(errs, err)
+			continue
 		}
-		return errors.Join(errs...)
-	})
+		errs = append(errs, d.locked(func() error { return d.cleanName(name, tell) }))
+	}
+	return errors.Join(errs...)
+}
+
+// cleanName removes a lab's files if its supervisor is gone. It needs the lock.
+func (d Dir) cleanName(name string, tell func(string)) error {
+	if pid, err := d.holder(name); err != nil || pid != 0 {
+		return err
+	}
+	if said, err := os.ReadFile(d.log(name)); err == nil && len(said) > 0 {
+		tell(fmt.Sprintf("the supervisor of %s had said:\n%s", called(name), strings.TrimRight(string(said), "\n")))
+	}
+	removed, err := d.remove(name)
+	if len(removed) > 0 {
+		tell(fmt.Sprintf("removed %s of %s, whose supervisor is gone", strings.Join(removed, ", "), called(name)))
+	}
+	return err
 }
 
 // orphanTimeout is how long an init that has lost its maker may take to end by

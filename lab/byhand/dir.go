@@ -135,17 +135,27 @@ func (c *conn) answers(deadline time.Time) bool {
 	return err == nil || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
+// vacant tells why a name cannot be had: a lab has it.
+func (d Dir) vacant(name string) error {
+	pid, err := d.holder(name)
+	if err == nil && pid != 0 {
+		err = usage(fmt.Errorf("%s is up already (process %d)", called(name), pid), "take another --name, or lab down --name "+name)
+	}
+	return err
+}
+
 // listen takes a name: what a supervisor that died left of it is replaced.
 func (d Dir) listen(name string) (l *net.UnixListener, err error) {
 	if err := d.make(); err != nil {
 		return nil, err
 	}
+	// Whoever does not answer is waited for without the lock, which all labs need.
+	if err := d.vacant(name); err != nil {
+		return nil, err
+	}
 	err = d.locked(func() error {
-		switch pid, err := d.holder(name); {
-		case err != nil:
+		if err := d.vacant(name); err != nil {
 			return err
-		case pid != 0:
-			return usage(fmt.Errorf("%s is up already (process %d)", called(name), pid), "take another --name, or lab down --name "+name)
 		}
 		if _, err := d.remove(name); err != nil {
 			return err

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func newDir(t *testing.T) Dir { return Dir(filepath.Join(t.TempDir(), "lab")) }
@@ -72,6 +74,40 @@ func TestListenRefuses(t *testing.T) {
 		if _, err := d.listen("x"); err == nil || !strings.Contains(err.Error(), "0700") {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+}
+
+// Who waits for a supervisor that says nothing keeps nobody from the directory.
+func TestSilentSupervisor(t *testing.T) {
+	d := newDir(t)
+	l, err := d.listen("x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for what, f := range map[string]func() error{
+		"listen": func() error { _, err := d.listen("x"); return err },
+		"clean":  func() error { return d.cleanFiles(func(string) {}) },
+	} {
+		ended := make(chan error, 1)
+		go func() { ended <- f() }()
+		asked, err := l.AcceptUnix()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir, err := os.Open(string(d))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			t.Errorf("%s: the directory is locked: %v", what, err)
+		}
+		dir.Close()
+		fmt.Fprintln(asked, "{}") // it is well after all
+		if err := <-ended; (err != nil) != (what == "listen") {
+			t.Errorf("%s: %v", what, err)
+		}
+		asked.Close()
 	}
 }
 
