@@ -2,15 +2,20 @@ package topology_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-6fefc909/tcplab/internal/testenv"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
@@ -178,5 +183,50 @@ func TestEnterAndWait(t *testing.T) {
 	}
 	if err := e.Abandon(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What nsenter started in a host, and does not wait for while it is stopped, keeps
+// no host up. Who takes the network down is told of it.
+func TestStoppedOutside(t *testing.T) {
+	testenv.NeedRoot(t)
+	n, err := topology.New(topology.Config{Path: topology.Direct})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeIt := sync.OnceValue(n.Close)
+	defer closeIt()
+	ns := exec.Command("nsenter", "-a", "-t", strconv.Itoa(n.Server.InitPID()), "sleep", "1000")
+	if err := ns.Start(); err != nil {
+		t.Fatal(err)
+	}
+	awaited := make(chan struct{})
+	go func() { _ = ns.Wait(); close(awaited) }()
+	defer func() { _ = ns.Process.Kill(); <-awaited }()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		all, err := n.Server.Processes()
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("nsenter starts nothing: %v, %v", all, err)
+		}
+		if len(all) == 1 && all[0].Comm == "sleep" {
+			break
+		}
+	}
+	if err := ns.Process.Signal(unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := n.Crash(n.Server, func(string) {}); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the crash took %v", took)
+	}
+	if err := n.Boot(n.Server, func(string) {}); err != nil {
+		t.Error(err)
+	}
+	err = closeIt()
+	if want := fmt.Sprintf("process %d, nsenter, does not wait for its child", ns.Process.Pid); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("taken down: %v, want %q", err, want)
 	}
 }

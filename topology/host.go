@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -58,7 +59,8 @@ type Host struct {
 	boot  int
 	ns    *Namespace
 	pidns *pidNamespace
-	init  *initProcess // nil while the host is down
+	init  *initProcess   // nil while the host is down
+	past  []*initProcess // of earlier boots, that were not reaped when those ended
 }
 
 // Boot counts the host's boots, from 1.
@@ -284,6 +286,9 @@ func (h *Host) powerOff() error {
 		return nil
 	}
 	asked := p.powerOff()
+	h.mu.Lock()
+	h.past = append(slices.DeleteFunc(h.past, (*initProcess).isReaped), p)
+	h.mu.Unlock()
 	if err := p.kill(); err != nil {
 		return err
 	}
@@ -329,9 +334,16 @@ func (h *Host) release() error {
 	return errors.Join(errs...)
 }
 
-// close powers the host off and gives up its namespaces.
+// close powers the host off and gives up its namespaces. Its error says who outside
+// keeps what is left of it.
 func (h *Host) close() error {
 	err := errors.Join(h.powerOff(), h.release())
+	h.mu.Lock()
+	past := slices.Clone(h.past)
+	h.mu.Unlock()
+	for _, p := range past {
+		err = errors.Join(err, p.awaitReaped())
+	}
 	if err != nil {
 		return fmt.Errorf("take %s down: %w", h.Name, err)
 	}

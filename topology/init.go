@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"strconv"
@@ -186,9 +187,8 @@ func (h *hostInit) waitAll(timeout time.Duration, meanwhile func()) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {
-		left := h.countProcesses()
-		if left == 0 || expired {
-			return left
+		if expired || h.countProcesses(1) == 0 {
+			return h.countProcesses(math.MaxInt)
 		}
 		h.children.Wait()
 	}
@@ -217,7 +217,7 @@ func (h *hostInit) lookAgain(do func()) (stop func()) {
 
 // stage signals all processes, and tells lab when it did.
 func (h *hostInit) stage(id int, s unix.Signal) {
-	left := h.countProcesses()
+	left := h.countProcesses(math.MaxInt)
 	h.tell(initMessage{Op: opStage, ID: id, Signal: s, Left: left, At: monotonic()})
 	if err := unix.Kill(-1, s); err != nil && err != unix.ESRCH {
 		h.tell(initMessage{Op: opStage, ID: id, Signal: s, Error: err.Error()})
@@ -231,18 +231,37 @@ func monotonic() int64 {
 	return now.Nano()
 }
 
-// countProcesses counts the host's processes other than this one. A zombie
-// whose parent has not waited for it counts: it is still a process.
-func (h *hostInit) countProcesses() int {
-	names, err := readNames(h.proc, ".")
+// countProcesses counts the host's processes other than this one, up to a limit. A
+// zombie whose parent has not waited for it counts: it is still a process.
+func (h *hostInit) countProcesses(limit int) int {
+	n, err := countProcesses(h.proc, limit)
 	if err != nil {
 		return 1 // not known to be none
 	}
+	return n
+}
+
+// countProcesses counts the processes of a host's process table but its init, up to
+// a limit. A zombie whose parent is outside does not count: of what nsenter(1)
+// started, and does not wait for while it is stopped, no host can be rid.
+func countProcesses(proc *os.Root, limit int) (int, error) {
+	names, err := readNames(proc, ".")
+	if err != nil {
+		return 0, err
+	}
 	n := 0
 	for _, name := range names {
-		if pid, err := strconv.Atoi(name); err == nil && pid != 1 {
+		pid, err := strconv.Atoi(name)
+		if err != nil || pid == 1 || n >= limit {
+			continue
+		}
+		stat, err := proc.ReadFile(name + "/stat")
+		if err != nil {
+			continue // it ended
+		}
+		if p, err := parseStat(string(stat), pid); err != nil || p.Parent != 0 || !p.ended() {
 			n++
 		}
 	}
-	return n
+	return n, nil
 }

@@ -27,7 +27,8 @@ type initProcess struct {
 	waiting  map[int]*initRequest // by request; the last answer removes it
 	running  map[int]*Process     // by id in the host
 	heard    chan struct{}        // closed when the init's last message was delivered
-	finished chan struct{}        // closed when the init was reaped, and heard
+	finished chan struct{}        // closed when nothing of the host runs any more (finish)
+	reaped   chan struct{}        // closed when the init was
 }
 
 // An initRequest waits for its answers.
@@ -87,7 +88,7 @@ func startInit(host, names string) (*initProcess, error) {
 	p := &initProcess{
 		host: host, pid: pid, pidfd: pidfd, conn: ours,
 		waiting: map[int]*initRequest{}, running: map[int]*Process{},
-		heard: make(chan struct{}), finished: make(chan struct{}),
+		heard: make(chan struct{}), finished: make(chan struct{}), reaped: make(chan struct{}),
 	}
 	ready := &initRequest{answers: make(chan initMessage, 1)}
 	p.waiting[0], p.ready = ready, ready.answers
@@ -185,9 +186,18 @@ func (p *initProcess) wait() {
 			break
 		}
 	}
+	close(p.reaped)
 	<-p.heard // what it said before it died
+	p.finish()
+}
+
+// finish tells everybody who waits that the host has ended, if nobody has yet.
+func (p *initProcess) finish() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.running == nil {
+		return
+	}
 	for _, q := range p.running {
 		q.end(0, true)
 	}
@@ -198,19 +208,48 @@ func (p *initProcess) wait() {
 	close(p.finished)
 }
 
-// kill ends the init and all of its namespace, and waits until they are gone.
+// look is how often something is looked at that is not told.
+const look = 100 * time.Millisecond
+
+// kill ends the init and all of its namespace, and waits until they are gone, or
+// zombies that are up to processes outside.
 func (p *initProcess) kill() error {
 	_ = unix.PidfdSendSignal(p.pidfd, unix.SIGKILL, nil, 0) // ESRCH: already gone
-	select {
-	case <-p.finished:
-	case <-time.After(killTimeout):
-		return fmt.Errorf("process %d, the init of %s, or one of its children survives SIGKILL", p.pid, p.host)
+	for deadline := time.Now().Add(killTimeout); !p.ended(); {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("process %d, the init of %s, or one of its children survives SIGKILL", p.pid, p.host)
+		}
 	}
 	err := errors.Join(p.conn.Close(), unix.Close(p.pidfd))
 	if proc, none := p.processTable(); none == nil {
 		err = errors.Join(err, proc.Close())
 	}
 	return err
+}
+
+// ended waits a moment for the end of the init and of all its namespace. An init
+// that was killed has closed its files by the time that it waits for zombies whose
+// parents are outside (zap_pid_ns_processes).
+func (p *initProcess) ended() bool {
+	select {
+	case <-p.finished:
+		return true
+	case <-time.After(look):
+	}
+	select {
+	case <-p.heard:
+	default:
+		return false
+	}
+	proc, err := p.processTable()
+	if err != nil {
+		return false
+	}
+	if n, err := countProcesses(proc, 1); err != nil || n > 0 {
+		return false
+	}
+	p.finish()
+	return true
 }
 
 // powerOff asks the init to end all that its host has. An init that a tracer
@@ -220,7 +259,6 @@ func (p *initProcess) powerOff() error {
 	if err != nil {
 		return err
 	}
-	const look = 100 * time.Millisecond
 	for deadline := time.Now().Add(killTimeout + time.Second); ; {
 		select {
 		case m, ok := <-answers:

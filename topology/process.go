@@ -253,5 +253,8 @@ func (h *Host) Ended(pid int) bool {
 		return true
 	}
 	info, err := parseStat(string(stat), pid)
-	return err == nil && info.State == 'Z' && info.Threads <= 1
+	return err == nil && info.ended()
 }
+
+// ended tells whether it is a zombie that its parent can wait for.
+func (p ProcessInfo) ended() bool { return p.State == 'Z' && p.Threads <= 1 }
