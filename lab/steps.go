@@ -202,7 +202,7 @@ func socketsOf(h *topology.Host) ([]record.SocketRow, error) {
 // ErrScenario is of runs that came to a step which could not be done as things
 // were: there was nobody whom it could have befallen. It lies in the scenario,
 // or in what became of the steps before.
-var ErrScenario = errors.New("the step finds nothing to act upon")
+var ErrScenario = errors.New("nothing to act upon")
 
 // errNoConnection says that a host's table has none to the server.
 var errNoConnection = errors.New("no connection")
@@ -218,7 +218,11 @@ func (e *Experiment) connection(h *topology.Host) (record.SocketRow, error) {
 		return r.State == "LISTEN" || r.State == "CLOSE" || !e.toServer(r.Remote) && !e.toServer(r.Local)
 	})
 	if len(rows) == 0 {
-		return record.SocketRow{}, fmt.Errorf("%w: %s has %w with the server", ErrScenario, h.Name, errNoConnection)
+		with := "the server"
+		if h != e.net.Client {
+			with = "a client"
+		}
+		return record.SocketRow{}, fmt.Errorf("%w: %s has %w with %s", ErrScenario, h.Name, errNoConnection, with)
 	}
 	// Beside one that is in use there may be the remains of others.
 	if i := slices.IndexFunc(rows, func(r record.SocketRow) bool { return r.State == "ESTABLISHED" }); i >= 0 {

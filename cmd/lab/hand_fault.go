@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-6fefc909/tcplab/lab/report"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 )
 
@@ -43,11 +44,15 @@ that holds the connection is meant.
 			if err != nil {
 				return err
 			}
-			if err := l.Do(faultLine(args)); err != nil {
+			did, err := l.Do(faultLine(args))
+			if err != nil {
 				return byHand(err)
 			}
+			for _, deed := range did {
+				fmt.Fprintln(s.out, report.Clean(deed))
+			}
 			status, err := l.Status()
-			if err != nil {
+			if err != nil || len(status.Faults) == 0 {
 				return byHand(err)
 			}
 			return status.WriteFaults(s.out)

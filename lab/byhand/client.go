@@ -153,8 +153,13 @@ func (l *Lab) Status() (*Status, error) {
 	return s, err
 }
 
-// Do performs a line of a scenario, such as "fault crash server".
-func (l *Lab) Do(line string) error { return l.converse(request{Op: opDo, Line: line}, &done{}) }
+// Do performs a line of a scenario, such as "fault crash server", and tells what
+// it did, moment by moment.
+func (l *Lab) Do(line string) (did []string, err error) {
+	var d deeds
+	err = l.converse(request{Op: opDo, Line: line}, &d)
+	return d.Deeds, err
+}
 
 // Record begins a recording, which Stop ends; out is where it is to be written
 // then, for who ends it. The warning says what is not observed, "" if all is.

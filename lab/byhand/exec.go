@@ -16,6 +16,12 @@ func (s *supervisor) exec(ctx context.Context, c *conn, x *exec) error {
 	if x == nil || len(x.Argv) == 0 {
 		return usage(errors.New("run what?"), "")
 	}
+	if m := s.middle(); m != nil && x.Host == m.Name {
+		return usage(fmt.Errorf("the %s is no host, but a network namespace", m.Name), "sudo nsenter --net="+m.Path+" "+x.Argv[0])
+	}
+	if _, err := s.session.Network().Host(x.Host); err != nil {
+		return usage(err, "there are client and server, and with lab up --standby a standby")
+	}
 	entry, err := s.session.Admit(x.Host, x.User, x.Argv)
 	if errors.Is(err, lab.ErrDown) {
 		return &Error{err.Error(), "lab fault reboot " + x.Host + " boots it again", Refused}

@@ -15,7 +15,7 @@ type op string
 const (
 	opStatus op = "status" // Status
 	opExec   op = "exec"   // admission, with the host's door; then notes, done, and ended
-	opDo     op = "do"     // done, when the line was performed
+	opDo     op = "do"     // deeds, when the line was performed
 	opWatch  op = "watch"  // Piece, until the connection ends
 	opAwait  op = "await"  // lab.Seen, when it was seen
 	opRecord op = "record" // begun, when the recording has
@@ -56,6 +56,11 @@ type admission struct {
 type note struct {
 	PID    int `json:"pid,omitempty"` // it was started; answered by done
 	Signal int `json:"signal,omitempty"`
+}
+
+// deeds are what a line did.
+type deeds struct {
+	Deeds []string `json:"deeds"`
 }
 
 // An ended is how a program ended.

@@ -63,7 +63,7 @@ func (names *netnsNames) links(n *topology.Network) map[string]string {
 		add(h.Name, fmt.Sprintf("/proc/%d/ns/net", h.InitPID()))
 	}
 	if m := n.Middle(); m != nil {
-		add(string(n.Path), fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), m.FD()))
+		add(string(n.Path), pathOf(m))
 	}
 	return links
 }
@@ -105,3 +105,6 @@ func (names *netnsNames) renew(n *topology.Network) error {
 	}
 	return nil
 }
+
+// pathOf is where proc(5) has a namespace that this process alone holds.
+func pathOf(n *topology.Namespace) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.FD()) }

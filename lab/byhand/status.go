@@ -19,6 +19,7 @@ type Status struct {
 	// Sysctls that were asked for, by node.
 	Sysctls   map[string]map[string]string `json:"sysctls,omitempty"`
 	Hosts     []Host                       `json:"hosts"`
+	Middle    *Middle                      `json:"middle,omitempty"` // nil on a direct path
 	Links     []topology.LinkState         `json:"links"`
 	Faults    []lab.Force                  `json:"faults"` // in force
 	Recording *Recording                   `json:"recording,omitempty"`
@@ -32,6 +33,27 @@ func (s *Status) ToSave() *Recording {
 		return s.Recording
 	}
 	return s.Unsaved
+}
+
+// A Middle is the router or switch between the hosts: a network namespace, in
+// which nothing runs.
+type Middle struct {
+	Name  string `json:"name"`
+	Path  string `json:"path"`            // by which nsenter --net finds the namespace, while the lab is up
+	NetNS string `json:"netns,omitempty"` // its name for iproute2
+}
+
+// middle is that of the lab, nil on a direct path.
+func (s *supervisor) middle() *Middle {
+	net := s.session.Network()
+	if net.Middle() == nil {
+		return nil
+	}
+	m := &Middle{Name: string(net.Path), Path: pathOf(net.Middle())}
+	if s.netns != nil {
+		m.NetNS = s.config.Name + "-" + m.Name
+	}
+	return m
 }
 
 // A Host is a host of a Status.
@@ -77,6 +99,7 @@ func (s *supervisor) status() *Status {
 		st.Unsaved = &unsaved.Recording
 	}
 	s.session.Steady(func() { st.Links, _ = net.Links() }) // all are there
+	st.Middle = s.middle()
 	for _, h := range net.Hosts() {
 		st.Hosts = append(st.Hosts, s.host(h))
 	}

@@ -201,10 +201,11 @@ func (s *supervisor) serve(ctx context.Context, c *conn, r *request) error {
 	case opExec:
 		return s.exec(ctx, c, r.Exec)
 	case opDo:
-		if err := s.do(ctx, r.Line); err != nil {
+		deeds, err := s.do(ctx, r.Line)
+		if err != nil {
 			return err
 		}
-		return c.say(done{})
+		return c.say(deeds)
 	case opWatch:
 		return s.watch(ctx, c, r.Watch)
 	case opAwait:
@@ -225,26 +226,35 @@ func (s *supervisor) serve(ctx context.Context, c *conn, r *request) error {
 		}
 		return c.say(done{})
 	}
-	return usage(fmt.Errorf("unknown request %q", r.Op), "")
+	return usage(fmt.Errorf("%s knows no %q: it was brought up by another build of lab", called(s.config.Name), r.Op),
+		"sudo lab down --name "+s.config.Name+", and up again")
 }
 
-// do performs a line of a scenario.
-func (s *supervisor) do(ctx context.Context, line string) error {
+// do performs a line of a scenario, and tells what was done.
+func (s *supervisor) do(ctx context.Context, line string) (deeds, error) {
+	from := s.session.Now()
 	_, err := s.session.Do(ctx, "by hand", 1, line)
 	if need, ok := errors.AsType[*scenarios.NeedError](err); ok {
-		hint := "it is there in a lab of lab up"
+		hint := "sudo lab up"
 		for _, line := range need.Build {
 			hint += " --" + line
 		}
-		return usage(need, hint)
+		return deeds{}, usage(need, hint)
 	}
 	if e, ok := errors.AsType[*scenarios.SyntaxError](err); ok {
-		return usage(e.Err, "see lab fault --help")
+		return deeds{}, usage(e.Err, "see lab fault --help")
 	}
 	if errors.Is(err, lab.ErrScenario) {
-		return &Error{Text: err.Error(), Kind: Refused}
+		return deeds{}, &Error{err.Error(), "programs are started by sudo lab exec; sudo lab fault kill server PID is about any process", Refused}
 	}
-	return errors.Join(err, s.netns.renew(s.session.Network()))
+	if err := errors.Join(err, s.netns.renew(s.session.Network())); err != nil {
+		return deeds{}, err
+	}
+	var done deeds
+	for _, e := range s.session.Deeds(from) {
+		done.Deeds = append(done.Deeds, e.Kind+": "+e.Text)
+	}
+	return done, nil
 }
 
 // record begins a recording.

@@ -72,6 +72,16 @@ func run(t *testing.T, l *Lab, host string, argv ...string) (ended <-chan End) {
 	return done
 }
 
+// do performs lines, up to the first that cannot be.
+func do(l *Lab, lines ...string) error {
+	for _, line := range lines {
+		if _, err := l.Do(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // await waits until the lab's status is as wanted.
 func await(t *testing.T, l *Lab, what string, is func(*Status) bool) *Status {
 	t.Helper()
@@ -119,7 +129,7 @@ func TestExec(t *testing.T) {
 	}
 	ended := run(t, l, "server", "sleep", "1000")
 	await(t, l, "it runs", func(s *Status) bool { _, ok := has(s, "server", "sleep 1000"); return ok })
-	if err := l.Do("fault crash server"); err != nil {
+	if _, err := l.Do("fault crash server"); err != nil {
 		t.Fatal(err)
 	}
 	if end := <-ended; end.Status != 137 || end.Gone != "server went down" {
@@ -147,10 +157,10 @@ func TestStatus(t *testing.T) {
 	if pid, ok := has(s, "server", "echo-server 0.0.0.0:9998"); !ok || row.State != "LISTEN" || !slices.Equal(row.PIDs, []int{pid}) {
 		t.Errorf("the server's socket is %+v; processes %+v", row, s.Hosts[1].Processes)
 	}
-	if err := errors.Join(l.Do("fault unreachable-host"), l.Do("freeze server "+"2")); err == nil {
+	if err := do(l, "fault unreachable-host", "freeze server 2"); err == nil {
 		t.Error("a process that there is not was frozen")
 	}
-	if err := l.Do("fault crash client"); err != nil {
+	if _, err := l.Do("fault crash client"); err != nil {
 		t.Fatal(err)
 	}
 	s, err := l.Status()
@@ -199,7 +209,7 @@ func TestRecord(t *testing.T) {
 	if end := <-run(t, l, "client", "sh", "-c", "exit 5"); end.Status != 5 {
 		t.Fatal(end)
 	}
-	if err := l.Do("fault crash server"); err != nil {
+	if _, err := l.Do("fault crash server"); err != nil {
 		t.Fatal(err)
 	}
 	await(t, l, "some events are recorded", func(s *Status) bool { return s.Recording.Events > 0 && s.Recording.Room > s.Recording.Events })
@@ -295,7 +305,7 @@ func TestWatch(t *testing.T) {
 		}()
 	}
 	await(t, l, "three watch", func(s *Status) bool { return s.Watchers == 3 })
-	if err := l.Do("fault crash server"); err != nil {
+	if _, err := l.Do("fault crash server"); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -376,4 +386,30 @@ func TestExecBesideReboots(t *testing.T) {
 	}
 	close(over)
 	entering.Wait()
+}
+
+// A fault tells what it did, and one that would be another here is refused.
+func TestDo(t *testing.T) {
+	l := up(t, Config{})
+	did, err := l.Do("fault crash")
+	if err != nil || len(did) != 2 || did[0] != "crash: link down" {
+		t.Errorf("a crash did %q, %v", did, err)
+	}
+	if did, err = l.Do("fault reboot"); err != nil || len(did) == 0 {
+		t.Errorf("the boot did %q, %v", did, err)
+	}
+	_, err = l.Do("fault crash-lan")
+	if e, ok := errors.AsType[*Error](err); !ok || e.Kind != Usage || e.Hint != "sudo lab up --arp fails" {
+		t.Errorf("crash-lan where ARP is answered: %v", err)
+	}
+	_, err = l.Do("fault kill")
+	if e, ok := errors.AsType[*Error](err); !ok || e.Kind != Refused || !strings.Contains(e.Text, "server has no connection with a client") {
+		t.Errorf("kill where nothing runs: %v", err)
+	}
+	for host, want := range map[string]string{"router": "sudo nsenter --net=/proc/", "nowhere": "client and server"} {
+		_, err := l.Exec(context.Background(), host, lab.Execution{}, []string{"true"})
+		if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(e.Hint, want) {
+			t.Errorf("exec on %s: %v", host, err)
+		}
+	}
 }

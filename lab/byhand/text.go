@@ -31,6 +31,7 @@ func (s *Status) Write(w io.Writer) error {
 	if r := s.Unsaved; r != nil {
 		fmt.Fprintf(t, "the recording since %s has ended, and is not saved: lab record stop --out DIR\n", r.Since.Format(time.TimeOnly))
 	}
+	fmt.Fprintln(t)
 	s.writeFaults(t)
 	s.writeHosts(t)
 	s.writeLinks(t)
@@ -40,7 +41,6 @@ func (s *Status) Write(w io.Writer) error {
 }
 
 func (s *Status) writeFaults(t io.Writer) {
-	fmt.Fprintln(t)
 	if len(s.Faults) == 0 {
 		fmt.Fprintln(t, "no fault is in force")
 		return
@@ -66,6 +66,13 @@ func (s *Status) writeHosts(t io.Writer) {
 			way += ", ip netns exec " + h.NetNS
 		}
 		row(t, h.Name, dash(h.Address), dash(h.Gateway), h.Boot, state, way)
+	}
+	if m := s.Middle; m != nil {
+		way := "nsenter --net=" + m.Path
+		if m.NetNS != "" {
+			way += ", ip netns exec " + m.NetNS
+		}
+		row(t, m.Name, "-", "-", "-", "no host", way)
 	}
 }
 
@@ -171,6 +178,7 @@ func (h Host) address() string {
 // WriteFaults writes what is in force.
 func (s *Status) WriteFaults(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "in force:")
 	s.writeFaults(t)
 	return t.Flush()
 }

@@ -145,13 +145,13 @@ func TestSignature(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	testenv.NeedRoot(t)
 	for want, mistake := range map[string]func(n *labtest.Network){
-		`fault explode: no fault "explode": there are`:                                                     func(n *labtest.Network) { n.Fault("explode") },
-		"fault crash: crash of which host?":                                                                func(n *labtest.Network) { n.Fault("crash") },
-		"fault unreachable-net: it takes a router (path); the path is switch":                              func(n *labtest.Network) { n.Fault("unreachable-net") },
-		`expect server lsocket LISTEN: no event "lsocket"`:                                                 func(n *labtest.Network) { n.Expect("server lsocket LISTEN") },
-		"expect client read() = EOF: the step finds nothing to act upon: no command was started on client": func(n *labtest.Network) { n.Expect("client read() = EOF") },
-		"fault shutdown server: the step finds nothing to act upon: no process runs on server":             func(n *labtest.Network) { n.Fault("shutdown", n.Server) },
-		"path router: belongs before the first step":                                                       func(n *labtest.Network) { n.Do("path router") },
+		`fault explode: no fault "explode": there are`:                                      func(n *labtest.Network) { n.Fault("explode") },
+		"fault crash: crash of which host?":                                                 func(n *labtest.Network) { n.Fault("crash") },
+		"fault unreachable-net: it takes a router (path); the path is switch":               func(n *labtest.Network) { n.Fault("unreachable-net") },
+		`expect server lsocket LISTEN: no event "lsocket"`:                                  func(n *labtest.Network) { n.Expect("server lsocket LISTEN") },
+		"expect client read() = EOF: nothing to act upon: no command was started on client": func(n *labtest.Network) { n.Expect("client read() = EOF") },
+		"fault shutdown server: nothing to act upon: no process runs on server":             func(n *labtest.Network) { n.Fault("shutdown", n.Server) },
+		"path router: belongs before the first step":                                        func(n *labtest.Network) { n.Do("path router") },
 		"! expect -for 1ms server socket LISTEN": func(n *labtest.Network) {
 			listen(n)
 			n.Do("! expect -since start server socket LISTEN")

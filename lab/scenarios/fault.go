@@ -77,7 +77,7 @@ func (c *compiler) faultOf(name string) (Fault, error) {
 			return Fault{}, err
 		}
 		if faults := s.Faults(); len(faults) > 0 {
-			return faults[0], nil
+			return faults[0], c.samePlight(s, faults[0])
 		}
 		return Fault{}, fmt.Errorf("nothing goes away in the scenario %s: it has no fault", name)
 	}
@@ -107,4 +107,18 @@ func (c *compiler) whom(args []string) (who string, pid int, err error) {
 		return "", 0, script.ErrUsage
 	}
 	return args[0], pid, nil
+}
+
+// samePlight tells what keeps a scenario's fault from being here what it is there:
+// after a crash the client is told something else where the dead host's address is
+// not resolved.
+func (c *compiler) samePlight(s *Scenario, f Fault) error {
+	if s.AnswerARP == c.scenario.AnswerARP || !f.Powers() {
+		return nil
+	}
+	need, build := "a network that goes on resolving a dead host's address", "arp answered"
+	if !s.AnswerARP {
+		need, build = "a network in which a dead host's address is not resolved any more", "arp fails"
+	}
+	return &NeedError{Line: "fault " + s.Name, Need: need, Path: c.scenario.Path, Build: []string{build}}
 }
