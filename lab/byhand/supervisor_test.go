@@ -382,7 +382,7 @@ func TestExecBesideReboots(t *testing.T) {
 		})
 	}
 	for range 30 {
-		timed("reboot", func() error { return l.Do("fault reboot server") })
+		timed("reboot", func() error { return do(l, "fault reboot server") })
 	}
 	close(over)
 	entering.Wait()
