@@ -24,9 +24,10 @@ type Session struct {
 	typed bool     // a person types the steps
 	build []string // Hand.Build
 
-	mu    sync.Mutex // held for a step
-	e     *Experiment
-	lines *scenarios.Lines
+	mu      sync.Mutex // held for a step
+	e       *Experiment
+	lines   *scenarios.Lines
+	economy economy
 
 	forces  forces
 	current atomic.Pointer[chapter]
@@ -146,6 +147,12 @@ func (s *Session) Do(ctx context.Context, file string, line int, text string) (s
 	_, err = s.e.do(ctx, step)
 	if err == nil {
 		s.forces.note(step, s.net)
+	}
+	if s.e.watch.all {
+		switch step.(type) {
+		case scenarios.Fault, scenarios.Zero:
+			s.economizeLater()
+		}
 	}
 	s.e.forget()
 	return nil, err
@@ -294,6 +301,7 @@ func (s *Session) Close() error {
 	defer s.power.Unlock()
 	if !s.closed {
 		s.closed = true
+		s.economy.end()
 		s.current.Load().end(nil)
 	}
 	return s.e.Close()

@@ -185,6 +185,24 @@ func (w *watch) everything() error {
 	return errors.Join(errs...)
 }
 
+// economize takes everything back.
+func (w *watch) economize() error {
+	if !w.all {
+		return nil
+	}
+	w.all = false
+	var errs []error
+	if w.tracing != nil {
+		errs = append(errs, w.tracing.Economize())
+	}
+	for _, hw := range w.hosts {
+		if hw.tap != nil {
+			errs = append(errs, hw.tap.Economize())
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // restAt is how many segments that were counted and not recorded, since the
 // last look, tell that programs exchange more than can be watched without
 // slowing them down.
@@ -254,7 +272,8 @@ func (w *watch) sparing(since int64) bool {
 // rested notes how long the rest was, if there was one and it is over.
 func (w *watch) rested() {
 	if w.resting {
-		w.spared.Rest, w.resting = w.clock.Now()-w.restSince, false
+		w.spared.Rest += w.clock.Now() - w.restSince
+		w.resting = false
 	}
 }
 

@@ -43,12 +43,15 @@ func decodeSlot(b []byte) bpfSlot {
 // does.
 const fullBudget = 1 << 62
 
-// economize makes the programs report a host's plain calls within a budget.
+// economize makes the programs report a host's plain calls within a budget, and
+// count the others from 0.
 func (o *bpfObject) economize(host uint32) error {
-	return errors.Join(
-		o.maps["spared"].Put(host, uint64(0)),
-		o.maps["budgets"].Put(host, [2]uint64{0, fullBudget}),
-	)
+	return errors.Join(o.maps["spared"].Put(host, uint64(0)), o.limit(host))
+}
+
+// limit gives a host a full budget.
+func (o *bpfObject) limit(host uint32) error {
+	return o.maps["budgets"].Put(host, [2]uint64{0, fullBudget})
 }
 
 // report makes them report all.
@@ -114,6 +117,35 @@ func (r *Tracing) Everything() error {
 	}
 	if err := errors.Join(append(errs, t.changed())...); err != nil {
 		return fmt.Errorf("report every system call: %w", err)
+	}
+	return nil
+}
+
+// Economize takes Everything back: a part of the calls is reported, and the
+// others are counted to those of before.
+func (r *Tracing) Economize() error {
+	release, err := r.using()
+	if err != nil {
+		return nil // it was closed: nothing is reported
+	}
+	defer release()
+	t := r.tracer
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r.all = false
+	var errs []error
+	for id, h := range *t.hosts.Load() {
+		if h.tracing != r || h.removed.Load() != 0 || h.PIDNS == 0 {
+			continue
+		}
+		err := t.object.maps["spared"].Update(id, uint64(0), ebpf.UpdateNoExist) // it was added since
+		if errors.Is(err, ebpf.ErrKeyExist) {
+			err = nil
+		}
+		errs = append(errs, err, t.object.limit(id))
+	}
+	if err := errors.Join(append(errs, t.changed())...); err != nil {
+		return fmt.Errorf("report a part of the system calls: %w", err)
 	}
 	return nil
 }

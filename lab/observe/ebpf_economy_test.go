@@ -83,6 +83,46 @@ func TestInFlightAfterFlood(t *testing.T) {
 	})
 }
 
+// After Everything, Economize makes the economy as it was, with the count of
+// before; for a host that was added meanwhile too.
+func TestEconomize(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		t.Run(fmt.Sprintf("added before: %v", first), func(t *testing.T) {
+			t.Setenv(tracedActEnv, "flood")
+			h, start, cmd := testTracedHost(t)
+			var log eventLog
+			tracing := testTracer(t, testClock(t), log.add)
+			if first {
+				if err := tracing.Add(h); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := tracing.Everything(); err != nil {
+				t.Fatal(err)
+			}
+			if !first {
+				if err := tracing.Add(h); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := tracing.Economize(); err != nil {
+				t.Fatal(err)
+			}
+			start()
+			if err := cmd.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			testTracerFlush(t, tracing)
+			spared, err := tracing.Spared()
+			data := log.count(func(e record.Event) bool { return isData(&e) })
+			const calls = 4*floodRounds + 2
+			if sum := data + int(spared); err != nil || spared == 0 || data < burst/2 || sum < calls || sum > calls+400 {
+				t.Errorf("%d calls were reported, %d counted, %v: want %d in all", data, spared, err, calls)
+			}
+		})
+	}
+}
+
 // Everything ends the economy in the middle of a flood, to the very next call.
 func TestEverythingIsReported(t *testing.T) {
 	t.Setenv(tracedActEnv, "flood")

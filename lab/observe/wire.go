@@ -49,7 +49,8 @@ type WireTap struct {
 	dropped  uint64
 	spared   uint64
 	gap      Gap
-	ended    int64 // when Everything was called; 0: not yet
+	ended    int64 // when Everything was called; 0: it was not, or Economize since
+	deaf     int64 // until when it rested before Economize; 0: it did not
 	rested   int64 // since when it hears nothing; 0: it hears, or did until Everything
 	ifindex  int
 	closeErr error
@@ -281,6 +282,23 @@ func (w *WireTap) Everything() error {
 	return nil
 }
 
+// Economize takes Everything back.
+func (w *WireTap) Economize() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.filter == nil || w.fd < 0 || w.ended == 0 {
+		return nil
+	}
+	if err := w.filter.economize(); err != nil {
+		return fmt.Errorf("record a part of the packets of %s: %w", w.host.Name, err)
+	}
+	if w.rested != 0 {
+		w.deaf = w.ended
+	}
+	w.ended, w.rested = 0, 0
+	return nil
+}
+
 // Spared is how many segments were counted and not recorded, and when that was.
 func (w *WireTap) Spared() (segments uint64, gap Gap, err error) {
 	w.mu.Lock()
@@ -304,6 +322,7 @@ func (w *WireTap) Spared() (segments uint64, gap Gap, err error) {
 		if w.ended != 0 {
 			w.gap.To = min(w.gap.To, w.ended)
 		}
+		w.gap.To = max(w.gap.To, w.deaf)
 	}
 	return w.spared, w.gap, nil
 }

@@ -88,6 +88,16 @@ func (f *wireFilter) everything() error {
 	return f.collection.Maps["state"].Put(uint32(0), s)
 }
 
+// economize makes it keep a part again.
+func (f *wireFilter) economize() error {
+	s, err := f.state()
+	if err != nil {
+		return err
+	}
+	s.All, s.Level, s.Until = 0, fullBudget, 0
+	return f.collection.Maps["state"].Put(uint32(0), s)
+}
+
 // spared is how many segments were not kept.
 func (f *wireFilter) spared() (uint64, error) {
 	var counts []uint64 // by CPU

@@ -96,6 +96,18 @@ func TestWireFilterKeepsWhatMatters(t *testing.T) {
 				t.Fatalf("IPv6 %t: a segment was not kept after everything", v6)
 			}
 		}
+		if err := f.economize(); err != nil {
+			t.Fatal(err)
+		}
+		n = 0
+		for seq := uint32(200_000); kept(filterFrame(v6, seq, 1, ack, 1)); seq++ {
+			if n++; n > 2*burst {
+				t.Fatalf("IPv6 %t: %d plain segments were kept after economize", v6, n)
+			}
+		}
+		if n < burst {
+			t.Errorf("IPv6 %t: %d plain segments were kept after economize, want %d", v6, n, burst)
+		}
 	}
 }
 
@@ -162,6 +174,13 @@ func TestTapCountsAnExchange(t *testing.T) {
 	}
 	if after, _, err := c.Spared(); err != nil || after != before {
 		t.Errorf("%d segments were not recorded after Everything, %v", after-before, err)
+	}
+	if err := c.Economize(); err != nil {
+		t.Fatal(err)
+	}
+	testEcho(t, client.Net, server.Net, "10.77.0.2:9998", 3000, 8)
+	if after, again, err := c.Spared(); err != nil || after <= before || again.From != gap.From || again.To <= gap.To {
+		t.Errorf("after Economize %d segments were not recorded, before it %d; the gap is %+v, was %+v; %v", after, before, again, gap, err)
 	}
 }
 
