@@ -100,8 +100,16 @@ func (p *Program) ShellStatus() (status int, signal string) {
 func (p *Program) Boot() int { return p.p.boot }
 
 // Send sends it a signal that somebody sent to who runs it. One that has ended
-// gets none.
+// gets none, nor does another that has its id.
 func (p *Program) Send(signal unix.Signal) {
+	select {
+	case <-p.Done():
+		return
+	default:
+	}
+	if p.Boot() != p.Host().Boot() {
+		return
+	}
 	_, _ = p.Host().Signal(p.PID(), signal)
 }
 

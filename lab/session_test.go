@@ -3,11 +3,14 @@ package lab_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-6fefc909/tcplab/internal/testenv"
 	"github.com/seed-6fefc909/tcplab/lab"
@@ -220,5 +223,43 @@ func TestSessionInsideRelease(t *testing.T) {
 	}
 	if !s.Alive(s.Network().Server, 2) || s.Alive(s.Network().Server, 1) {
 		t.Error("which boot of the server is alive?")
+	}
+}
+
+// A signal to a program that has ended is not another's, which has its id by then.
+func TestSendAfterReboot(t *testing.T) {
+	t.Parallel()
+	s := openSession(t, lab.Options{Path: topology.Switch}, "arp answered")
+	// An init's own threads take some of the first ids, not always the same.
+	start := func(boot string) map[int]*lab.Program {
+		programs := map[int]*lab.Program{}
+		for i := range 10 {
+			p, err := s.Start(lab.Command{Host: "server", Name: fmt.Sprint(boot, i), Argv: []string{"sleep", "1000"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			programs[p.PID()] = p
+		}
+		return programs
+	}
+	first := start("first")
+	if _, err := s.Do(t.Context(), "here_test.go", 1, "fault reboot server"); err != nil {
+		t.Fatal(err)
+	}
+	same := 0
+	for pid, p := range start("second") {
+		if first[pid] == nil {
+			continue
+		}
+		same++
+		first[pid].Send(unix.SIGTERM)
+		p.Send(unix.SIGKILL)
+		<-p.Done()
+		if _, signal := p.Ended(); signal != "SIGKILL" {
+			t.Errorf("process %d of the second boot ended by %s, want SIGKILL", pid, signal)
+		}
+	}
+	if same == 0 {
+		t.Error("no id was used in both boots")
 	}
 }

@@ -26,12 +26,13 @@ const maxLine = 1 << 30
 
 // A conn is one end of a conversation.
 type conn struct {
-	c     *net.UnixConn
-	buf   []byte
-	files []*os.File // that came, and nobody took yet
-	peer  unix.Ucred
+	c    *net.UnixConn
+	buf  []byte
+	peer unix.Ucred
 
 	writing sync.Mutex
+	keeping sync.Mutex // guards files: who closes does not wait for who listens
+	files   []*os.File // that came, and nobody took yet
 }
 
 func newConn(c *net.UnixConn) (*conn, error) {
@@ -101,6 +102,8 @@ func (c *conn) fill() error {
 	if oobn == 0 {
 		return nil
 	}
+	c.keeping.Lock()
+	defer c.keeping.Unlock()
 	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
 	if err != nil {
 		return err
@@ -119,6 +122,8 @@ func (c *conn) fill() error {
 
 // file takes the one that came with what was received; nil if none did.
 func (c *conn) file() *os.File {
+	c.keeping.Lock()
+	defer c.keeping.Unlock()
 	if len(c.files) == 0 {
 		return nil
 	}
@@ -128,6 +133,8 @@ func (c *conn) file() *os.File {
 }
 
 func (c *conn) close() error {
+	c.keeping.Lock()
+	defer c.keeping.Unlock()
 	for _, f := range c.files {
 		f.Close()
 	}
