@@ -34,6 +34,7 @@ func tracedActs() map[string]func() error {
 		"flood":   actFlood,
 		"blocked": actBlocked,
 		"uring":   actURing,
+		"fifo":    actFIFO,
 		"exec": func() error {
 			return unix.Exec(os.Getenv(tracedFileEnv), []string{"compat"}, nil)
 		},
@@ -59,6 +60,19 @@ func testAct(t *testing.T, act string) (events []record.Event, spared uint64) {
 	events = log.sorted()
 	NameReady(events)
 	return events, spared
+}
+
+// actFIFO prints into a FIFO.
+func actFIFO() error {
+	fd, err := unix.Open(os.Getenv(tracedFileEnv), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Dup3(fd, 1, 0); err != nil {
+		return err
+	}
+	_, err = os.Stdout.WriteString("to a fifo\n")
+	return err
 }
 
 // pairOfSockets are the two ends of a connection that is served at 127.0.0.1:7000.

@@ -16,7 +16,8 @@ struct pid_namespace { struct ns_common ns; };
 struct upid { int nr; struct pid_namespace *ns; };
 struct pid { unsigned int level; struct upid numbers[1]; };
 
-struct inode { unsigned short i_mode; __u32 i_rdev; unsigned long i_ino; };
+struct super_block { unsigned long s_magic; };
+struct inode { unsigned short i_mode; __u32 i_rdev; unsigned long i_ino; struct super_block *i_sb; };
 struct file { struct inode *f_inode; void *private_data; };
 struct fdtable { unsigned int max_fds; struct file **fd; };
 struct files_struct { struct fdtable *fdt; };

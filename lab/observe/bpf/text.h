@@ -3,6 +3,7 @@
 #define TEXT_H
 
 #define S_IFIFO 0010000
+#define PIPEFS_MAGIC 0x50495045
 
 // What programs print, and what is typed into them: a program of its own, which
 // is attached while a host wants it.
@@ -68,7 +69,8 @@ static __always_inline bool heard(struct file *file)
 {
 	__u32 kind = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT;
 
-	if (kind == S_IFIFO) {
+	// A FIFO of a file system may have the number of a pipe.
+	if (kind == S_IFIFO && BPF_CORE_READ(file, f_inode, i_sb, s_magic) == PIPEFS_MAGIC) {
 		__u64 inode = BPF_CORE_READ(file, f_inode, i_ino);
 		return !bpf_map_lookup_elem(&pipes, &inode);
 	}
