@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -25,6 +26,19 @@ func nameFlag(c *cobra.Command, name *string, usage string) {
 		}
 		return all, cobra.ShellCompDirectiveNoFileComp
 	})
+}
+
+// onlyNamed refuses arguments of a verb that is told by an option which lab it is
+// for.
+func onlyNamed(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "see " + c.CommandPath() + " --help"
+	if byhand.CheckName(args[0]) == nil {
+		hint = "a lab is named by an option: " + byhand.Command(args[0], strings.TrimPrefix(c.CommandPath(), "lab ")) + "; " + hint
+	}
+	return usageError(fmt.Errorf("unknown argument %q of %s", args[0], c.CommandPath()), hint)
 }
 
 // whichLab is how a verb's option names the lab it is for.

@@ -37,7 +37,7 @@ came since then counts, too.
 "fault KIND [HOST]" waits for a fault. lab help scenario lists the events.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return usageError(errors.New("wait for what?"), "for example lab await client receives RST")
+				return usageError(errors.New("wait for what?"), "for example sudo lab await client receives RST")
 			}
 			return nil
 		},

@@ -51,7 +51,7 @@ there is no such program, 126 if it cannot be executed; 1 if no such lab or host
 up.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return usageError(errors.New("run what, on which host?"), "for example lab exec server -- echo-server {any:port}")
+				return usageError(errors.New("run what, on which host?"), "for example sudo lab exec server -- echo-server {any:port}")
 			}
 			return nil
 		},
@@ -62,7 +62,7 @@ up.`,
 			case argv[0] == "--":
 				argv = argv[1:]
 			case strings.HasPrefix(argv[0], "-"):
-				return usageError(fmt.Errorf("%s is no program", argv[0]), "options come before the host: lab exec "+argv[0]+" ... "+args[0]+" -- PROGRAM")
+				return usageError(fmt.Errorf("%s is no program", argv[0]), "options come before the host: sudo lab exec "+argv[0]+" ... "+args[0]+" -- PROGRAM")
 			}
 			return f.run(c.Context(), s, args[0], argv)
 		},

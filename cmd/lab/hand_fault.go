@@ -34,7 +34,7 @@ that holds the connection is meant.
 				return []string{"client", "server"}, cobra.ShellCompDirectiveNoFileComp
 			}
 			var all []string
-			for _, w := range byHandFaults() {
+			for _, w := range scenarios.TypedFaults() {
 				all = append(all, w.Name)
 			}
 			return all, cobra.ShellCompDirectiveNoFileComp
@@ -62,24 +62,11 @@ that holds the connection is meant.
 	return c
 }
 
-// byHandFaults are what lab fault does: the language's faults, and its other
-// commands that do something to a process or the network.
-func byHandFaults() []scenarios.Word {
-	var all []scenarios.Word
-	for _, k := range scenarios.FaultKinds() {
-		all = append(all, scenarios.Word{Name: k.Name, Summary: k.Summary})
-	}
-	return append(all,
-		scenarios.Word{Name: "freeze", Summary: "SIGSTOP to a process, which is no fault of its own kind: thaw ends it"},
-		scenarios.Word{Name: "thaw", Summary: "SIGCONT to it"},
-		scenarios.Word{Name: "heal", Summary: "the network does to packets what it did before"},
-	)
-}
-
+// faultKinds lists what lab fault does.
 func faultKinds() string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, w := range byHandFaults() {
+	for _, w := range scenarios.TypedFaults() {
 		fmt.Fprintf(t, "  %s\t%s\n", w.Name, w.Summary)
 	}
 	t.Flush()

@@ -25,7 +25,7 @@ func recordCommand(s streams) *cobra.Command {
 	start := &cobra.Command{
 		Use:   "start",
 		Short: "Begin to record: times count from here",
-		Args:  cobra.NoArgs,
+		Args:  onlyNamed,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := wantFiles(c, "out"); err != nil {
 				return err
@@ -53,7 +53,7 @@ func recordCommand(s streams) *cobra.Command {
 	stop := &cobra.Command{
 		Use:   "stop",
 		Short: "End the recording, print it, and write it as lab run --out does",
-		Args:  cobra.NoArgs,
+		Args:  onlyNamed,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := wantFiles(c, "out"); err != nil {
 				return err
@@ -107,7 +107,7 @@ func stopRecording(s streams, l *byhand.Lab, out string) error {
 			return printRecord(s, r)
 		}
 		if err := saveRecorded(out, recorded); err != nil {
-			return &exitError{exitInternal, err, "the lab keeps it until another recording begins: lab record stop --out DIR"}
+			return &exitError{exitInternal, err, "the lab keeps it until another recording begins: " + byhand.Command(l.Name, "record stop", "--out", "DIR")}
 		}
 		return nil
 	})

@@ -205,6 +205,18 @@ func TestHandUpAndDown(t *testing.T) {
 	h.refused(1, "is not up", "down")
 }
 
+// What is said to do next can be typed as it stands.
+func TestHandHints(t *testing.T) {
+	t.Parallel()
+	h := newHandUp(t)
+	h.refused(2, "hint: take another --name, or sudo lab down --name "+h.name, "up")
+	h.refused(2, "hint: sudo lab record start --name "+h.name, "record", "stop")
+	h.refused(2, `no fault "crsh", did you mean crash? There are `, "fault", "crsh")
+	h.refused(2, ", freeze, thaw, heal\n", "fault", "sabotage")
+	h.refused(2, "hint: a lab is named by an option: sudo lab watch --name two; see lab watch --help", "watch", "two")
+	h.refused(2, "hint: see lab shell --help", "shell")
+}
+
 // A name is one lab's.
 func TestHandOneName(t *testing.T) {
 	t.Parallel()
@@ -338,8 +350,9 @@ func TestHandFaultOnFault(t *testing.T) {
 		t.Errorf("the server's program: %v", serving.ProcessState)
 	}
 	inForce("crash server", "partition client")
-	h.refused(2, "server is down", "fault", "crash")
-	h.refused(1, "down", "exec", "server", "--", "true")
+	boots := " is down\nhint: sudo lab fault --name " + h.name + " reboot server boots it again\n"
+	h.refused(1, boots, "fault", "crash")
+	h.refused(1, boots, "exec", "server", "--", "true")
 	h.must("fault", "crash", "client")
 	inForce("crash client", "crash server", "partition client")
 	h.must("fault", "heal")

@@ -12,7 +12,7 @@ func standingCommand(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show how a lab is that is up: hosts, links, processes, sockets, faults in force",
-		Args:  cobra.NoArgs,
+		Args:  onlyNamed,
 		RunE: func(*cobra.Command, []string) error {
 			if output != outputText && output != outputJSON {
 				return usageError(fmt.Errorf("output %q: there are text, json", output), "")

@@ -44,7 +44,7 @@ up, in the background, until lab down. The timers are the kernel's own, but for
   sudo lab status                      how things are
 
 lab tutorial leads through all of it.`,
-		Args: cobra.NoArgs,
+		Args: onlyNamed,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c.Context(), s) },
 	}
 	flags := c.Flags()
@@ -149,7 +149,7 @@ func downCommand(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "down",
 		Short: "Take a lab down that is up, with all that runs in it",
-		Args:  cobra.NoArgs,
+		Args:  onlyNamed,
 		RunE: func(*cobra.Command, []string) error {
 			if all && name != "" {
 				return usageError(errors.New("--all and --name exclude each other"), "")
@@ -195,7 +195,7 @@ func takeDown(s streams, l *byhand.Lab) error {
 		return byHand(err)
 	case status.ToSave() == nil:
 	case status.ToSave().Out == "":
-		fmt.Fprintln(s.err, "lab: what was being recorded is not kept: lab record stop --out DIR would have")
+		fmt.Fprintln(s.err, "lab: what was being recorded is not kept:", byhand.Command(l.Name, "record stop", "--out", "DIR"), "would have")
 	default:
 		if err := stopRecording(s, l, ""); err != nil {
 			fmt.Fprintf(s.err, "lab: write the recording: %s\n", harmless(err.Error()))

@@ -21,7 +21,7 @@ func watchCommand(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "watch",
 		Short: "Show what happens in a lab that is up, as it happens, until Ctrl-C",
-		Args:  cobra.NoArgs,
+		Args:  onlyNamed,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if output != outputText && output != outputJSONL {
 				return usageError(fmt.Errorf("output %q: there are text, jsonl", output), "")

@@ -111,7 +111,10 @@ Exit status: 0 as expected, 1 not as expected or inconclusive, 2 usage,
 	root.SetIn(in)
 	root.SetOut(results)
 	root.SetErr(errs)
-	err := root.ExecuteContext(ctx)
+	verb, err := root.ExecuteContextC(ctx)
+	if _, known := errors.AsType[*exitError](err); err != nil && !known { // whatever cobra says of a command line
+		err = usageError(err, "see "+verb.CommandPath()+" --help")
+	}
 	if errors.Is(results.err, unix.EPIPE) { // the reader had seen enough
 		if errors.Is(err, unix.EPIPE) {
 			err = nil
@@ -139,16 +142,12 @@ func (r *resultWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// status reports an error and says how to end.
+// status reports an error, which is or wraps an *exitError, and says how to end.
 func status(ctx context.Context, err error, errs io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	e, known := errors.AsType[*exitError](err)
-	if !known {
-		// Whatever cobra says of a command line.
-		e = &exitError{exitUsage, err, "see lab --help"}
-	}
+	e, _ := errors.AsType[*exitError](err)
 	if e.err != nil {
 		fmt.Fprintf(errs, "lab: %s\n", harmless(e.err.Error()))
 	}

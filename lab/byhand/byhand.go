@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab"
@@ -38,6 +39,15 @@ func called(name string) string {
 		return "the lab"
 	}
 	return "lab " + name
+}
+
+// Command is what is typed to do something with a lab of a name.
+func Command(name, verb string, args ...string) string {
+	line := []string{"sudo lab", verb}
+	if name != DefaultName {
+		line = append(line, "--name", name)
+	}
+	return strings.Join(append(line, args...), " ")
 }
 
 // A Config says what lab to build.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -68,11 +69,11 @@ func (d Dir) Find(name string) (*Lab, error) {
 	if len(up) == 0 {
 		return nil, &Error{"no lab is up", "sudo lab up", Refused}
 	}
-	hint := "name one: --name"
+	var names []string
 	for _, l := range up {
-		hint += " " + l.Name
+		names = append(names, "--name "+l.Name)
 	}
-	return nil, usage(fmt.Errorf("%d labs are up", len(up)), hint)
+	return nil, usage(fmt.Errorf("%d labs are up", len(up)), strings.Join(names, ", or "))
 }
 
 // down is of a lab that cannot be reached.
@@ -81,9 +82,9 @@ func (d Dir) down(err error, name string) *Error {
 		return errorOf(err)
 	}
 	if log, err := os.Stat(d.log(name)); err == nil && log.Size() > 0 {
-		return &Error{fmt.Sprintf("%s is down: its supervisor died", called(name)), "what it said is in " + d.log(name) + "; lab clean", Refused}
+		return &Error{fmt.Sprintf("%s is down: its supervisor died", called(name)), "what it said is in " + d.log(name) + "; sudo lab clean", Refused}
 	}
-	return &Error{err.Error(), "lab ls shows those that are", Refused}
+	return &Error{err.Error(), "sudo lab ls shows those that are", Refused}
 }
 
 // ask begins a conversation, which the caller closes.

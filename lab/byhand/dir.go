@@ -139,7 +139,7 @@ func (c *conn) answers(deadline time.Time) bool {
 func (d Dir) vacant(name string) error {
 	pid, err := d.holder(name)
 	if err == nil && pid != 0 {
-		err = usage(fmt.Errorf("%s is up already (process %d)", called(name), pid), "take another --name, or lab down --name "+name)
+		err = usage(fmt.Errorf("%s is up already (process %d)", called(name), pid), "take another --name, or "+Command(name, "down"))
 	}
 	return err
 }

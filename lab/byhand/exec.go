@@ -24,7 +24,7 @@ func (s *supervisor) exec(ctx context.Context, c *conn, x *exec) error {
 	}
 	entry, err := s.session.Admit(x.Host, x.User, x.Argv)
 	if errors.Is(err, lab.ErrDown) {
-		return &Error{err.Error(), "lab fault reboot " + x.Host + " boots it again", Refused}
+		return &Error{err.Error(), Command(s.config.Name, "fault", "reboot", x.Host) + " boots it again", Refused}
 	}
 	if err != nil {
 		return usage(err, "")

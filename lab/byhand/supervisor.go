@@ -193,7 +193,7 @@ type done struct{}
 func (s *supervisor) serve(ctx context.Context, c *conn, r *request) error {
 	if r.Version != Version && r.Op != opDown {
 		return usage(fmt.Errorf("%s speaks version %d of its protocol, and was asked in version %d", called(s.config.Name), Version, r.Version),
-			"use the lab that it was made with, or take it down: lab down --name "+s.config.Name)
+			"use the lab that it was made with, or take it down: "+Command(s.config.Name, "down"))
 	}
 	switch r.Op {
 	case opStatus:
@@ -241,6 +241,9 @@ func (s *supervisor) do(ctx context.Context, line string) (deeds, error) {
 		}
 		return deeds{}, usage(need, hint)
 	}
+	if down, ok := errors.AsType[*scenarios.DownError](err); ok {
+		return &Error{down.Error(), Command(s.config.Name, "fault", "reboot", down.Host) + " boots it again", Refused}
+	}
 	if e, ok := errors.AsType[*scenarios.SyntaxError](err); ok {
 		return deeds{}, usage(e.Err, "see lab fault --help")
 	}
@@ -262,7 +265,7 @@ func (s *supervisor) record(out string) (b begun, err error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	if r, _ := s.recordings(); r != nil {
-		return b, usage(fmt.Errorf("%s is being recorded, since %s", called(s.config.Name), r.Since.Format(time.TimeOnly)), "lab record stop")
+		return b, usage(fmt.Errorf("%s is being recorded, since %s", called(s.config.Name), r.Since.Format(time.TimeOnly)), Command(s.config.Name, "record stop"))
 	}
 	err = s.session.Renew(s.config.recorded(), true)
 	if errors.Is(err, os.ErrClosed) {
@@ -301,7 +304,7 @@ func (s *supervisor) finish() (*Recorded, error) {
 		return unsaved, nil
 	}
 	if r == nil {
-		return nil, usage(fmt.Errorf("%s is not being recorded", called(s.config.Name)), "lab record start")
+		return nil, usage(fmt.Errorf("%s is not being recorded", called(s.config.Name)), Command(s.config.Name, "record start"))
 	}
 	made := &Recorded{Recording: *s.filled(r), Record: s.session.Finish(), Captures: []*record.Capture{}}
 	for _, h := range s.session.Network().Hosts() {

@@ -35,16 +35,14 @@ var All = sync.OnceValue(func() []*Source {
 // Find returns the scenario of a name; if there is none, nil and the known
 // name nearest to it, if any is near.
 func Find(name string) (found *Source, nearest string) {
-	best := 1 + len(name)/2 // further apart than that is no likeness
+	var all []Word
 	for _, s := range All() {
 		if s.Name == name {
 			return s, ""
 		}
-		if d := distance(name, s.Name); d < best {
-			best, nearest = d, s.Name
-		}
+		all = append(all, Word{Name: s.Name})
 	}
-	if nearest == "" {
+	if nearest = nearestOf(name, all); nearest == "" {
 		for _, s := range All() {
 			if len(name) > 2 && strings.Contains(s.Name, name) {
 				return nil, s.Name
@@ -52,6 +50,17 @@ func Find(name string) (found *Source, nearest string) {
 		}
 	}
 	return nil, nearest
+}
+
+// nearestOf is the word nearest to a name, "" if none is like it.
+func nearestOf(name string, all []Word) (nearest string) {
+	best := 1 + len(name)/2 // further apart than that is no likeness
+	for _, w := range all {
+		if d := distance(name, w.Name); d < best {
+			best, nearest = d, w.Name
+		}
+	}
+	return nearest
 }
 
 // Names lists the names, sorted.

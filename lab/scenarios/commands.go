@@ -54,7 +54,7 @@ func (c *compiler) alive(name string) error {
 	case !c.down[name]:
 		return nil
 	case c.scenario.Typed:
-		return fmt.Errorf("%s is down: fault reboot %s boots it", name, name)
+		return &DownError{name}
 	}
 	return fmt.Errorf("%s is down by then", name)
 }

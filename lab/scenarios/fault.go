@@ -85,6 +85,13 @@ func (c *compiler) faultOf(name string) (Fault, error) {
 	for _, k := range FaultKinds() {
 		list = append(list, Word{k.Name, k.Summary})
 	}
+	if !c.scenario.Typed {
+		return Fault{}, fmt.Errorf("no fault %q: there are %s", name, names(list))
+	}
+	list = TypedFaults()
+	if near := nearestOf(name, list); near != "" {
+		return Fault{}, fmt.Errorf("no fault %q, did you mean %s? There are %s", name, near, names(list))
+	}
 	return Fault{}, fmt.Errorf("no fault %q: there are %s", name, names(list))
 }
 

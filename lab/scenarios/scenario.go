@@ -135,3 +135,9 @@ type NeedError struct {
 func (e *NeedError) Error() string {
 	return fmt.Sprintf("%s: it takes %s; the path is %s", e.Line, e.Need, e.Path)
 }
+
+// A DownError is of something that befalls a host which is down when a person
+// asks for it.
+type DownError struct{ Host string }
+
+func (e *DownError) Error() string { return e.Host + " is down" }

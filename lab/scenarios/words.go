@@ -98,6 +98,27 @@ func ChecksOf(fault string, own bool) []string {
 	}
 }
 
+// TypedFaults are what a person can let befall a lab: the faults, and the other
+// commands that do something to a process or the network.
+func TypedFaults() []Word {
+	var all []Word
+	for _, k := range FaultKinds() {
+		w := Word{k.Name, k.Summary}
+		switch k.needs {
+		case needsFirewall:
+			w.Summary += " (lab up --firewall)"
+		case needsStandby:
+			w.Summary += " (lab up --path switch --standby)"
+		}
+		all = append(all, w)
+	}
+	return append(all,
+		Word{"freeze", "SIGSTOP to a process, as hang, but while something else is tried"},
+		Word{"thaw", "SIGCONT to it: what hang and freeze stopped goes on"},
+		Word{"heal", "the network does to packets what it did before"},
+	)
+}
+
 func faultKind(name string) *FaultKind {
 	for _, k := range FaultKinds() {
 		if k.Name == name {
