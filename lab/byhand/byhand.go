@@ -125,7 +125,7 @@ func errorOf(err error) *Error {
 		return e
 	}
 	if errors.Is(err, lab.ErrDown) {
-		return &Error{err.Error(), "lab fault reboot boots a host again", Refused}
+		return &Error{err.Error(), "sudo lab fault reboot boots a host again", Refused}
 	}
 	if hint, ok := lab.Explain(err); ok {
 		return &Error{err.Error(), hint, Cannot}

@@ -242,7 +242,7 @@ func (s *supervisor) do(ctx context.Context, line string) (deeds, error) {
 		return deeds{}, usage(need, hint)
 	}
 	if down, ok := errors.AsType[*scenarios.DownError](err); ok {
-		return &Error{down.Error(), Command(s.config.Name, "fault", "reboot", down.Host) + " boots it again", Refused}
+		return deeds{}, &Error{down.Error(), Command(s.config.Name, "fault", "reboot", down.Host) + " boots it again", Refused}
 	}
 	if e, ok := errors.AsType[*scenarios.SyntaxError](err); ok {
 		return deeds{}, usage(e.Err, "see lab fault --help")
