@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -38,8 +41,7 @@ func recordCommand(s streams) *cobra.Command {
 				if out, err = filepath.Abs(out); err != nil {
 					return usageError(fmt.Errorf("--out: %w", err), "")
 				}
-				b := recordedBatch(s, out)
-				if err := b.prepareOut([]string{""}); err != nil {
+				if err := tryOut(s, out); err != nil {
 					return err
 				}
 			}
@@ -47,7 +49,14 @@ func recordCommand(s streams) *cobra.Command {
 			if warning != "" {
 				fmt.Fprintf(s.err, "lab: %s\n", warning)
 			}
-			return byHand(err)
+			if err != nil {
+				return byHand(err)
+			}
+			fmt.Fprintf(s.err, "recording; %s ends it\n", byhand.Command(l.Name, "record stop"))
+			if replaces(out) {
+				fmt.Fprintf(s.err, "the record in %s will be replaced\n", harmless(out))
+			}
+			return nil
 		},
 	}
 	stop := &cobra.Command{
@@ -79,6 +88,29 @@ func recordedBatch(s streams, out string) *batch {
 	return &batch{streams: s, flags: runFlags{out: out}, dirs: map[*record.Record]string{}}
 }
 
+// tryOut makes sure that a directory can be written to. It leaves none behind: the
+// recording may yet be written elsewhere.
+func tryOut(s streams, out string) error {
+	var missing []string
+	for dir := out; ; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		missing = append(missing, dir)
+	}
+	err := recordedBatch(s, out).prepareOut([]string{""})
+	for _, dir := range missing {
+		_ = os.Remove(dir) // but for what somebody else has put there
+	}
+	return err
+}
+
+// replaces tells whether there is a record in a directory already.
+func replaces(out string) bool {
+	_, err := os.Lstat(filepath.Join(out, recordName))
+	return out != "" && err == nil
+}
+
 // stopRecording ends a recording, writes it to a directory, and prints it. The
 // directory is out, or else what was said when it began, if anything. The lab
 // keeps what could not be written, or printed where there is no directory.
@@ -98,6 +130,7 @@ func stopRecording(s streams, l *byhand.Lab, out string) error {
 		}
 	}
 	var r *record.Record
+	kept := "not kept: --out DIR writes the record, its page and the captures\n"
 	err := l.Stop(func(recorded *byhand.Recorded) error {
 		r = recorded.Record
 		if recorded.Warning != "" {
@@ -106,13 +139,22 @@ func stopRecording(s streams, l *byhand.Lab, out string) error {
 		if out == "" {
 			return printRecord(s, r)
 		}
-		if err := saveRecorded(out, recorded); err != nil {
+		did := "wrote"
+		if replaces(out) {
+			did = "replaced"
+		}
+		files, err := saveRecorded(out, recorded)
+		kept = fmt.Sprintf("%s in %s: %s\n", did, harmless(out), strings.Join(files, ", "))
+		if err != nil {
 			return &exitError{exitInternal, err, "the lab keeps it until another recording begins: " + byhand.Command(l.Name, "record stop", "--out", "DIR")}
 		}
 		return nil
 	})
 	if err == nil && out != "" {
 		err = printRecord(s, r)
+	}
+	if err == nil {
+		fmt.Fprint(s.err, kept)
 	}
 	switch e, ours := errors.AsType[*exitError](err); {
 	case ours:
@@ -133,19 +175,21 @@ func printRecord(s streams, r *record.Record) error {
 	return nil
 }
 
-// saveRecorded writes a recording's files.
-func saveRecorded(dir string, recorded *byhand.Recorded) error {
+// saveRecorded writes a recording's files, and tells their names.
+func saveRecorded(dir string, recorded *byhand.Recorded) (files []string, err error) {
 	r := recorded.Record
 	if err := makeDir(dir); err != nil {
-		return fmt.Errorf("save record: %w", err)
+		return nil, fmt.Errorf("save record: %w", err)
 	}
-	err := errors.Join(
-		saveFile(filepath.Join(dir, recordName), r.Write),
-		saveFile(filepath.Join(dir, pageName), func(w io.Writer) error { return writePage(w, r) }),
-		saveFile(filepath.Join(dir, junitName), func(w io.Writer) error { return report.JUnit(w, []*record.Record{r}) }),
-	)
+	save := func(name string, write func(io.Writer) error) {
+		files = append(files, name)
+		err = errors.Join(err, saveFile(filepath.Join(dir, name), write))
+	}
+	save(pageName, func(w io.Writer) error { return writePage(w, r) })
+	save(recordName, r.Write)
+	save(junitName, func(w io.Writer) error { return report.JUnit(w, []*record.Record{r}) })
 	for _, c := range recorded.Captures {
-		err = errors.Join(err, saveFile(filepath.Join(dir, captureName(c.Host)), func(w io.Writer) error { return report.PCAPNG(w, r, c) }))
+		save(captureName(c.Host), func(w io.Writer) error { return report.PCAPNG(w, r, c) })
 	}
-	return err
+	return files, err
 }

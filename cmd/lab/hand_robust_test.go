@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -517,8 +518,13 @@ func TestHandRecordIsNotLost(t *testing.T) {
 	t.Parallel()
 	h := newHandUp(t)
 	at, other := filepath.Join(t.TempDir(), "at"), filepath.Join(t.TempDir(), "other")
-	h.must("record", "start", "--out", at)
-	if err := errors.Join(os.RemoveAll(at), os.WriteFile(at, nil, 0o600)); err != nil {
+	if said := h.must("record", "start", "--out", at); said != "recording; sudo lab record stop --name "+h.name+" ends it\n" {
+		t.Errorf("it began, and said: %s", said)
+	}
+	if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the directory, before there is anything for it: %v", err)
+	}
+	if err := errors.Join(os.WriteFile(at, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	h.refused(exitUsage, "not a directory", "record", "stop")
@@ -543,5 +549,15 @@ func TestHandRecordIsNotLost(t *testing.T) {
 	}
 	if s := h.status(); s.ToSave() != nil {
 		t.Errorf("it was saved, and yet: %+v", s.ToSave())
+	}
+	if said := h.must("record", "start", "--out", other); !strings.HasSuffix(said, "\nthe record in "+other+" will be replaced\n") {
+		t.Errorf("where a record is: %s", said)
+	}
+	if said := h.must("record", "stop"); !strings.Contains(said, "\nreplaced in "+other+": report.html, record.json, junit.xml, capture-client.pcapng, capture-server.pcapng\n") {
+		t.Errorf("it was replaced: %s", said)
+	}
+	h.must("record", "start")
+	if said := h.must("record", "stop"); !strings.HasSuffix(said, "\nnot kept: --out DIR writes the record, its page and the captures\n") {
+		t.Errorf("it was not kept: %s", said)
 	}
 }
