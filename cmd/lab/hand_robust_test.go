@@ -561,3 +561,34 @@ func TestHandRecordIsNotLost(t *testing.T) {
 		t.Errorf("it was not kept: %s", said)
 	}
 }
+
+// Who watches ends with who reads, also while nothing happens.
+func TestHandWatchUnread(t *testing.T) {
+	t.Parallel()
+	h := newHandUp(t)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch := h.command("watch", "--all")
+	watch.Stdout = writer
+	err = watch.Start()
+	writer.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.until("it is watched", func(s *byhand.Status) bool { return s.Watchers == 1 })
+	reader.Close()
+	ended := make(chan error, 1)
+	go func() { ended <- watch.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("watch: %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it goes on")
+		_ = watch.Process.Kill()
+		<-ended
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -52,9 +53,32 @@ func watchLab(ctx context.Context, s streams, l *byhand.Lab, w byhand.Watch) err
 			fmt.Fprintf(s.err, "%s is down\n", l)
 		}
 		return byHand(err)
+	case <-unread(s.terminal):
 	case <-ctx.Done():
-		return nil // whoever watched has seen enough
 	}
+	return nil // whoever watched has seen enough
+}
+
+// unread is closed when nobody reads a pipe, or has a terminal, any more: it may be
+// hours until something happens that would have to be written there.
+func unread(f *os.File) <-chan struct{} {
+	gone := make(chan struct{})
+	if f == nil {
+		return gone
+	}
+	go func() {
+		for {
+			_, err := unix.Poll([]unix.PollFd{{Fd: int32(f.Fd())}}, -1) // POLLERR and POLLHUP are told unasked
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
+			if err == nil {
+				close(gone)
+			}
+			return
+		}
+	}()
+	return gone
 }
 
 func writePiece(w io.Writer, p *byhand.Piece) error {
