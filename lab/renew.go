@@ -34,7 +34,7 @@ func (s *Session) Renew(h Hand, frames bool) error {
 	e := old.next(s.lines.Renew(h.Name, h.Title), h, frames)
 	errs = append(errs, e.watch.takeOver(old.watch, s.alive()))
 	e.clock = e.watch.clock
-	for _, p := range e.programs {
+	for _, p := range old.programs { // of those that have ended, too: they would hold it
 		p.sees.Store(e)
 	}
 	e.noteBeginning(s.InForce())
@@ -46,7 +46,6 @@ func (s *Session) Renew(h Hand, frames bool) error {
 	errs = append(errs, old.watch.close())
 	next := newChapter(e)
 	s.current.Swap(next).end(next)
-	h.giveBack()
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("renew session: %w", err)
 	}

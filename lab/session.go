@@ -86,18 +86,12 @@ func Open(h Hand, o Options) (*Session, error) {
 	if err := e.start(); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
-	h.giveBack()
+	if h.Keep > 0 { // it stays up, mostly without the memory that the kernel's types took
+		debug.FreeOSMemory()
+	}
 	session := &Session{net: e.net, typed: h.Typed, build: h.Build, e: e, lines: lines, forces: forces{down: map[string]Force{}}}
 	session.current.Store(newChapter(e))
 	return session, nil
-}
-
-// giveBack gives the machine the memory back that it took to begin, mostly for
-// the kernel's types, or that a record took, if the session stays up as it is.
-func (h Hand) giveBack() {
-	if h.Keep > 0 {
-		debug.FreeOSMemory()
-	}
 }
 
 // Network is what was built. Its hosts are not to be crashed or booted but by

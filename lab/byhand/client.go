@@ -1,7 +1,6 @@
 package byhand
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -107,7 +106,7 @@ var errGone = &Error{Text: "its supervisor is gone, and the lab with it", Kind: 
 // hear receives an answer into body. Its error may be an *Error of the
 // supervisor's, and wraps errGone if that ended.
 func (l *Lab) hear(c *conn, body any) error {
-	var a answer
+	a := answer{Body: body}
 	err := c.receive(&a)
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, unix.ECONNRESET):
@@ -117,7 +116,7 @@ func (l *Lab) hear(c *conn, body any) error {
 	case a.Error != nil:
 		return a.Error
 	}
-	return json.Unmarshal(a.Body, body)
+	return nil
 }
 
 // converse asks, and hears one answer.

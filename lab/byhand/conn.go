@@ -51,27 +51,32 @@ func newConn(c *net.UnixConn) (*conn, error) {
 
 // send writes an object; the files go along, and stay the caller's.
 func (c *conn) send(v any, files ...*os.File) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	var rights []byte
+	w := sender{c: c.c}
 	if len(files) > 0 {
 		fds := make([]int, len(files))
 		for i, f := range files {
 			fds[i] = int(f.Fd())
 		}
-		rights = unix.UnixRights(fds...)
+		w.rights = unix.UnixRights(fds...)
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	b = append(b, '\n')
-	n, _, err := c.c.WriteMsgUnix(b, rights, nil)
-	for err == nil && n < len(b) { // a stream's message may be cut
-		b = b[n:]
-		n, err = c.c.Write(b)
+	return json.NewEncoder(&w).Encode(v)
+}
+
+// A sender writes a line; with its first octet go the rights to files.
+type sender struct {
+	c      *net.UnixConn
+	rights []byte
+}
+
+func (w *sender) Write(b []byte) (n int, err error) {
+	for n < len(b) && err == nil { // a stream's message may be cut
+		var m int
+		m, _, err = w.c.WriteMsgUnix(b[n:], w.rights, nil)
+		n, w.rights = n+m, nil
 	}
-	return err
+	return n, err
 }
 
 // receive reads the next object into v. At the end it returns io.EOF.

@@ -1,7 +1,6 @@
 package byhand
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab"
@@ -36,8 +35,8 @@ type request struct {
 
 // An answer is a line of a supervisor's.
 type answer struct {
-	Error *Error          `json:"error,omitempty"` // the last line
-	Body  json.RawMessage `json:"body,omitempty"`
+	Error *Error `json:"error,omitempty"` // the last line
+	Body  any    `json:"body,omitempty"`  // to hear one, a pointer to what it is
 }
 
 // exec is a program to run.

@@ -2,11 +2,12 @@ package byhand
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -180,11 +181,7 @@ func (s *supervisor) answer(ctx context.Context, u *net.UnixConn) {
 
 // say sends the body of an answer.
 func (c *conn) say(body any, files ...*os.File) error {
-	b, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	return c.send(answer{Body: b}, files...)
+	return c.send(answer{Body: body}, files...)
 }
 
 // done is the answer to what was done.
@@ -217,6 +214,7 @@ func (s *supervisor) serve(ctx context.Context, c *conn, r *request) error {
 		}
 		return c.say(b)
 	case opStop:
+		defer giveBack()
 		return s.stop(c)
 	case opDown:
 		s.down(errAsked)
@@ -292,6 +290,13 @@ func (s *supervisor) stop(c *conn) error {
 	}
 	s.saved(made)
 	return c.say(done{})
+}
+
+// giveBack gives the machine the memory back that a recording took, and with it
+// what its line was written from, which encoding/json keeps for one collection.
+func giveBack() {
+	runtime.GC()
+	debug.FreeOSMemory()
 }
 
 // finish ends the recording. If there is none it is the last one, unless that was
