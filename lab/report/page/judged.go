@@ -18,6 +18,11 @@ type judged struct {
 	Signature    []check
 }
 
+// Any tells whether anything was.
+func (j judged) Any() bool {
+	return len(j.Prediction)+len(j.Detection)+len(j.Expectations)+len(j.Signature) > 0
+}
+
 type expectation struct {
 	Mark              mark
 	What, Place       string

@@ -54,7 +54,7 @@ func Write(w io.Writer, r *record.Record, o Options) error {
 	}
 	judged := judgedOf(r, places) // before the timeline, to which it leads
 	v := view{
-		Title:    plain(r.Scenario) + ": " + words(r.Outcome),
+		Title:    titleOf(r),
 		Zero:     zero(r),
 		Verdict:  verdictOf(r),
 		Network:  networkOf(r),
@@ -70,6 +70,14 @@ func Write(w io.Writer, r *record.Record, o Options) error {
 		Copy:     copied,
 	}
 	return execute(w, "page", v)
+}
+
+// titleOf is what a run is called, and how it went.
+func titleOf(r *record.Record) string {
+	if handmade(r) {
+		return plain(r.Scenario) + ", by hand: " + words(r.Outcome)
+	}
+	return plain(r.Scenario) + ": " + words(r.Outcome)
 }
 
 // execute writes a kind of page: "page", "index" or "beside". All have a Title,

@@ -225,6 +225,25 @@ func TestNoFault(t *testing.T) {
 	}
 }
 
+// Of a lab by hand it is not said that its command repeats what was done in it, nor
+// is there a part about expectations where nothing was judged.
+func TestByHandPage(t *testing.T) {
+	r := *fixtures(t)["zombies"]
+	r.ByHand, r.Scenario, r.Command = true, "two", "lab up --name two"
+	r.Fault, r.Detection, r.Prediction, r.Expectations, r.Signature = record.FaultInfo{}, record.Detection{}, record.Prediction{}, nil, record.Signature{}
+	text := string(write(t, &r))
+	for _, not := range []string{"to repeat it", `href="#judged"`, `id="judged"`, "a run of<"} {
+		if strings.Contains(text, not) {
+			t.Errorf("the page has %q", not)
+		}
+	}
+	for _, want := range []string{"<title>two, by hand: ", "to have such a lab</span>", "a recording of<"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+}
+
 // A program is named once, and a host that came back is called so.
 func TestWordsOfThePage(t *testing.T) {
 	text := write(t, fixtures(t)["failover"])

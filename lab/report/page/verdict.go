@@ -19,6 +19,7 @@ type verdict struct {
 	Reasons         []string
 	Demand          []fact // of the user's own programs: what was asked, told, done
 	Command         string
+	ByHand          bool // in a lab of lab up, which the command makes, and nothing else
 	Facts           []fact
 	Rule            string
 	Why             []string
@@ -34,6 +35,7 @@ func verdictOf(r *record.Record) verdict {
 		Answer:  bounded(report.Conclusion(r), maxText),
 		Reasons: all(r.Reasons),
 		Command: bounded("sudo "+r.Command, maxText),
+		ByHand:  handmade(r),
 		Facts:   factsOf(r),
 		Rule:    bounded(report.Rule(r), maxText),
 		Next:    all(r.Next),
@@ -52,6 +54,9 @@ func verdictOf(r *record.Record) verdict {
 	}
 	return v
 }
+
+// handmade tells whether it was recorded in a lab that a person had made.
+func handmade(r *record.Record) bool { return r.ByHand && strings.HasPrefix(r.Command, "lab ") }
 
 // factsOf are the circumstances of a run.
 func factsOf(r *record.Record) []fact {
