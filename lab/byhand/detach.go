@@ -103,8 +103,8 @@ func Supervise(ctx context.Context, d Dir) error {
 		}
 		return control.close()
 	})
-	if err != nil {
-		_ = control.send(answer{Error: errorOf(err)}) // in vain, if the lab was up
+	if err != nil && control.send(answer{Error: errorOf(err)}) != nil { // the lab was up
+		fmt.Fprintln(os.Stderr, err) // its log
 	}
 	return err
 }

@@ -69,6 +69,8 @@ func (s *supervisor) howEnded(ctx context.Context, p *lab.Program) ended {
 	status, signal := p.ShellStatus()
 	e := ended{Status: status, Signal: signal}
 	switch {
+	case errors.Is(context.Cause(ctx), errDeaf):
+		e.Gone = fmt.Sprintf("%s ended: %v", called(s.config.Name), context.Cause(ctx))
 	case ctx.Err() != nil:
 		e.Gone = fmt.Sprintf("%s was taken down", called(s.config.Name))
 	case !s.session.Alive(p.Host(), p.Boot()):

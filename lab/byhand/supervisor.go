@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type supervisor struct {
 	down   context.CancelCauseFunc // takes the lab down
 	closed chan struct{}           // closed when it is down, with:
 	err    error
+	broke  error // why it ends though nobody wanted that, nil otherwise
 
 	asked sync.WaitGroup // the conversations
 	mu    sync.Mutex     // guards what follows
@@ -73,6 +75,9 @@ func keep(ctx context.Context, d Dir, c Config, named func() error, ready func(*
 	}()
 	<-ctx.Done()
 	// It listens until the name is given up: else that could be another's by then.
+	if cause := context.Cause(ctx); errors.Is(cause, errDeaf) {
+		s.broke = cause
+	}
 	s.err = errors.Join(s.close(), l.Close())
 	close(s.closed)
 	<-accepted
@@ -87,16 +92,33 @@ func keep(ctx context.Context, d Dir, c Config, named func() error, ready func(*
 	return s.err
 }
 
+// acceptPause is how long who calls waits while the machine has no room for
+// another descriptor.
+const acceptPause = 100 * time.Millisecond
+
+// errDeaf is why a lab ends that nobody can ask anything any more.
+var errDeaf = errors.New("its supervisor cannot listen any more")
+
 // accept holds conversations until the listener is closed.
 func (s *supervisor) accept(ctx context.Context, l *net.UnixListener) {
 	for {
 		conn, err := l.AcceptUnix()
-		if err != nil {
-			s.down(fmt.Errorf("accept: %w", err))
+		switch {
+		case noRoomYet(err):
+			time.Sleep(acceptPause)
+			continue
+		case err != nil:
+			s.down(fmt.Errorf("%w: %w", errDeaf, err))
 			return
 		}
 		s.asked.Go(func() { s.answer(ctx, conn) })
 	}
+}
+
+// noRoomYet tells whether an error is of a lack that may pass, as accept(2) has it.
+func noRoomYet(err error) bool {
+	lacks := []error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ECONNABORTED}
+	return slices.ContainsFunc(lacks, func(lack error) bool { return errors.Is(err, lack) })
 }
 
 // noRoom explains that a name cannot be had because the disk is full.
@@ -123,13 +145,17 @@ func (s *supervisor) build(named func() error, ready func(*Status) error) error 
 	return ready(s.status())
 }
 
-// close takes the lab down, and gives its name up.
+// close takes the lab down, and gives its name up. One that broke leaves its log,
+// as one that was killed.
 func (s *supervisor) close() error {
 	var err error
 	if s.session != nil {
 		err = s.session.Close()
 	}
 	s.netns.end() // a step that is just over must not make them again
+	if s.broke != nil {
+		return errors.Join(s.broke, err)
+	}
 	return errors.Join(err, s.dir.release(s.config.Name))
 }
 
