@@ -73,7 +73,7 @@ func (s *Session) Await(ctx context.Context, event string, since Since) (*Seen, 
 		cancel()
 		switch {
 		case err == nil:
-			return &Seen{event, *ev, ev.Time - from}, nil
+			return &Seen{event, c.e.timeline.named(*ev), ev.Time - from}, nil
 		case !over:
 			return nil, err
 		}

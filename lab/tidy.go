@@ -55,24 +55,50 @@ func (t tidier) tidy(events []record.Event) []record.Event {
 	return kept
 }
 
-// nameProcesses gives every event of a process the name that it was executed
-// under: the kernel's own (comm) is at first that of the file, and a thread's.
+// A process is one of a host.
+type process struct {
+	host      string
+	boot, pid int
+}
+
+func processOf(ev *record.Event) process { return process{ev.Host, ev.Boot, ev.PID} }
+
+// processNames are those that processes were executed under: the kernel's own (comm) is at
+// first that of the file, and a thread's.
+type processNames map[process]string
+
+func (n processNames) learn(ev *record.Event) {
+	if ev.Source == record.Process && (ev.Kind == record.KindExec || ev.Kind == record.KindRunning) && len(ev.Process.Argv) > 0 {
+		n[processOf(ev)] = ev.Process.Argv[0]
+	}
+}
+
+// name gives an event of a process its name, if it is known.
+func (n processNames) name(ev *record.Event) {
+	if name := n[processOf(ev)]; name != "" && ev.Source != record.Output {
+		ev.Comm = name
+	}
+}
+
+// nameProcesses gives every event of a process the process's name.
 func nameProcesses(events []record.Event) {
-	type process struct {
-		host      string
-		boot, pid int
-	}
-	names := map[process]string{}
+	n := processNames{}
 	for i := range events {
-		ev := &events[i]
-		key := process{ev.Host, ev.Boot, ev.PID}
-		if ev.Source == record.Process && (ev.Kind == record.KindExec || ev.Kind == record.KindRunning) && len(ev.Process.Argv) > 0 {
-			names[key] = ev.Process.Argv[0]
-		}
-		if name := names[key]; name != "" && ev.Source != record.Output {
-			ev.Comm = name
-		}
+		n.learn(&events[i])
+		n.name(&events[i])
 	}
+}
+
+// named is an event with the name that its process had then.
+func (t *timeline) named(ev record.Event) record.Event {
+	n := processNames{}
+	t.each(func(earlier *record.Event) {
+		if earlier.Time <= ev.Time {
+			n.learn(earlier)
+		}
+	})
+	n.name(&ev)
+	return ev
 }
 
 // answerTime is how soon a switch answers an ARP request at the latest.
