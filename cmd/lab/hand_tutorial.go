@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/lab/byhand"
@@ -28,7 +30,9 @@ terminals beside this one: the server's, the client's, and one for faults and fo
 looking. The tutorial says what to type in which, waits until it has happened, and
 tells what it measured and what that means.
 
-Enter says again what is waited for, s and Enter skips it, q and Enter ends it.
+Where something is to be looked at it goes on at Enter; elsewhere Enter says
+again what is waited for. s and Enter skips it, q and Enter ends the tutorial.
+With no input (< /dev/null) only Ctrl-C ends it before its end.
 docs/tutorial.md is the same as a page.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -78,7 +82,7 @@ func lead(ctx context.Context, s streams, name string, parts []tutorial.Part) er
 	l := &byNameLab{name}
 	params := predict.Defaults()
 	params.HZ = observe.HZ()
-	g := tutorial.Guide{Lab: l, Keys: lines(s.in), Params: params, Voice: &tutorial.Voice{W: s.out, Screen: s.screenNow}}
+	g := tutorial.Guide{Lab: l, Keys: lines(s.in), Forget: func() { forget(s.in) }, Params: params, Voice: &tutorial.Voice{W: s.out, Screen: s.screenNow}}
 	others := slices.ContainsFunc(up, func(other *byhand.Lab) bool { return other.Name != name })
 	if name != byhand.DefaultName || others {
 		g.Name = name
@@ -122,6 +126,9 @@ func (l *byNameLab) Await(ctx context.Context, event string, since lab.Since) (*
 	}
 	return found.Await(ctx, event, since)
 }
+
+// forget drops what was typed into a terminal and not entered.
+func forget(in *os.File) { _ = unix.IoctlSetInt(int(in.Fd()), unix.TCFLSH, unix.TCIFLUSH) }
 
 // lines are what somebody types, a line each, closed at the end.
 func lines(in io.Reader) <-chan string {

@@ -140,6 +140,8 @@ func connected(s *byhand.Status, clients [][]string, argv []string) *lack {
 		return &lack{"several clients run: end those that you started elsewhere", nil}
 	case len(argv) > 0 && !alike(argv, clients[0]):
 		return &lack{"the client that runs is another, " + strings.Join(clients[0], " "), end}
+	case halfOpen(s):
+		return &lack{"the client's connection is half-open: it is ESTABLISHED at this end, and the server's host knows nothing of it", end}
 	case len(both(s)) == 0:
 		return &lack{"the client that runs is not connected any more", end}
 	}
@@ -180,8 +182,22 @@ func sockets(s *byhand.Status, host, state string) (rows []record.SocketRow) {
 func both(s *byhand.Status) []record.SocketRow {
 	ends := sockets(s, server, established)
 	return slices.DeleteFunc(sockets(s, client, established), func(a record.SocketRow) bool {
-		return !slices.ContainsFunc(ends, func(b record.SocketRow) bool { return a.Local == b.Remote && a.Remote == b.Local })
+		return !slices.ContainsFunc(ends, otherEnd(a))
 	})
+}
+
+// halfOpen tells whether the client's end of a connection is established, and the
+// server's host has no socket for it, in whatever state.
+func halfOpen(s *byhand.Status) bool {
+	i := slices.IndexFunc(s.Hosts, func(h byhand.Host) bool { return h.Name == server })
+	return i >= 0 && slices.ContainsFunc(sockets(s, client, established), func(a record.SocketRow) bool {
+		return !slices.ContainsFunc(s.Hosts[i].Sockets, otherEnd(a))
+	})
+}
+
+// otherEnd tells of a socket whether it is the other end of a's connection.
+func otherEnd(a record.SocketRow) func(record.SocketRow) bool {
+	return func(b record.SocketRow) bool { return a.Local == b.Remote && a.Remote == b.Local }
 }
 
 // established is the state of a connection's ends.

@@ -14,8 +14,9 @@ const pageHead = `# The tutorial
 What ` + "`sudo lab tutorial`" + ` leads through, as a page. Open four terminals: the first is the server's, the second the
 client's, the third is for the faults and for looking; in the fourth the tutorial itself says what to do, waits until it
 has happened, and tells what it measured. It takes about a quarter of an hour. The figures here are examples: yours
-differ. Enter says again what is waited for, ` + "`s`" + ` and Enter skips it, ` + "`q`" + ` and Enter ends the tutorial;
-` + "`--case B`" + ` is one case alone.
+differ. Where you are to look at something it goes on when you press Enter ("Enter, when you have seen it"); elsewhere
+Enter says again what is waited for. ` + "`s`" + ` and Enter skips a step, ` + "`q`" + ` and Enter ends the tutorial; ` + "`--case B`" + ` is
+one case alone.
 `
 
 // pageWidth is how long its lines may be.

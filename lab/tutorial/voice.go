@@ -76,14 +76,9 @@ func (v *Voice) deed(where, what string) {
 	fmt.Fprintf(v.W, "  %-10s  %s\n", where, v.Screen().Strong(report.Clean(what)))
 }
 
-// seen tells an event that was waited for, and when it was, counted from the
-// step's first.
-func (v *Voice) seen(s, first *lab.Seen) {
-	at := s.Event.Time
-	if s == first {
-		at = s.Start()
-	}
-	fmt.Fprintf(v.W, "%13.6f  %v\n", time.Duration(at-first.Start()).Seconds(), report.Clean(s.String()))
+// seen tells an event that was waited for, and when it was.
+func (v *Voice) seen(s *lab.Seen, at time.Duration) {
+	fmt.Fprintf(v.W, "%13.6f  %v\n", at.Seconds(), report.Clean(s.String()))
 }
 
 // after says what it means.
@@ -108,7 +103,11 @@ func (v *Voice) remind(s *Step, what string, g *Guide) {
 	if c := g.client(); c != "" {
 		text += " The client's connection: " + c + "."
 	}
-	v.say(text + " s and Enter skips this, q ends the tutorial.)")
+	how := " s and Enter skips this, q ends the tutorial.)"
+	if g.Keys == nil {
+		how = " Ctrl-C ends the tutorial.)"
+	}
+	v.say(text + how)
 	v.deeds(s.Deeds, g)
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab"
@@ -31,25 +32,8 @@ func (g *Guide) wait(ctx context.Context, s *Step) error {
 	w.look, w.hint = time.NewTicker(lookEvery), time.NewTimer(w.pause)
 	defer w.look.Stop()
 	defer w.hint.Stop()
-	var first *lab.Seen
-	for _, a := range s.Awaits {
-		w.what = a.Event
-		since := lab.LastAct
-		if before := cmp.Or(g.seen[a.After], first); before != nil { // a quick reader may have done something else since
-			since = lab.Since(before.Start())
-		}
-		coming := make(chan outcome, 1)
-		go func() { coming <- g.await(ctx, a.Event, since) }()
-		got, err := w.event(ctx, coming)
-		if err != nil {
-			return err
-		}
-		g.ended(s)
-		first = cmp.Or(first, got)
-		g.Voice.seen(got, first)
-		if a.Name != "" {
-			g.seen[a.Name] = got
-		}
+	if err := w.events(ctx); err != nil {
+		return err
 	}
 	if s.Have != "" {
 		if err := w.condition(ctx, s.Have); err != nil {
@@ -60,6 +44,52 @@ func (g *Guide) wait(ctx context.Context, s *Step) error {
 		return w.enter(ctx)
 	}
 	return nil
+}
+
+// events waits for those of the step.
+func (w *waiting) events(ctx context.Context) error {
+	defer w.tell()
+	for _, a := range w.step.Awaits {
+		w.what = a.Event
+		since := lab.LastAct
+		if w.skipped { // what was done last may be long ago
+			since = lab.Now
+		}
+		if before := cmp.Or(w.seen[a.After], w.first); before != nil { // a quick reader may have done something else since
+			since = lab.Since(before.Start())
+		}
+		coming := make(chan outcome, 1)
+		go func() { coming <- w.await(ctx, a.Event, since) }()
+		got, err := w.event(ctx, coming)
+		if err != nil {
+			return err
+		}
+		w.ended(w.step)
+		w.first = cmp.Or(w.first, got)
+		w.untold = append(w.untold, got)
+		if a.Name != "" {
+			w.seen[a.Name] = got
+		}
+	}
+	return nil
+}
+
+// tell tells of the events that were seen, in the order of their times: one that is
+// waited for later may have come earlier.
+func (w *waiting) tell() {
+	slices.SortStableFunc(w.untold, func(a, b *lab.Seen) int { return cmp.Compare(w.at(a), w.at(b)) })
+	for _, s := range w.untold {
+		w.Voice.seen(s, w.at(s))
+	}
+	w.untold = nil
+}
+
+// at is when an event was, counted from the step's first.
+func (w *waiting) at(s *lab.Seen) time.Duration {
+	if s == w.first {
+		return 0
+	}
+	return time.Duration(s.Event.Time - w.first.Start())
 }
 
 // await waits for an event. A lab that is not up is asked again; one that cannot
@@ -87,6 +117,9 @@ type waiting struct {
 	hint  *time.Timer
 	pause time.Duration
 	last  *lack // what was wrong at the last look
+
+	first  *lab.Seen   // of the step's events
+	untold []*lab.Seen // those that are told of at the next look
 }
 
 // event waits for one.
@@ -97,6 +130,7 @@ func (w *waiting) event(ctx context.Context, coming <-chan outcome) (*lab.Seen, 
 			w.again(hintAfter)
 			return o.seen, o.err
 		case <-w.look.C:
+			w.tell()
 			if err := w.lookAt(); err != nil {
 				return nil, err
 			}
@@ -153,10 +187,10 @@ func (w *waiting) enter(ctx context.Context) error {
 	for {
 		select {
 		case key, ok := <-w.Keys:
-			if !ok || key == "" {
+			if ok && key == "" {
 				return nil
 			}
-			if err := w.key(key, ok); err != nil {
+			if err := w.key(key, ok); err != nil || !ok {
 				return err
 			}
 		case <-ctx.Done():
@@ -194,6 +228,7 @@ func (w *waiting) strayed(now *byhand.Status, one Condition) error {
 
 // remind says what is waited for.
 func (w *waiting) remind() {
+	w.tell()
 	w.Voice.remind(w.step, w.what, w.Guide)
 	w.again(2 * w.pause)
 }
@@ -208,6 +243,7 @@ func (w *waiting) key(key string, ok bool) error {
 	switch {
 	case !ok:
 		w.Keys = nil // no more will come
+		w.Voice.say("(Nobody can type here: no step can be skipped, and Ctrl-C ends the tutorial.)")
 		return nil
 	case key == "s":
 		return errSkip

@@ -18,9 +18,12 @@ type Guide struct {
 	// Lab is asked how the lab is, and for events.
 	Lab Lab
 	// Name is the lab's, where commands must give it; "" where they need not.
-	Name   string
-	Voice  *Voice
-	Keys   <-chan string // the lines that the reader types, closed at their end
+	Name  string
+	Voice *Voice
+	Keys  <-chan string // the lines that the reader types, closed at their end
+	// Forget drops what the reader typed without an Enter, so that an s from one
+	// step is not taken for the next; nil if there is nothing to drop.
+	Forget func()
 	Params predict.Params
 
 	// What follows is of the part that is walked through.
@@ -29,6 +32,8 @@ type Guide struct {
 	argv  []string    // of the client that was wanted last
 	stood *byhand.Status
 	told  string // why the reader was led back just now
+
+	skipped bool // a step, and nothing was seen since
 }
 
 // A Lab is one that may be up. Its errors, but of Await for an event that there
@@ -52,8 +57,9 @@ type astray struct{ *lack }
 func (a astray) Error() string { return a.why }
 
 const greeting = "Open three terminals beside this one: terminal 1 for the server, 2 for the client, 3 for the faults and " +
-	"for looking. Type there what is said here; this one goes on when it has seen that it happened. Here, Enter says again " +
-	"what is waited for, s and Enter skips it, q and Enter ends the tutorial."
+	"for looking. Type there what is said here; this one goes on when it has seen that it happened, and at Enter " +
+	"where you are to look at something. Elsewhere Enter says again what is waited for; s and Enter skips it, q and Enter ends " +
+	"the tutorial."
 
 // Walk leads through the parts. It returns nil at the end, ErrQuit, or ctx's
 // cause.
@@ -89,7 +95,9 @@ func (g *Guide) part(ctx context.Context, p *Part) error {
 				continue
 			}
 		}
-		if err != nil && !errors.Is(err, errSkip) {
+		if errors.Is(err, errSkip) {
+			g.skipped = true
+		} else if err != nil {
 			return err
 		}
 	}
@@ -129,6 +137,9 @@ func (g *Guide) step(ctx context.Context, s *Step) error {
 		g.Voice.astray(l, g)
 	}
 	g.told = ""
+	if g.Forget != nil {
+		g.Forget()
+	}
 	g.Voice.step(s, g)
 	err := g.wait(ctx, s)
 	g.ended(s)
@@ -137,6 +148,9 @@ func (g *Guide) step(ctx context.Context, s *Step) error {
 	}
 	if s.Have != "" {
 		g.keep(s.Have)
+	}
+	if s.Have != "" || len(s.Awaits) > 0 {
+		g.skipped = false
 	}
 	g.Voice.after(s, g)
 	return nil

@@ -168,8 +168,13 @@ func (w *walker) says(wants ...string) {
 
 // walk begins the example, and lets play decide what happens.
 func walk(t *testing.T, begin *byhand.Status, play func(w *walker)) {
+	walkThrough(t, example, begin, play)
+}
+
+// walkThrough begins a part.
+func walkThrough(t *testing.T, part string, begin *byhand.Status, play func(w *walker)) {
 	synctest.Test(t, func(t *testing.T) {
-		p, err := parse(example)
+		p, err := parse(part)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,7 +249,7 @@ func TestAstray(t *testing.T) {
 			s := connected()
 			s.Hosts[1].Sockets = s.Hosts[1].Sockets[:1]
 			return s
-		}(), []string{"! The client that runs is not connected any more.", "terminal 2  Ctrl-D"}},
+		}(), []string{"! The client's connection is half-open: it is ESTABLISHED at this end", "terminal 2  Ctrl-D"}},
 		{"another client", status("ESTABLISHED", "echo-client", "-poll", "10.0.1.2:9998"), []string{"is another, echo-client -poll 10.0.1.2:9998", "terminal 2  Ctrl-D"}},
 		{"the lab is down", nil, []string{"! The lab is not up.", "terminal 3  $ sudo lab up --name n"}},
 		{"the server has ended", func() *byhand.Status {
@@ -299,6 +304,9 @@ func TestKeys(t *testing.T) {
 		w.keys <- ""
 		w.says("(Waiting: fault kill")
 		close(w.keys) // nobody is there who could press a key
+		w.says("Ctrl-C ends the tutorial.")
+		time.Sleep(8 * hintAfter)
+		w.says("The client's connection: ESTABLISHED. Ctrl-C ends")
 		w.f.come("fault kill", time.Second)
 		w.f.come("client receives FIN", time.Second)
 		w.says("sudo lab status --name n", "Seen.")
@@ -314,6 +322,65 @@ func TestSkip(t *testing.T) {
 		w.says("sudo lab status --name n")
 		w.keys <- "s"
 		w.says()
+		w.ends(nil)
+	})
+}
+
+// What was done before a step was skipped is not taken for what is done after it.
+func TestSkipThenAwait(t *testing.T) {
+	const part = example + `
+---
+@2 > more
+@await client write() = ok
+
+---
+@2 > and more
+@await client read() = ok
+`
+	walkThrough(t, part, status("ESTABLISHED", "echo-client", "10.0.1.2:9998"), func(w *walker) {
+		since := func(event string, want lab.Since) {
+			w.Helper()
+			if got := w.f.since[event]; got != want {
+				w.Errorf("%s is waited for since %v, want %v", event, got, want)
+			}
+		}
+		w.says("Kill")
+		w.keys <- "s"
+		w.says("Enter, when you have seen it")
+		w.keys <- ""
+		w.says("> more")
+		since("client write() = ok", lab.Now)
+		w.f.come("client write() = ok", time.Second)
+		w.says("> and more")
+		since("client read() = ok", lab.LastAct)
+		w.f.come("client read() = ok", time.Second)
+		w.says("client it")
+		w.ends(nil)
+	})
+}
+
+// Events are told of by their times, whichever was waited for first, and at the
+// next look though another is still waited for.
+func TestOrder(t *testing.T) {
+	const part = `# X. A case
+The book
+
+---
+@3 $ sudo lab fault kill
+@await fault kill
+@await client receives FIN
+@await server gets SIGCHLD
+@await client exits
+`
+	walkThrough(t, part, status(""), func(w *walker) {
+		w.says("sudo lab fault")
+		w.f.come("fault kill", time.Second)
+		w.f.come("client receives FIN", time.Second+3*time.Millisecond)
+		w.f.come("server gets SIGCHLD", time.Second+2*time.Millisecond)
+		time.Sleep(lookEvery)
+		w.says("0.000000  client it\n     0.002000  client it\n     0.003000  client it\n")
+		w.f.come("client exits", time.Second+4*time.Millisecond)
+		w.says("0.004000  client it\n")
 		w.ends(nil)
 	})
 }
