@@ -85,6 +85,13 @@ func (x Execution) Who() string {
 	return x.User
 }
 
+// notInPath is of a program that is not found. It is an os.ErrNotExist.
+type notInPath string
+
+func (n notInPath) Error() string { return fmt.Sprintf("program %q: not found in PATH", string(n)) }
+
+func (notInPath) Is(target error) bool { return target == os.ErrNotExist }
+
 // lookPath finds a program: in PATH, or at its path if it has a slash in it.
 func (x Execution) lookPath(name string) (string, error) {
 	if strings.Contains(name, "/") {
@@ -94,7 +101,7 @@ func (x Execution) lookPath(name string) (string, error) {
 		}
 		return path, executable(name, path)
 	}
-	found := fmt.Errorf("program %q: not found in PATH: %w", name, os.ErrNotExist)
+	var found error = notInPath(name)
 	for _, dir := range filepath.SplitList(x.Variable("PATH")) {
 		if dir == "" || !filepath.IsAbs(dir) {
 			dir = filepath.Join(x.dir(), dir)

@@ -156,8 +156,8 @@ func TestEveryVariantIsChecked(t *testing.T) {
 	for script, want := range map[string]string{
 		"[real] sysctl client net.ipv4.tcp_nosuch=5\nzero x\n":                             "my.lab:1: sysctl net.ipv4.tcp_nosuch for client: ",
 		"zero x\n[ipv6] start client echo-client -set NOSUCH=1 {server:port}\n":            "my.lab:2: start: echo-client: ",
-		"zero x\n[real] start client echo-clientx\n":                                       `my.lab:2: start: program "echo-clientx": not found in PATH: file does not exist`,
-		"zero x\n[path:router] start client nosuchd\n":                                     `my.lab:2: start: program "nosuchd": not found in PATH: file does not exist`,
+		"zero x\n[real] start client echo-clientx\n":                                       `my.lab:2: start: program "echo-clientx": not found in PATH`,
+		"zero x\n[path:router] start client nosuchd\n":                                     `my.lab:2: start: program "nosuchd": not found in PATH`,
 		"zero x\n[ipv6] [real] [path:switch] start client echo-client\n":                   "my.lab:2: start: echo-client: no ADDRESS:PORT",
 		"zero x\nstart server echo-server nonsense\n":                                      "my.lab:2: start: echo-server: ",
 		"zero x\nstart server echo-server {any:port}\nstart client echo-client {any:port}": "",

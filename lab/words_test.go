@@ -123,7 +123,7 @@ func TestWordsAreUsed(t *testing.T) {
 // What a scenario starts is known before anything is built.
 func TestProgramsAreChecked(t *testing.T) {
 	for _, c := range []struct{ start, want string }{
-		{"start server nosuchd", `start: program "nosuchd": not found in PATH: `},
+		{"start server nosuchd", `start: program "nosuchd": not found in PATH`},
 		{"start server /bin/nosuchd", `start: program "/bin/nosuchd": no such file`},
 		{"start server /etc/passwd", `start: program "/etc/passwd": not executable: `},
 		{"start server /etc", `start: program "/etc": is a directory: `},

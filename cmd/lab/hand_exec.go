@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"strings"
 
@@ -94,6 +95,9 @@ func completeHost(_ *cobra.Command, args []string, _ string) ([]string, cobra.Sh
 	return lab.HostNames, cobra.ShellCompDirectiveNoFileComp
 }
 
+// ports are what looks like a host's address to be filled in.
+var ports = regexp.MustCompile(`\{\w*:port\}`)
+
 func (f *execFlags) run(ctx context.Context, s streams, host string, argv []string) error {
 	if len(argv) == 0 {
 		return usageError(errors.New("run what?"), "")
@@ -105,6 +109,13 @@ func (f *execFlags) run(ctx context.Context, s streams, host string, argv []stri
 	x, err := runAs(f.user, lab.Execution{})
 	if err != nil {
 		return err
+	}
+	for _, arg := range argv {
+		for _, p := range ports.FindAllString(arg, -1) {
+			if p != "{server:port}" && p != "{any:port}" {
+				fmt.Fprintf(s.err, "lab: %s stays as it is: there are {server:port}, {any:port}\n", p)
+			}
+		}
 	}
 	end, err := l.Exec(ctx, host, x, argv)
 	if _, told := errors.AsType[*byhand.Error](err); err != nil && !told {

@@ -61,12 +61,17 @@ func TestHandSupervisorKilled(t *testing.T) {
 		panes = append(panes, p)
 		h.runs(host, fmt.Sprintf("sleep 100%d", i))
 	}
+	watching := tmux.Pane(120, 24).Start("lab watch --name $N")
+	h.until("it is watched", func(s *byhand.Status) bool { return s.Watchers == 1 })
 	panes[2].Press("C-z")
 	if _, status := runs[2].Wait(); status != 148 {
 		t.Errorf("Ctrl-Z: status %d", status)
 	}
 	namespaces := h.namespaces()
 	h.killSupervisor()
+	if out, status := watching.Wait(); status != 1 || !testtmux.Contains("its supervisor is gone, and the lab with it")(out) {
+		t.Errorf("watch: status %d, %q", status, out)
+	}
 	runs[2] = panes[2].Start("fg")
 	for i, run := range runs {
 		if out, status := run.Wait(); status != 137 || !testtmux.Contains("sleep was ended: its supervisor is gone, and the lab with it")(out) {
@@ -214,6 +219,7 @@ func TestHandHints(t *testing.T) {
 	h.refused(2, "hint: sudo lab record start --name "+h.name, "record", "stop")
 	h.refused(2, `no fault "crsh", did you mean crash? There are `, "fault", "crsh")
 	h.refused(2, ", freeze, thaw, heal\n", "fault", "sabotage")
+	h.refused(exitNotFound, `lab: {sever:port} stays as it is: there are {server:port}, {any:port}`+"\n", "exec", "client", "--", "no-such-program", "{sever:port}")
 	h.refused(2, "hint: a lab is named by an option: sudo lab watch --name two; see lab watch --help", "watch", "two")
 	h.refused(2, "hint: see lab shell --help", "shell")
 }

@@ -121,7 +121,14 @@ func (f *upFlags) run(ctx context.Context, s streams) error {
 		signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
 	}
 	beFrugal()
-	err = byhand.Run(ctx, byhand.RunDir, c, func(up *byhand.Status) error { return up.WriteUp(s.out) })
+	err = byhand.Run(ctx, byhand.RunDir, c, func(up *byhand.Status) error {
+		err := up.WriteUp(s.out)
+		fmt.Fprintln(s.err, "in the foreground: Ctrl-C takes it down")
+		return err
+	})
+	if err == nil {
+		fmt.Fprintf(s.err, "%s is down\n", &byhand.Lab{Name: c.Name})
+	}
 	return byHand(err)
 }
 

@@ -22,6 +22,12 @@ func watchCommand(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "watch",
 		Short: "Show what happens in a lab that is up, as it happens, until Ctrl-C",
+		Long: `Shows the timeline of a lab that is up, as it happens, until Ctrl-C or until the lab
+is down.
+
+In the text times count from when the lab came up, or the recording began, and anew
+from each fault. In jsonl t_ns counts from when the lab came up, or the recording
+began, all along. When a recording begins or ends, the timeline begins anew.`,
 		Args:  onlyNamed,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if output != outputText && output != outputJSONL {
@@ -36,7 +42,7 @@ func watchCommand(s streams) *cobra.Command {
 	}
 	nameFlag(c, &name, whichLab)
 	c.Flags().StringVar(&output, "output", outputText, "print `FORM`: text, or jsonl, a line an event")
-	c.Flags().BoolVar(&all, "all", false, "begin with what is known of before: at most some ten thousand events")
+	c.Flags().BoolVar(&all, "all", false, fmt.Sprintf("begin with what is known of before: at most the last %d events", byhand.Kept))
 	return c
 }
 

@@ -80,15 +80,15 @@ func (c Config) open() (*lab.Session, error) {
 	return lab.Open(c.hand(), o)
 }
 
-// kept is how many events are known while nothing is recorded, for those who
+// Kept is how many events are known while nothing is recorded, for those who
 // watch: some ten megabytes.
-const kept = 1 << 14
+const Kept = 1 << 14
 
 // hand says how the lab goes on while nothing is recorded.
 func (c Config) hand() lab.Hand {
 	return lab.Hand{
 		Name: c.Name, Title: "a lab, by hand", Command: c.Command, Build: lab.BuildLines(c.ARPFails, c.Standby, c.Firewall),
-		Text: true, Typed: true, Keep: kept,
+		Text: true, Typed: true, Keep: Kept,
 	}
 }
 

@@ -222,7 +222,7 @@ func (l *Lab) Watch(w Watch, resized <-chan report.Screen, f func(*Piece) error)
 	}()
 	for {
 		p := &Piece{}
-		if err := l.hear(c, p); errors.Is(err, errGone) {
+		if err := l.hear(c, p); errors.Is(err, errGone) && !l.died() {
 			return nil
 		} else if err != nil {
 			return err
@@ -231,4 +231,14 @@ func (l *Lab) Watch(w Watch, resized <-chan report.Screen, f func(*Piece) error)
 			return err
 		}
 	}
+}
+
+// died tells whether the lab's supervisor has gone without giving up its name, as one
+// does that was killed.
+func (l *Lab) died() bool {
+	if pid, err := l.dir.holder(l.Name); pid != 0 || err != nil {
+		return false
+	}
+	_, err := os.Lstat(l.dir.socket(l.Name))
+	return err == nil
 }

@@ -15,11 +15,12 @@ import (
 // and anew from the fault: when that will be is not known before.
 type Follower struct {
 	Screen Screen
-	begun  bool  // something was told
-	joined bool  // or is not to be, until told
-	told   int64 // until when everything was
-	busy   bool  // something was left out of the last piece
-	count  int   // the events until then
+	begun  bool   // something was told
+	headed string // the last heading
+	joined bool   // or is not to be, until told
+	told   int64  // until when everything was
+	busy   bool   // something was left out of the last piece
+	count  int    // the events until then
 }
 
 // busyEvery is how often so much is told that some of it is left out.
@@ -94,7 +95,10 @@ func (f *Follower) piece(w io.Writer, r *record.Record, until int64) error {
 		} else {
 			p.fitted("times count from the beginning of the run, and anew from the fault")
 		}
-		p.line("%s", f.columns().heading())
+	}
+	if h := f.columns().heading(); len(rows) > 0 && h != f.headed { // the screen may have been resized
+		f.headed = h
+		p.line("%s", h)
 	}
 	if f.begun {
 		f.told = until

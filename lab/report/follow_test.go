@@ -63,6 +63,22 @@ func TestFollower(t *testing.T) {
 	}
 }
 
+// The heading comes again where the columns are others.
+func TestFollowerResized(t *testing.T) {
+	r := load(t, "crash")
+	var b bytes.Buffer
+	f := report.Follower{Screen: report.Screen{Width: 100}}
+	for i, width := range []int{100, 140, 140} {
+		f.Screen.Width = width
+		if err := f.Write(&b, r, r.Fault.Time+int64(i+1)*2e9); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := strings.Count(b.String(), "time (s)"); n != 2 {
+		t.Errorf("%d headings:\n%s", n, &b)
+	}
+}
+
 // said are the lines of a timeline in alphabetical order, without the times,
 // and without what only the future told.
 func said(timeline string) []string {
