@@ -201,7 +201,8 @@ func (l *Lab) Down() error {
 }
 
 // Watch tells f of what happens in the lab, until f returns an error, which
-// it returns, or the lab is down. resized gives the screen's new sizes.
+// it returns, or the lab is down. If f takes too long, the supervisor hangs up,
+// and the error says so. resized gives the screen's new sizes.
 func (l *Lab) Watch(w Watch, resized <-chan report.Screen, f func(*Piece) error) error {
 	c, err := l.ask(request{Op: opWatch, Watch: &w})
 	if err != nil {
@@ -222,9 +223,17 @@ func (l *Lab) Watch(w Watch, resized <-chan report.Screen, f func(*Piece) error)
 	}()
 	for {
 		p := &Piece{}
-		if err := l.hear(c, p); errors.Is(err, errGone) && !l.died() {
+		err := l.hear(c, p)
+		gone := errors.Is(err, errGone)
+		if gone {
+			if s, err := l.Status(); err == nil && s.PID == int(c.peer.Pid) {
+				return &Error{fmt.Sprintf("%s is up, but what happens in it was not read for %v, and is not told any more", l, maxUnread), "lab watch --all begins with what is known", Refused}
+			}
+		}
+		switch {
+		case gone && !l.died():
 			return nil
-		} else if err != nil {
+		case err != nil:
 			return err
 		}
 		if err := f(p); err != nil {

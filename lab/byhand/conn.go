@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,6 +32,9 @@ type conn struct {
 	peer unix.Ucred
 
 	writing sync.Mutex
+	// unread is how long the other end may read nothing of what is sent, and then
+	// send fails; 0 is for ever. It is set before anything is.
+	unread  time.Duration
 	keeping sync.Mutex // guards files: who closes does not wait for who listens
 	files   []*os.File // that came, and nobody took yet
 }
@@ -51,7 +55,7 @@ func newConn(c *net.UnixConn) (*conn, error) {
 
 // send writes an object; the files go along, and stay the caller's.
 func (c *conn) send(v any, files ...*os.File) error {
-	w := sender{c: c.c}
+	w := sender{c: c.c, unread: c.unread}
 	if len(files) > 0 {
 		fds := make([]int, len(files))
 		for i, f := range files {
@@ -68,12 +72,21 @@ func (c *conn) send(v any, files ...*os.File) error {
 type sender struct {
 	c      *net.UnixConn
 	rights []byte
+	unread time.Duration
 }
+
+// maxPiece is how much is written in one go: what is read of it is progress.
+const maxPiece = 1 << 16
 
 func (w *sender) Write(b []byte) (n int, err error) {
 	for n < len(b) && err == nil { // a stream's message may be cut
+		if w.unread > 0 {
+			if err := w.c.SetWriteDeadline(time.Now().Add(w.unread)); err != nil {
+				return n, err
+			}
+		}
 		var m int
-		m, _, err = w.c.WriteMsgUnix(b[n:], w.rights, nil)
+		m, _, err = w.c.WriteMsgUnix(b[n:min(n+maxPiece, len(b))], w.rights, nil)
 		n, w.rights = n+m, nil
 	}
 	return n, err

@@ -1,12 +1,14 @@
 package byhand
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // pair is two ends of a conversation.
@@ -82,4 +84,75 @@ func TestConn(t *testing.T) {
 	if err := l.hear(b, &done{}); err == nil || !strings.Contains(err.Error(), errGone.Error()) {
 		t.Errorf("at the end: %v", err)
 	}
+}
+
+// Who reads, however slowly, gets everything; who does not is not waited for.
+func TestUnread(t *testing.T) {
+	a, b := pair(t)
+	a.unread = 500 * time.Millisecond
+	long := strings.Repeat("long ", 1<<20)
+	sent := make(chan error, 1)
+	go func() { sent <- a.send(long) }()
+	began := time.Now()
+	slow := time.NewTicker(10 * time.Millisecond) // 80 times, and more
+	defer slow.Stop()
+	for octets := 0; octets < len(long)+3; {
+		<-slow.C
+		if err := b.fill(); err != nil {
+			t.Fatal(err)
+		}
+		octets = len(b.buf)
+	}
+	if err := <-sent; err != nil || time.Since(began) < a.unread {
+		t.Errorf("to who reads in %v: %v", time.Since(began), err)
+	}
+	if err := a.send(long); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("to who does not read: %v", err)
+	}
+}
+
+// Who watches tells that the supervisor hung up from that the lab is down.
+func TestWatchHungUp(t *testing.T) {
+	d := newDir(t)
+	listener, err := d.listen("x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	for _, up := range []bool{true, false} {
+		served := make(chan error, 1)
+		go func() {
+			if up {
+				served <- errors.Join(serveOne(listener, nil), serveOne(listener, &answer{Body: &Status{PID: os.Getpid()}}))
+				return
+			}
+			down := &answer{Error: &Error{Text: "the lab is going down", Kind: Refused}}
+			served <- errors.Join(serveOne(listener, nil), serveOne(listener, down), serveOne(listener, down))
+		}()
+		err := (&Lab{"x", d}).Watch(Watch{}, nil, func(*Piece) error { return nil })
+		if e, told := errors.AsType[*Error](err); told != up || up && !strings.Contains(e.Text, "was not read") {
+			t.Errorf("up %v: the watch ended with %v", up, err)
+		}
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// serveOne takes one conversation, answers if it is to, and hangs up.
+func serveOne(l *net.UnixListener, say *answer) error {
+	u, err := l.AcceptUnix()
+	if err != nil {
+		return err
+	}
+	c, err := newConn(u)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	var r request
+	if err := c.receive(&r); err != nil || say == nil {
+		return err
+	}
+	return c.send(say)
 }

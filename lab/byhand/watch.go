@@ -11,6 +11,10 @@ import (
 	"github.com/seed-6fefc909/tcplab/lab/report"
 )
 
+// maxUnread is how long who watches may read nothing of what is there for him: a
+// terminal may stop for as long, but not for ever.
+const maxUnread = 30 * time.Second
+
 // watch tells the timeline as it comes, until whoever watches has seen enough.
 func (s *supervisor) watch(ctx context.Context, c *conn, w *Watch) error {
 	if w == nil {
@@ -20,8 +24,9 @@ func (s *supervisor) watch(ctx context.Context, c *conn, w *Watch) error {
 	defer s.count(-1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// Who does not read is not waited for.
-	defer context.AfterFunc(ctx, func() { _ = c.c.SetWriteDeadline(time.Now()) })()
+	// Who does not read holds what is told, and all that comes after it.
+	c.unread = maxUnread
+	defer context.AfterFunc(ctx, func() { c.c.Close() })()
 	t := &teller{watch: *w}
 	go func() {
 		defer cancel()
