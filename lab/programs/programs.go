@@ -46,6 +46,8 @@ func Run() {
 	runtime.LockOSThread()
 	// Go's runtime catches SIGTERM, and then sends it to itself once more.
 	defaultAction(unix.SIGTERM)
+	// At Ctrl-\ it would print where each of its goroutines is.
+	defaultAction(unix.SIGQUIT)
 	os.Exit(main(os.Args[1:]))
 }
 

@@ -139,6 +139,21 @@ func TestGracefulChild(t *testing.T) {
 	server.exits(0)
 }
 
+// Ctrl-\ ends a program as it does any other: without a word.
+func TestServerDiesOfSIGQUIT(t *testing.T) {
+	server, _ := serve(t, "127.0.0.1")
+	if err := unix.Prlimit(server.pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	server.signal(unix.SIGQUIT)
+	if status := server.ends(); status.Signal() != unix.SIGQUIT {
+		t.Errorf("ended with %v, want SIGQUIT", status)
+	}
+	if rest, _ := server.err.ReadString(0); strings.Contains(rest, "goroutine") {
+		t.Errorf("it said: %s", rest)
+	}
+}
+
 func TestServerDiesOfSIGTERM(t *testing.T) {
 	server, address := serve(t, "127.0.0.1")
 	conn := dial(t, address)
