@@ -27,7 +27,7 @@ func recordCommand(s streams) *cobra.Command {
 	const usage = "write report.html, record.json and a capture of each end, and junit.xml, into `DIR`"
 	start := &cobra.Command{
 		Use:   "start",
-		Short: "Begin to record: times count from here",
+		Short: "Begin to record: the record's times count from here, those of what is printed from the first fault",
 		Args:  onlyNamed,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := wantFiles(c, "out"); err != nil {
