@@ -28,7 +28,7 @@ is down.
 In the text times count from when the lab came up, or the recording began, and anew
 from each fault. In jsonl t_ns counts from when the lab came up, or the recording
 began, all along. When a recording begins or ends, the timeline begins anew.`,
-		Args:  onlyNamed,
+		Args: onlyNamed,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if output != outputText && output != outputJSONL {
 				return usageError(fmt.Errorf("output %q: there are text, jsonl", output), "")
