@@ -530,10 +530,11 @@ func TestHandRecordIsNotLost(t *testing.T) {
 	if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the directory, before there is anything for it: %v", err)
 	}
-	if err := errors.Join(os.WriteFile(at, nil, 0o600)); err != nil {
+	if err := os.WriteFile(at, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	h.refused(exitUsage, "not a directory", "record", "stop")
+	h.refused(exitUsage, "not a directory", "down")
 	if h.status().Recording == nil {
 		t.Error("it has ended")
 	}

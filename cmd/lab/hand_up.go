@@ -192,7 +192,7 @@ func downAll(s streams) error {
 }
 
 // takeDown takes a lab down. What is being recorded is written first, where
-// that was said.
+// that was said; if it cannot be, the lab stays up.
 func takeDown(s streams, l *byhand.Lab) error {
 	status, err := l.Status()
 	e, told := errors.AsType[*byhand.Error](err)
@@ -204,8 +204,10 @@ func takeDown(s streams, l *byhand.Lab) error {
 	case status.ToSave().Out == "":
 		fmt.Fprintln(s.err, "lab: what was being recorded is not kept:", byhand.Command(l.Name, "record stop", "--out", "DIR"), "would have")
 	default:
-		if err := stopRecording(s, l, ""); err != nil {
-			fmt.Fprintf(s.err, "lab: write the recording: %s\n", harmless(err.Error()))
+		// What it came to is no matter here; that it cannot be written is.
+		err := stopRecording(s, l, "")
+		if e, ok := errors.AsType[*exitError](err); err != nil && !(ok && e.status == exitNotOK) {
+			return err
 		}
 	}
 	if err := l.Down(); err != nil {
