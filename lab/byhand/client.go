@@ -227,7 +227,7 @@ func (l *Lab) Watch(w Watch, resized <-chan report.Screen, f func(*Piece) error)
 		gone := errors.Is(err, errGone)
 		if gone {
 			if s, err := l.Status(); err == nil && s.PID == int(c.peer.Pid) {
-				return &Error{fmt.Sprintf("%s is up, but what happens in it was not read for %v, and is not told any more", l, maxUnread), "lab watch --all begins with what is known", Refused}
+				return &Error{fmt.Sprintf("%s is up, but what happens in it was not read for %v, and is not told any more", l, maxUnread), Command(l.Name, "watch", "--all") + " begins with what is known", Refused}
 			}
 		}
 		switch {
