@@ -48,8 +48,8 @@ found in PATH runs as the user who called sudo; echo-server, echo-client and the
 other examples are lab's own. {server:port} and the like are filled in.
 
 The exit status is the program's, 128 and the number if a signal ended it, 127 if
-there is no such program, 126 if it cannot be executed; 1 if no such lab or host is
-up.`,
+there is no such program, 126 if it cannot be executed; 1 if no such lab is up, or
+the host is down, 2 if there is no such host.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return usageError(errors.New("run what, on which host?"), "for example sudo lab exec server -- echo-server {any:port}")
