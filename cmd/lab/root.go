@@ -187,10 +187,9 @@ func interruptible() (context.Context, func()) {
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
-		if !signal.Ignored(s) { // as nohup(1) asks
-			signal.Notify(signals, s)
-		}
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT)
+	if !signal.Ignored(unix.SIGHUP) { // as nohup(1) has it
+		signal.Notify(signals, unix.SIGHUP)
 	}
 	go func() {
 		if s, ok := <-signals; ok {
