@@ -3,10 +3,8 @@ package byhand
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -110,25 +108,11 @@ func endOf(s unix.Signal) End { return End{Status: 128 + int(s), Signal: unix.Si
 func catch() (signals chan os.Signal, release func()) {
 	all := []os.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM}
 	signals = make(chan os.Signal, len(all))
-	signal.Reset(all...)
-	ignored := ignoredSignals()
 	for _, s := range all {
-		if ignored>>(s.(unix.Signal)-1)&1 == 0 {
+		if !signal.Ignored(s) {
+			signal.Reset(s) // what comes between the two is lost: nothing else may
 			signal.Notify(signals, s)
 		}
 	}
 	return signals, func() { signal.Stop(signals); close(signals) }
-}
-
-// ignoredSignals are those that this process ignores, as proc_pid_status(5) has
-// them: signal.Ignored forgets what was ignored before it was caught. 0 if they
-// are not known.
-func ignoredSignals() (mask uint64) {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(status), "\nSigIgn:")
-	_, _ = fmt.Sscanf(rest, "%x", &mask)
-	return mask
 }
