@@ -2,8 +2,6 @@ package lab_test
 
 import (
 	"bytes"
-	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -40,22 +38,8 @@ func TestOwnClientAtTerminal(t *testing.T) {
 	testenv.NeedRoot(t)
 	needPrograms(t, "python3")
 	t.Parallel()
-	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		testenv.Lack(t, "needs a pseudo terminal: %v", err)
-	}
+	keyboard, tty := testenv.Terminal(t)
 	defer keyboard.Close()
-	if err := unix.IoctlSetPointerInt(int(keyboard.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(keyboard.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	defer tty.Close()
 	before, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-6fefc909/tcplab/internal/testenv"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
@@ -137,22 +138,8 @@ func TestCredential(t *testing.T) {
 // A program can read a terminal that is not its controlling one.
 func TestTerminalAsInput(t *testing.T) {
 	n := newNetwork(t, topology.Config{Path: topology.Direct})
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	master, terminal := testenv.Terminal(t)
 	defer master.Close()
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	terminal, err := os.OpenFile(fmt.Sprint("/dev/pts/", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	defer terminal.Close()
 	if _, err := master.WriteString("hello\n"); err != nil {
 		t.Fatal(err)

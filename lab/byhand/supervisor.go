@@ -248,7 +248,7 @@ func (s *supervisor) serve(ctx context.Context, c *conn, r *request) error {
 		return c.say(done{})
 	}
 	return usage(fmt.Errorf("%s knows no %q: it was brought up by another build of lab", called(s.config.Name), r.Op),
-		"sudo lab down --name "+s.config.Name+", and up again")
+		Command(s.config.Name, "down")+", and up again")
 }
 
 // do performs a line of a scenario, and tells what was done.

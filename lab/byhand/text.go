@@ -29,7 +29,7 @@ func (s *Status) Write(w io.Writer) error {
 		fmt.Fprintf(t, "recording since %s: %d events, of %d that there is room for\n", r.Since.Format(time.TimeOnly), r.Events, r.Room)
 	}
 	if r := s.Unsaved; r != nil {
-		fmt.Fprintf(t, "the recording since %s has ended, and is not saved: lab record stop --out DIR\n", r.Since.Format(time.TimeOnly))
+		fmt.Fprintf(t, "the recording since %s has ended, and is not saved: %s\n", r.Since.Format(time.TimeOnly), Command(s.Name, "record stop", "--out", "DIR"))
 	}
 	fmt.Fprintln(t)
 	s.writeFaults(t)
@@ -144,10 +144,6 @@ func dash(s string) string {
 
 // WriteUp tells whoever made the lab how to use it.
 func (s *Status) WriteUp(w io.Writer) error {
-	name := ""
-	if s.Name != DefaultName {
-		name = "--name " + s.Name + " "
-	}
 	between := string(s.Path)
 	if between == "direct" {
 		between = "--"
@@ -156,15 +152,15 @@ func (s *Status) WriteUp(w io.Writer) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s is up: client %s %s %s server\n", called(s.Name), s.Hosts[0].address(), between, s.Hosts[1].address())
-	for _, use := range []struct{ what, why string }{
-		{"exec " + name + "server -- echo-server {any:port}", "run a program on a host, in any terminal"},
-		{"exec " + name + "client -- echo-client {server:port}", "and its client, in another"},
-		{"watch " + name, "see what happens, in a third"},
-		{"fault " + name + "crash", "make the server's host crash; lab fault --help has more"},
-		{"status " + name, "see how things are"},
-		{"down " + name, "take it all down"},
+	for _, use := range []struct{ verb, args, why string }{
+		{"exec", "server -- echo-server {any:port}", "run a program on a host, in any terminal"},
+		{"exec", "client -- echo-client {server:port}", "and its client, in another"},
+		{"watch", "", "see what happens, in a third"},
+		{"fault", "crash", "make the server's host crash; lab fault --help has more"},
+		{"status", "", "see how things are"},
+		{"down", "", "take it all down"},
 	} {
-		fmt.Fprintf(t, "  sudo lab %s\t%s\n", strings.TrimSpace(use.what), use.why)
+		fmt.Fprintf(t, "  %s\t%s\n", strings.TrimSpace(Command(s.Name, use.verb, use.args)), use.why)
 	}
 	return t.Flush()
 }
