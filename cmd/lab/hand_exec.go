@@ -117,7 +117,7 @@ func (f *execFlags) run(ctx context.Context, s streams, host string, argv []stri
 			}
 		}
 	}
-	end, err := l.Exec(ctx, host, x, argv)
+	end, err := l.Exec(ctx, handOver(ctx), host, x, argv)
 	if _, told := errors.AsType[*byhand.Error](err); err != nil && !told {
 		return notExecuted(err)
 	} else if err != nil {

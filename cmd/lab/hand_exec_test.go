@@ -61,20 +61,21 @@ func TestHandStreams(t *testing.T) {
 	}
 	const on = "lab exec --name $N server -- "
 	for command, want := range map[string]string{
-		"seq 100000 >in; " + on + "cat <in | wc -l":                       "100000",
-		"seq 100000 | " + on + "sort -n | tail -n 1":                      "100000",
-		on + "head -c 100000000 /dev/zero | wc -c":                        "100000000",
-		on + "sh -c 'echo out; echo err >&2' >out 2>err; cat err out":     "err\nout",
-		on + "yes | head -n 1; echo ${PIPESTATUS[0]}":                     "y\n141",
-		on + "readlink /proc/self/fd/0 </dev/null":                        "/dev/null",
-		on + "true; " + on + "sh -c 'read x' <&-; echo $?":                "1",
-		"mkdir here; cd here; " + on + "pwd | xargs basename":             "here",
-		"X='a  b' " + on + "sh -c 'echo \"$X\"'":                          "a  b",
-		on + "printf '<%s>' '' 'a b' '*' --name":                          "<><a b><*><--name>",
-		on + "sh -c 'echo one; exec 1>&-; sleep 0.1; echo $? >&2' 2>&1":   "one\n0",
-		on + "cat <(echo from a pipe)":                                    "from a pipe",
-		"nohup " + on + "sh -c 'kill -HUP $$; echo still there' 2>&1":     "still there",
-		"(trap '' INT; " + on + "sh -c 'kill -INT $$; echo still there')": "still there",
+		"seq 100000 >in; " + on + "cat <in | wc -l":                             "100000",
+		"seq 100000 | " + on + "sort -n | tail -n 1":                            "100000",
+		on + "head -c 100000000 /dev/zero | wc -c":                              "100000000",
+		on + "sh -c 'echo out; echo err >&2' >out 2>err; cat err out":           "err\nout",
+		on + "yes | head -n 1; echo ${PIPESTATUS[0]}":                           "y\n141",
+		on + "readlink /proc/self/fd/0 </dev/null":                              "/dev/null",
+		on + "true; " + on + "sh -c 'read x' <&-; echo $?":                      "1",
+		"mkdir here; cd here; " + on + "pwd | xargs basename":                   "here",
+		"X='a  b' " + on + "sh -c 'echo \"$X\"'":                                "a  b",
+		on + "printf '<%s>' '' 'a b' '*' --name":                                "<><a b><*><--name>",
+		on + "sh -c 'echo one; exec 1>&-; sleep 0.1; echo $? >&2' 2>&1":         "one\n0",
+		on + "cat <(echo from a pipe)":                                          "from a pipe",
+		"nohup " + on + "sh -c 'kill -HUP $$; echo still there' 2>&1":           "still there",
+		"(trap '' INT; " + on + "sh -c 'kill -INT $$; echo still there')":       "still there",
+		"sh -c '" + on + "sh -c \"kill -INT \\$\\$; echo still there\" & wait'": "still there", // a background job's
 	} {
 		if out, err := shell(command); err != nil && !strings.Contains(command, "141") && !strings.Contains(command, "echo $?") || out != want {
 			t.Errorf("%s: %v, %q, want %q", command, err, out, want)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -191,14 +192,23 @@ func interruptible() (context.Context, func()) {
 	if !signal.Ignored(unix.SIGHUP) { // as nohup(1) has it
 		signal.Notify(signals, unix.SIGHUP)
 	}
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		if s, ok := <-signals; ok {
 			signal.Stop(signals)
 			cancel(interruption{s.(unix.Signal)})
 		}
 	}()
-	return ctx, func() { signal.Stop(signals); close(signals); cancel(nil) }
+	stop := sync.OnceFunc(func() { signal.Stop(signals); close(signals); <-done })
+	return context.WithValue(ctx, handOverKey{}, stop), func() { stop(); cancel(nil) }
 }
+
+type handOverKey struct{}
+
+// handOver gives what leaves the signals to whoever catches them by then: none
+// ends the context of interruptible any more, and all that came have.
+func handOver(ctx context.Context) func() { return ctx.Value(handOverKey{}).(func()) }
 
 // cannot turns what prevented a run into an error for the user.
 func cannot(err error) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -24,8 +25,10 @@ type End struct {
 // the terminal's own. What this process alone is sent (SIGTERM and the like) is
 // passed on. x says as whom and in which environment it runs. The error says why
 // it could not be run, and wraps what topology.Host.Start says. If ctx ends before
-// it runs, it does not.
-func (l *Lab) Exec(ctx context.Context, host string, x lab.Execution, argv []string) (End, error) {
+// it runs, it does not. Exec calls handOver, if that is not nil, when it catches
+// the signals itself: no later one is anybody else's to end ctx for, and every
+// earlier one has ended it when handOver returns.
+func (l *Lab) Exec(ctx context.Context, handOver func(), host string, x lab.Execution, argv []string) (End, error) {
 	c, err := l.ask(request{Op: opExec, Exec: &exec{host, x.Who(), argv}})
 	if err != nil {
 		return End{}, err
@@ -54,6 +57,9 @@ func (l *Lab) Exec(ctx context.Context, host string, x lab.Execution, argv []str
 	defer t.close()
 	signals, release := catch()
 	defer release()
+	if handOver != nil {
+		handOver()
+	}
 	if ctx.Err() != nil { // by a signal that came before
 		return End{}, context.Cause(ctx)
 	}
@@ -67,11 +73,8 @@ func (l *Lab) Exec(ctx context.Context, host string, x lab.Execution, argv []str
 	if err != nil {
 		return End{}, err
 	}
-	early := len(signals)                     // which came before there was a program
-	if err = context.Cause(ctx); err == nil { // it tells of such a signal a little later
-		err = c.send(note{PID: entrant.PID})
-	}
-	if err == nil {
+	early := len(signals) // which came before there was a program
+	if err = c.send(note{PID: entrant.PID}); err == nil {
 		err = l.hear(c, &done{})
 	}
 	if err != nil {
@@ -103,14 +106,29 @@ func (l *Lab) Exec(ctx context.Context, host string, x lab.Execution, argv []str
 // endOf is of what a signal ended.
 func endOf(s unix.Signal) End { return End{Status: 128 + int(s), Signal: unix.SignalName(s)} }
 
-// catch takes the signals that would end this process, but for those that it was
-// started to ignore, so that the program ignores them too, until release.
+// deadly are the signals that end a process which does nothing about them.
+var deadly = []os.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM}
+
+// ignored are those that this process was started to ignore, by nohup(1) or as a
+// script's background job. It is asked at the beginning: signal.Ignored forgets it
+// of those that were caught.
+var ignored = func() (ignored []os.Signal) {
+	for _, s := range deadly {
+		if signal.Ignored(s) {
+			ignored = append(ignored, s)
+		}
+	}
+	return ignored
+}()
+
+// catch takes the signals that would end this process until release. Those that
+// it was started to ignore it ignores, and with it what it executes.
 func catch() (signals chan os.Signal, release func()) {
-	all := []os.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM}
-	signals = make(chan os.Signal, len(all))
-	for _, s := range all {
-		if !signal.Ignored(s) {
-			signal.Reset(s) // what comes between the two is lost: nothing else may
+	signals = make(chan os.Signal, len(deadly))
+	for _, s := range deadly {
+		if slices.Contains(ignored, s) {
+			signal.Ignore(s)
+		} else {
 			signal.Notify(signals, s)
 		}
 	}

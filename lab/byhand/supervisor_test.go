@@ -63,7 +63,7 @@ func run(t *testing.T, l *Lab, host string, argv ...string) (ended <-chan End) {
 	t.Helper()
 	done := make(chan End, 1)
 	go func() {
-		end, err := l.Exec(t.Context(), host, lab.Execution{}, argv)
+		end, err := l.Exec(t.Context(), nil, host, lab.Execution{}, argv)
 		if err != nil {
 			t.Error(err)
 		}
@@ -121,10 +121,10 @@ func TestExec(t *testing.T) {
 			t.Errorf("%s: %+v, want %d", script, end, want)
 		}
 	}
-	if _, err := l.Exec(t.Context(), "client", lab.Execution{}, []string{"no-such-program"}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := l.Exec(t.Context(), nil, "client", lab.Execution{}, []string{"no-such-program"}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of no program: %v", err)
 	}
-	if _, err := l.Exec(t.Context(), "nowhere", lab.Execution{}, []string{"true"}); err == nil {
+	if _, err := l.Exec(t.Context(), nil, "nowhere", lab.Execution{}, []string{"true"}); err == nil {
 		t.Error("on no host: no error")
 	}
 	ended := run(t, l, "server", "sleep", "1000")
@@ -135,7 +135,7 @@ func TestExec(t *testing.T) {
 	if end := <-ended; end.Status != 137 || end.Gone != "server went down" {
 		t.Errorf("of a crash: %+v", end)
 	}
-	if _, err := l.Exec(t.Context(), "server", lab.Execution{}, []string{"true"}); !isRefused(err) {
+	if _, err := l.Exec(t.Context(), nil, "server", lab.Execution{}, []string{"true"}); !isRefused(err) {
 		t.Errorf("on a host that is down: %v", err)
 	}
 	ended = run(t, l, "client", "sleep", "1000")
@@ -374,7 +374,7 @@ func TestExecBesideReboots(t *testing.T) {
 					return
 				default:
 					timed("exec", func() error {
-						_, err := l.Exec(t.Context(), "server", lab.Execution{}, []string{"true"})
+						_, err := l.Exec(t.Context(), nil, "server", lab.Execution{}, []string{"true"})
 						return err
 					})
 				}
@@ -407,7 +407,7 @@ func TestDo(t *testing.T) {
 		t.Errorf("kill where nothing runs: %v", err)
 	}
 	for host, want := range map[string]string{"router": "sudo nsenter --net=/proc/", "nowhere": "client and server"} {
-		_, err := l.Exec(context.Background(), host, lab.Execution{}, []string{"true"})
+		_, err := l.Exec(context.Background(), nil, host, lab.Execution{}, []string{"true"})
 		if e, ok := errors.AsType[*Error](err); !ok || !strings.Contains(e.Hint, want) {
 			t.Errorf("exec on %s: %v", host, err)
 		}
