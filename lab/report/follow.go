@@ -82,12 +82,13 @@ func (f *Follower) piece(w io.Writer, r *record.Record, until int64) error {
 	if f.begun || f.joined {
 		from = f.told
 	}
-	if until <= from {
+	begins := r.ByHand && !f.begun // whatever comes, and when: who watches sees that it can
+	if until <= from && !begins {
 		return nil
 	}
 	rows := ladder.Between(r, from, until)
 	p := &printer{w: w, screen: f.Screen}
-	if !f.begun && len(rows) > 0 {
+	if !f.begun && len(rows) > 0 || begins {
 		f.begun = true
 		p.line("")
 		if r.ByHand {
@@ -96,7 +97,7 @@ func (f *Follower) piece(w io.Writer, r *record.Record, until int64) error {
 			p.fitted("times count from the beginning of the run, and anew from the fault")
 		}
 	}
-	if h := f.columns().heading(); len(rows) > 0 && h != f.headed { // the screen may have been resized
+	if h := f.columns().heading(); (len(rows) > 0 || begins) && h != f.headed { // the screen may have been resized
 		f.headed = h
 		p.line("%s", h)
 	}

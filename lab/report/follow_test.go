@@ -79,6 +79,28 @@ func TestFollowerResized(t *testing.T) {
 	}
 }
 
+// Who watches by hand is told at once that what comes will be shown, and how.
+func TestFollowerByHand(t *testing.T) {
+	r := load(t, "crash")
+	r.ByHand = true
+	var b bytes.Buffer
+	f := report.Follower{}
+	f.Skip(r.Fault.Time - 1)
+	for _, at := range []int64{r.Fault.Time - 1, r.Fault.Time - 1, r.Fault.Time + 2e9} {
+		if err := f.Write(&b, until(r, at), at); err != nil {
+			t.Fatal(err)
+		}
+		for _, once := range []string{"times count from when the lab came up", "time (s)"} {
+			if n := strings.Count(b.String(), once); n != 1 {
+				t.Errorf("until %d %d times %q:\n%s", at, n, once, &b)
+			}
+		}
+	}
+	if n := strings.Count(b.String(), "fault crash: link down"); n != 1 {
+		t.Errorf("%d times the fault:\n%s", n, &b)
+	}
+}
+
 // said are the lines of a timeline in alphabetical order, without the times,
 // and without what only the future told.
 func said(timeline string) []string {

@@ -143,7 +143,7 @@ func connected(s *byhand.Status, clients [][]string, argv []string) *lack {
 	case halfOpen(s):
 		return &lack{"the client's connection is half-open: it is ESTABLISHED at this end, and the server's host knows nothing of it", end}
 	case len(both(s)) == 0:
-		return &lack{"the client that runs is not connected any more", end}
+		return &lack{"the client that runs is not connected", end}
 	}
 	return nil
 }

@@ -146,21 +146,27 @@ func (w *waiting) event(ctx context.Context, coming <-chan outcome) (*lab.Seen, 
 	}
 }
 
-// condition waits until one holds.
+// condition waits until one holds. What else it lacks than at first is told if it
+// does so for two looks: a client that has begun to run connects a little later.
 func (w *waiting) condition(ctx context.Context, c Condition) error {
-	for told := ""; ; {
+	for told, before := "", ""; ; {
 		now, _ := w.Lab.Status()
 		w.note(now)
 		l := c.lacks(now, w.argv)
 		if l == nil {
 			return nil
 		}
-		if first := told == ""; told != l.why {
-			told, w.what = l.why, l.why
-			if !first && len(l.helps) > 0 {
+		w.what = l.why
+		if told == "" {
+			told = l.why
+		}
+		if l.why != told && l.why == before {
+			told = l.why
+			if len(l.helps) > 0 {
 				w.Voice.astray(l, w.Guide)
 			}
 		}
+		before = l.why
 		if err := w.strayed(now, c); err != nil {
 			return err
 		}

@@ -244,7 +244,7 @@ func TestAstray(t *testing.T) {
 		says []string
 	}{
 		{"the client has ended", status(""), []string{"! No client runs.", "terminal 2  $ sudo lab exec --name n client"}},
-		{"its connection is no more", status("CLOSE_WAIT", "echo-client", "10.0.1.2:9998"), []string{"! The client that runs is not connected any more.", "terminal 2  Ctrl-D"}},
+		{"its connection is no more", status("CLOSE_WAIT", "echo-client", "10.0.1.2:9998"), []string{"! The client that runs is not connected.", "terminal 2  Ctrl-D"}},
 		{"the other end is gone", func() *byhand.Status {
 			s := connected()
 			s.Hosts[1].Sockets = s.Hosts[1].Sockets[:1]
@@ -289,6 +289,35 @@ func TestAstray(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A client that has begun to run is not one that has lost its connection, unless it
+// goes on without.
+func TestConnecting(t *testing.T) {
+	starting := func() *byhand.Status {
+		s := status("SYN_SENT", "echo-client", "10.0.1.2:9998")
+		s.Hosts[0].Sockets = nil
+		return s
+	}
+	walk(t, status(""), func(w *walker) {
+		w.says("Connect")
+		time.Sleep(lookEvery / 2) // between the looks
+		w.f.is(starting())
+		time.Sleep(lookEvery)
+		w.f.is(status("ESTABLISHED", "echo-client", "10.0.1.2:9998"))
+		time.Sleep(lookEvery)
+		w.says("It is connected.\n\nKill")
+		w.keys <- "q"
+		w.ends(ErrQuit)
+	})
+	walk(t, status(""), func(w *walker) {
+		w.says("Connect")
+		w.f.is(starting())
+		time.Sleep(3 * lookEvery)
+		w.says("! The client that runs is not connected.", "terminal 2  Ctrl-D")
+		w.keys <- "q"
+		w.ends(ErrQuit)
+	})
 }
 
 // Of nothing the guide makes hints, ever seldomer; Enter asks for one.
