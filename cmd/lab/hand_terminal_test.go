@@ -84,8 +84,12 @@ func TestHandJobs(t *testing.T) {
 		}
 	}
 	stop("cat")
+	resumed := func(times int) { // cat: what is typed is no longer for the shell
+		t.Helper()
+		p.Await("fg", func(lines []string) bool { return strings.Count(strings.Join(lines, "\n"), "fg\n"+on+"cat") == times })
+	}
 	c := p.Start("fg")
-	p.AwaitText("fg\n" + on + "cat")
+	resumed(1)
 	p.Type("again")
 	p.Press("C-d")
 	if out, status := c.Wait(); status != 0 || strings.Count(strings.Join(out, "\n"), "again") != 2 {
@@ -105,6 +109,7 @@ func TestHandJobs(t *testing.T) {
 	h.until("it is stopped", func(s *byhand.Status) bool { q, _ := processOf(s, "client", "cat"); return q.State == "T" })
 	p.Await("the shell knows", func([]string) bool { out, _ := p.Run("jobs"); return testtmux.Contains("Stopped")(out) })
 	c = p.Start("fg")
+	resumed(2)
 	p.Type("for cat")
 	p.Press("C-d")
 	if out, status := c.Wait(); status != 0 || strings.Count(strings.Join(out, "\n"), "for cat") != 2 {

@@ -49,13 +49,15 @@ func TestTerminal(t *testing.T) {
 	if output, _ := p.Run("stty size; echo $GREETING"); !slices.Equal(output, []string{"20 50", "hello"}) {
 		t.Errorf("size and greeting: %q", output)
 	}
-	c := p.Start("echo begun; sleep 1000")
-	p.Await("sleep", func(lines []string) bool { return slices.Contains(lines, "begun") })
+	// Keys are for who has the terminal: it says when.
+	c := p.Start(`bash -c 'trap "echo again" CONT; echo begun; while :; do read -r; done'`)
+	p.Await("begun", func(lines []string) bool { return slices.Contains(lines, "begun") })
 	p.Press("C-z")
 	if output, status := c.Wait(); status != 148 || !Contains("Stopped")(output) {
 		t.Errorf("Ctrl-Z: status %d, %q", status, output)
 	}
 	c = p.Start("fg")
+	p.Await("again", func(lines []string) bool { return slices.Contains(lines, "again") })
 	p.Press("C-c")
 	if _, status := c.Wait(); status != 130 {
 		t.Errorf("Ctrl-C: status %d", status)
