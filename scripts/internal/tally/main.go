@@ -1,8 +1,9 @@
 // Command tally sums up what gotestsum wrote with --jsonfile: first the file
 // of the run without privileges, then those of root's. A test counts once, by
-// the best that became of it, except that a failure stays one. It ends with
-// status 1 if a test failed or none ran, or if a run of root's skipped a test
-// for another reason than that the kernel lacks something.
+// the best that became of it, except that a run's failure stays one; unless the
+// test was run again there, and passed: it is named. It ends with status 1 if a
+// test failed or none ran, or if a run of root's skipped a test for another
+// reason than that the kernel lacks something.
 package main
 
 import (
@@ -34,17 +35,25 @@ var reason = regexp.MustCompile(`^\s+[^ :]+\.go:\d+: (.*)`)
 // name alone.
 type results map[string]string
 
-// add reads a run and returns the skips that are not excused.
-func (r results) add(in io.Reader) (refused []string, err error) {
+// A run is what one of gotestsum's comes to.
+type run struct {
+	results
+	refused []string // skips that are not excused, each with its reason
+	again   []string // tests that failed, and passed when they were run again
+}
+
+// read reads a run.
+func read(in io.Reader) (r run, err error) {
+	r.results = results{}
 	said := map[string]string{} // what a test printed last from a Go file
 	failed := map[string]bool{} // packages with a test that failed
 	dec := json.NewDecoder(in)
 	for {
 		var e event
 		if err := dec.Decode(&e); errors.Is(err, io.EOF) {
-			return refused, nil
+			return r, nil
 		} else if err != nil {
-			return nil, fmt.Errorf("read test events: %w", err)
+			return r, fmt.Errorf("read test events: %w", err)
 		}
 		name := e.Package + " " + e.Test
 		switch e.Action {
@@ -57,27 +66,38 @@ func (r results) add(in io.Reader) (refused []string, err error) {
 				failed[e.Package] = true
 			}
 			if e.Test != "" || !failed[e.Package] {
-				r[name] = "fail"
+				r.results[name] = "fail"
 			}
 		case "skip":
 			if e.Test == "" {
 				continue // no test files
 			}
 			if !strings.HasPrefix(said[name], excuse) {
-				refused = append(refused, name+": "+said[name])
+				r.refused = append(r.refused, name+": "+said[name])
 			}
-			if r[name] == "" {
-				r[name] = "skip"
-			}
+			r.results[name] = "skip"
 		case "pass":
-			if e.Test != "" && r[name] != "fail" {
-				r[name] = "pass"
+			if e.Test == "" {
+				continue
 			}
+			if r.results[name] == "fail" {
+				r.again = append(r.again, name)
+			}
+			r.results[name] = "pass"
 		}
 	}
 }
 
-func run(names []string) (ok bool, err error) {
+// add adds another run's.
+func (r results) add(run results) {
+	for name, action := range run {
+		if was := r[name]; was == "" || action == "fail" || action == "pass" && was == "skip" {
+			r[name] = action
+		}
+	}
+}
+
+func sum(names []string) (ok bool, err error) {
 	all := results{}
 	var refused []string
 	for i, name := range names {
@@ -85,13 +105,17 @@ func run(names []string) (ok bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		skips, err := all.add(f)
+		one, err := read(f)
 		f.Close()
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", name, err)
 		}
+		all.add(one.results)
 		if i > 0 {
-			refused = append(refused, skips...)
+			refused = append(refused, one.refused...)
+		}
+		for _, s := range one.again {
+			fmt.Println("failed, and passed when it was run again:", s)
 		}
 	}
 	for _, s := range refused {
@@ -110,7 +134,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: tally NOBODY.json ROOT.json...")
 		os.Exit(2)
 	}
-	ok, err := run(os.Args[1:])
+	ok, err := sum(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tally:", err)
 		os.Exit(2)

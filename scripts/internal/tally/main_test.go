@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestAdd(t *testing.T) {
+func TestTally(t *testing.T) {
 	const skipped = `{"Action":"output","Package":"p","Test":"T","Output":"    a_test.go:1: REASON\n"}
 {"Action":"output","Package":"p","Test":"T","Output":"--- SKIP: T (0.00s)\n"}
 {"Action":"skip","Package":"p","Test":"T"}`
@@ -16,6 +16,7 @@ func TestAdd(t *testing.T) {
 		events  string
 		want    results
 		refused []string
+		again   []string
 	}{
 		"a pass": {
 			events: `{"Action":"pass","Package":"p","Test":"T"}
@@ -35,6 +36,25 @@ func TestAdd(t *testing.T) {
 		"a failure stays": {
 			before: results{"p T": "fail"},
 			events: `{"Action":"pass","Package":"p","Test":"T"}`,
+			want:   results{"p T": "fail"},
+		},
+		"a failure that did not come again": {
+			before: results{"p T": "skip"},
+			events: `{"Action":"fail","Package":"p","Test":"T"}
+{"Action":"fail","Package":"p"}
+{"Action":"pass","Package":"p","Test":"T"}
+{"Action":"pass","Package":"p"}`,
+			want:  results{"p T": "pass"},
+			again: []string{"p T"},
+		},
+		"a failure that came again": {
+			events: `{"Action":"fail","Package":"p","Test":"T"}
+{"Action":"fail","Package":"p","Test":"T"}`,
+			want: results{"p T": "fail"},
+		},
+		"a failure elsewhere": {
+			before: results{"p T": "pass"},
+			events: `{"Action":"fail","Package":"p","Test":"T"}`,
 			want:   results{"p T": "fail"},
 		},
 		"a test's failure is not its package's, too": {
@@ -65,15 +85,19 @@ func TestAdd(t *testing.T) {
 			for k, v := range test.before {
 				got[k] = v
 			}
-			refused, err := got.add(strings.NewReader(test.events))
+			run, err := read(strings.NewReader(test.events))
 			if err != nil {
 				t.Fatal(err)
 			}
+			got.add(run.results)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("results (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(test.refused, refused); diff != "" {
+			if diff := cmp.Diff(test.refused, run.refused); diff != "" {
 				t.Errorf("refused skips (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.again, run.again); diff != "" {
+				t.Errorf("run again (-want +got):\n%s", diff)
 			}
 		})
 	}
