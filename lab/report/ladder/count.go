@@ -1,11 +1,17 @@
 package ladder
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
-// Count is "1 socket", "1,203 sockets".
+// Count is "1 socket", "1,203 sockets", "2 processes".
 func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
+	}
+	if strings.HasSuffix(what, "s") {
+		what += "e"
 	}
 	return Thousands(n) + " " + what + "s"
 }

@@ -35,7 +35,7 @@ func (t *telling) steady() map[int]*exchange {
 	for i := range t.r.Events {
 		e := &t.r.Events[i]
 		switch {
-		case !t.tells(e):
+		case !t.tells(e), t.waitsElsewhere(i):
 		case isBulk(e), isExchange(e):
 			run = append(run, i)
 		case e.Source == record.TCP && e.Kind == record.KindDrop, e.Kind != record.KindSnapshot && t.place(i) == nil:
@@ -59,8 +59,15 @@ func isExchange(e *record.Event) bool {
 	switch c.Name {
 	case "read", "write", "readv", "writev", "recvfrom", "sendto", "recvmsg", "sendmsg", "recvmmsg", "sendmmsg", "sendfile", "splice":
 		return c.Ret > 0 || c.Error == "EAGAIN"
+	}
+	return waitsForSeveral(c.Name) && c.Ret >= 0
+}
+
+// waitsForSeveral tells the system calls that wait for one of several files.
+func waitsForSeveral(name string) bool {
+	switch name {
 	case "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2":
-		return c.Ret >= 0
+		return true
 	}
 	return false
 }

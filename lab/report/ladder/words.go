@@ -81,16 +81,13 @@ func dropped(text string) string {
 // its user's input.
 func call(e *record.Event) string {
 	c := e.Syscall
-	switch c.Name {
-	case "wait4", "poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait", "epoll_pwait2":
+	switch {
+	case c.Name == "wait4", waitsForSeveral(c.Name):
 		if c.Ret <= 0 {
 			return ""
 		}
-	case "kill":
-	default:
-		if !c.Socket && !(c.FD == 0 && e.Kind == record.KindEnter) {
-			return ""
-		}
+	case c.Name != "kill" && !c.Socket && !(c.FD == 0 && e.Kind == record.KindEnter):
+		return ""
 	}
 	text := e.String()
 	if e.Kind == record.KindCall && c.Duration >= int64(100*time.Millisecond) {
