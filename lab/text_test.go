@@ -187,6 +187,7 @@ try: os.write(1, b"b\n")
 except OSError: pass`, []string{"stdout: a"}},
 		{"a socket", file, `import socket; a, b = socket.socketpair(); os.dup2(a.fileno(), 1); os.write(1, b"to the peer\n"); os.write(2, b"said\n")`, []string{"stderr: said"}},
 		{"a pipe of its own", file, `r, w = os.pipe(); os.dup2(w, 2); os.write(2, b"to itself\n"); os.system("echo handed on | sed s/ed/ing/ >&1")`, nil},
+		{"what nobody wants", file, `os.dup2(os.open("/dev/null", os.O_WRONLY), 1); os.write(1, b"gone\n"); os.write(2, b"said\n")`, []string{"stderr: said"}},
 		{"another descriptor", file, `os.dup2(1, 7); os.write(7, b"not seen\n")`, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

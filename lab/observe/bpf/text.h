@@ -4,6 +4,7 @@
 
 #define S_IFIFO 0010000
 #define PIPEFS_MAGIC 0x50495045
+#define NULL_DEVICE (1 << 20 | 3) // as the kernel numbers /dev/null
 
 // What programs print, and what is typed into them: a program of its own, which
 // is attached while a host wants it.
@@ -74,6 +75,8 @@ static __always_inline bool heard(struct file *file)
 		__u64 inode = BPF_CORE_READ(file, f_inode, i_ino);
 		return !bpf_map_lookup_elem(&pipes, &inode);
 	}
+	if (kind == S_IFCHR && BPF_CORE_READ(file, f_inode, i_rdev) == NULL_DEVICE)
+		return false;
 	return kind != S_IFSOCK;
 }
 
