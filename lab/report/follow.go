@@ -106,7 +106,7 @@ func (f *Follower) piece(w io.Writer, r *record.Record, until int64) error {
 		f.count += between(r, from, until)
 	}
 	f.rows(p, r, rows)
-	f.busy = slices.ContainsFunc(rows, func(row ladder.Row) bool { return row.Left != nil && row.Left.Repeats() })
+	f.busy = slices.ContainsFunc(rows, func(row ladder.Row) bool { return row.Left != nil })
 	return p.err
 }
 

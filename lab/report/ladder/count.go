@@ -1,17 +1,11 @@
 package ladder
 
-import (
-	"strconv"
-	"strings"
-)
+import "strconv"
 
-// Count is "1 socket", "1,203 sockets", "2 processes".
+// Count is "1 socket", "1,203 sockets".
 func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
-	}
-	if strings.HasSuffix(what, "s") {
-		what += "e"
 	}
 	return Thousands(n) + " " + what + "s"
 }

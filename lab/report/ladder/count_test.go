@@ -16,9 +16,6 @@ func TestCount(t *testing.T) {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}
 	}
-	if got := ladder.Count(2, "process"); got != "2 processes" {
-		t.Errorf("got %q", got)
-	}
 	if got := ladder.Thousands(uint64(math.MaxUint64)); got != "18,446,744,073,709,551,615" {
 		t.Errorf("got %q", got)
 	}

@@ -1,27 +1,25 @@
 package ladder
 
 import (
-	"path"
-	"slices"
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
-// An errand is a process that a shell or a script runs and that has nothing to do
-// with the network: it comes and goes soon, by itself, and has no socket. What it
-// writes is told all the same.
+// An errand is a process that a shell or a script runs for itself: it comes and goes
+// at once, and well, and neither it nor its parent has anything to do with a
+// connection, as far as is seen. That it is executed is told, with its arguments,
+// and what it writes; its end is nothing to a reader, nor that its parent heard of
+// it.
 type errand struct {
-	name   string
-	parent process
-	began  int64
-	ended  bool
-	other  bool  // it is something else
-	events []int // that tell of it: its own, and that its parent heard of its end
+	parent  process
+	began   int64
+	program bool // it, or what it is forked from, was executed on the host
+	over    bool
+	other   bool // it is something else
 }
 
-// errandTime is how long one takes at most. Whether a process is one is known when
-// its beginning is told, if the record goes on by as much.
+// errandTime is how long one takes at most.
 const errandTime = 50 * time.Millisecond
 
 // A process is one of a host.
@@ -30,99 +28,94 @@ type process struct {
 	boot, pid int
 }
 
-// errands finds the events that tell only of errands, by index.
-func errands(r *record.Record) map[int]*errand {
-	programs := map[process]bool{} // whatever the boot
-	for _, p := range r.Programs {
-		programs[process{host: p.Host, pid: p.PID}] = true
-	}
-	var all []*errand
-	now := map[process]*errand{}     // by the process's id
-	ended := map[process][]*errand{} // those whose parent was not seen to hear of it
-	for i := range r.Events {
-		e := &r.Events[i]
+// errands finds the events that only tell of an errand's end, by index. sockets are
+// where each process first uses one.
+func errands(events []record.Event, sockets map[process]int) map[int]bool {
+	ends := map[int]bool{}
+	now := map[process]*errand{}    // by the process's id
+	over := map[process][]*errand{} // those whose parent was not seen to hear of it
+	for i := range events {
+		e := &events[i]
 		self := process{e.Host, e.Boot, e.PID}
-		if e.Source == record.Process && (e.Kind == record.KindFork || e.Kind == record.KindExec && now[self] == nil) {
-			x := &errand{began: e.Time, other: programs[process{host: e.Host, pid: e.PID}]}
-			if e.Process.Parent != 0 {
-				x.parent = process{e.Host, e.Boot, e.Process.Parent}
-			}
-			now[self] = x
-			all = append(all, x)
+		if self.pid == 0 {
+			continue // of the network's
+		}
+		if e.Source == record.Process && e.Kind == record.KindFork {
+			now[self] = fork(e, i, now, sockets)
+			continue
 		}
 		x := now[self]
-		if x != nil {
-			x.does(e)
-			x.events = append(x.events, i)
+		if x == nil { // who began it was not seen
+			x = &errand{other: true}
+			now[self] = x
 		}
-		switch {
-		case e.Source == record.Process && e.Kind == record.KindExit && x != nil:
-			ended[x.parent] = append(ended[x.parent], x)
-		case e.Source == record.Process && e.Kind == record.KindSignal && e.Process.Signal == "SIGCHLD":
-			if n := len(ended[self]) - 1; n >= 0 { // the kernel sends it as the child ends
-				ended[self][n].events = append(ended[self][n].events, i)
-				ended[self] = ended[self][:n]
-			}
-		case e.Source == record.Syscall && e.Kind == record.KindCall && e.Syscall.Name == "wait4" && e.Syscall.Ret > 0:
-			if child := now[process{e.Host, e.Boot, int(e.Syscall.Ret)}]; child != nil {
-				child.events = append(child.events, i)
-			}
+		x.program = x.program || e.Source == record.Process && (e.Kind == record.KindExec || e.Kind == record.KindRunning)
+		x.other = x.other || shows(e)
+		switch ended := heardOf(e, now, over); {
+		case e.Source == record.Process && e.Kind == record.KindExit:
+			x.over, x.other = true, x.other || e.Time-x.began > int64(errandTime)
+			over[x.parent] = append(over[x.parent], x)
+			ends[i] = !x.other
+		case ended != nil:
+			ends[i] = ended.over && !ended.other
 		}
 	}
-	found := map[int]*errand{}
-	for _, x := range all {
-		if x.ended && !x.other {
-			for _, i := range x.events {
-				found[i] = x
-			}
-		}
+	return ends
+}
+
+// fork is a process that begins, which may be an errand of its parent's.
+func fork(e *record.Event, i int, now map[process]*errand, sockets map[process]int) *errand {
+	x := &errand{parent: process{e.Host, e.Boot, e.Process.Parent}, began: e.Time}
+	parent := now[x.parent]
+	x.program = parent != nil && x.parent.pid > 1 && parent.program // else lab started it, and its end is told
+	first, has := sockets[x.parent]
+	x.other = !x.program || has && first < i // it may have inherited that
+	return x
+}
+
+// shows tells whether an event shows that its process is no errand.
+func shows(e *record.Event) bool {
+	switch {
+	case e.Syscall != nil:
+		return e.Syscall.Socket || e.Syscall.Name == "kill"
+	case e.Source != record.Process:
+		return false
 	}
-	return found
-}
-
-// does learns from what the process does, and what is done to it.
-func (x *errand) does(e *record.Event) {
-	switch e.Source {
-	case record.Syscall:
-		x.other = x.other || e.Syscall.Socket || e.Syscall.Name == "kill"
-	case record.Process:
-		x.name = path.Base(e.Comm)
-		switch e.Kind {
-		case record.KindSignal:
-			x.other = x.other || e.Process.Signal != "SIGCHLD"
-		case record.KindExit:
-			x.ended = true
-			x.other = x.other || e.Process.Signal != "" || e.Time-x.began > int64(errandTime)
-		}
+	switch e.Kind {
+	case record.KindSignal:
+		return e.Process.Signal != "SIGCHLD"
+	case record.KindExit:
+		return e.Process.Signal != "" || e.Process.Status != 0
 	}
+	return e.Kind == record.KindUnseen
 }
 
-// mostNames is how many different names stand for processes that were left out.
-const mostNames = 4
-
-// process counts one that is left out.
-func (l *Left) process(name string) {
-	l.Processes++
-	l.name(Clean(name))
-}
-
-// name adds names, of which one more than is told is enough.
-func (l *Left) name(names ...string) {
-	for _, name := range names {
-		if !slices.Contains(l.Names, name) && len(l.Names) <= mostNames {
-			l.Names = append(l.Names, name)
+// heardOf is the process of whose end an event tells its parent, nil if it is
+// another event. The kernel sends SIGCHLD as the child ends: the last one is meant.
+func heardOf(e *record.Event, now map[process]*errand, over map[process][]*errand) *errand {
+	switch {
+	case e.Source == record.Process && e.Kind == record.KindSignal && e.Process.Signal == "SIGCHLD":
+		self := process{e.Host, e.Boot, e.PID}
+		if n := len(over[self]) - 1; n >= 0 {
+			last := over[self][n]
+			over[self] = over[self][:n]
+			return last
 		}
+	case e.Syscall != nil && e.Kind == record.KindCall && e.Syscall.Name == "wait4" && e.Syscall.Ret > 0:
+		return now[process{e.Host, e.Boot, int(e.Syscall.Ret)}]
 	}
+	return nil
 }
 
-// sockets finds where each process first uses one, by index.
-func sockets(r *record.Record) map[process]int {
+// sockets finds where each process first uses one, by index. Of one that ran before
+// the record began that is not known.
+func sockets(events []record.Event) map[process]int {
 	first := map[process]int{}
-	for i := range r.Events {
-		e := &r.Events[i]
+	for i := range events {
+		e := &events[i]
 		p := process{e.Host, e.Boot, e.PID}
 		if _, known := first[p]; !known && (e.Kind == record.KindRunning || e.Syscall != nil && e.Syscall.Socket) {
-			first[p] = i // of one that ran before it is not known
+			first[p] = i
 		}
 	}
 	return first

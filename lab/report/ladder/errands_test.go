@@ -1,7 +1,6 @@
 package ladder_test
 
 import (
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -25,10 +24,10 @@ const (
 )
 
 func newShell() *shell {
-	return &shell{r: record.Record{
-		Hosts:    []record.Host{{Name: "client", MAC: "c"}, {Name: "server", MAC: "s"}},
-		Programs: []record.Program{{Host: "client", Name: "bash", PID: shellID}},
-	}}
+	s := &shell{r: record.Record{Hosts: []record.Host{{Name: "client", MAC: "c"}, {Name: "server", MAC: "s"}}}}
+	s.event(shellID, "lab", record.Process, record.KindFork, record.Event{Process: &record.ProcEvent{Parent: 5}})
+	s.event(shellID, "bash", record.Process, record.KindExec, record.Event{Process: &record.ProcEvent{Argv: []string{"bash"}}})
+	return s
 }
 
 func (s *shell) event(pid int, comm string, source record.Source, kind string, e record.Event) {
@@ -47,10 +46,10 @@ func (s *shell) call(pid int, comm string, c record.Call) {
 	s.event(pid, comm, record.Syscall, record.KindCall, record.Event{Syscall: &c})
 }
 
-// end ends it after some time, by a signal if one is given.
-func (s *shell) end(pid int, comm string, after int64, signal string) {
+// exit ends it after some time, by a signal if one is given.
+func (s *shell) exit(pid int, comm string, after int64, signal string, status int) {
 	s.at += after
-	s.event(pid, comm, record.Process, record.KindExit, record.Event{Process: &record.ProcEvent{Signal: signal}})
+	s.event(pid, comm, record.Process, record.KindExit, record.Event{Process: &record.ProcEvent{Signal: signal, Status: status}})
 	s.event(shellID, "bash", record.Process, record.KindSignal, record.Event{Process: &record.ProcEvent{Signal: "SIGCHLD"}})
 	s.call(shellID, "bash", record.Call{Name: "wait4", Ret: int64(pid), Arg: "exit"})
 }
@@ -63,83 +62,77 @@ func (s *shell) told() []string {
 	return told
 }
 
-// What has nothing to do with the network is named in one row. Its output is told.
+// Of what a shell runs for itself the end is not told, and of its own copies
+// nothing.
 func TestErrands(t *testing.T) {
 	s := newShell()
-	for pid, name := range []string{"stat", "/usr/bin/sed", "sed", "cat", "tr", "cut"} {
+	for pid, name := range []string{"ip", "sed"} {
 		s.begin(20+pid, name)
-		s.end(20+pid, name, ms, "")
+		s.exit(20+pid, name, ms, "", 0)
 	}
-	s.begin(30, "ls")
-	s.event(30, "ls", record.Output, "stdout", record.Event{Text: "bin"})
-	s.end(30, "ls", ms, "")
-	want := []string{"(6 processes without a socket left out here: stat, sed, cat, tr, ...)", "ls: bin |  | ", "(1 process without a socket left out here: ls)"}
+	s.event(30, "bash", record.Process, record.KindFork, record.Event{Process: &record.ProcEvent{Parent: shellID}})
+	s.event(31, "bash", record.Process, record.KindFork, record.Event{Process: &record.ProcEvent{Parent: 30}})
+	s.event(31, "bash", record.Output, record.KindStdout, record.Event{Text: "bin"})
+	s.event(31, "bash", record.Process, record.KindExit, record.Event{Process: &record.ProcEvent{}})
+	s.event(30, "bash", record.Process, record.KindSignal, record.Event{Process: &record.ProcEvent{Signal: "SIGCHLD"}})
+	s.exit(30, "bash", ms, "", 0)
+	want := []string{"process 7 executes bash |  | ", "process 20 executes ip |  | ", "process 21 executes sed |  | ", "bash: bin |  | "}
 	if diff := cmp.Diff(want, s.told()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-// Whatever else a process is, its beginning and its end are told, and what its
-// parent heard of that; of another that ended meanwhile they are not.
+// Whatever else a process is, its end is told, and what its parent heard of that;
+// of another that ended meanwhile they are not.
 func TestNoErrands(t *testing.T) {
 	for name, do := range map[string]func(s *shell){
-		"it has a socket": func(s *shell) { s.call(20, "nc", record.Call{Name: "connect", Socket: true}); s.end(20, "nc", ms, "") },
+		"it has a socket": func(s *shell) {
+			s.call(20, "nc", record.Call{Name: "connect", Socket: true})
+			s.exit(20, "nc", ms, "", 0)
+		},
 		"it kills": func(s *shell) {
 			s.call(20, "nc", record.Call{Name: "kill", Arg: "12, SIGTERM"})
-			s.end(20, "nc", ms, "")
+			s.exit(20, "nc", ms, "", 0)
 		},
 		"it was sent one": func(s *shell) {
 			s.event(20, "nc", record.Process, record.KindSignal, record.Event{Process: &record.ProcEvent{Signal: "SIGUSR1"}})
-			s.end(20, "nc", ms, "")
+			s.exit(20, "nc", ms, "", 0)
 		},
-		"a signal ended it": func(s *shell) { s.end(20, "nc", ms, "SIGKILL") },
-		"it took its time":  func(s *shell) { s.end(20, "nc", 1000*ms, "") },
+		"it is not seen": func(s *shell) {
+			s.event(20, "nc", record.Process, record.KindUnseen, record.Event{Process: &record.ProcEvent{}, Text: "io_uring"})
+			s.exit(20, "nc", ms, "", 0)
+		},
+		"a signal ended it": func(s *shell) { s.exit(20, "nc", ms, "SIGKILL", 0) },
+		"it failed":         func(s *shell) { s.exit(20, "nc", ms, "", 1) },
+		"it took its time":  func(s *shell) { s.exit(20, "nc", 1000*ms, "", 0) },
 	} {
 		s := newShell()
 		s.begin(20, "nc")
 		s.begin(21, "ls")
-		s.end(21, "ls", 0, "")
+		s.exit(21, "ls", 0, "", 0)
 		do(s)
 		told := strings.Join(s.told(), "\n")
-		for text, times := range map[string]int{"process 20 executes nc": 1, "nc[20] e": 1, "SIGCHLD to bash[7]": 1, "wait4(": 1, "left out here: ls)": 1, "ls[21]": 0} {
+		for text, times := range map[string]int{"process 20 executes nc": 1, "nc[20] e": 1, "SIGCHLD to bash[7]": 1, "wait4(": 1, "process 21 executes ls": 1, "ls[21]": 0} {
 			if n := strings.Count(told, text); n != times {
 				t.Errorf("%s: %d times %q:\n%s", name, n, text, told)
 			}
 		}
 	}
-	s := newShell()
-	s.begin(20, "sleep") // and is not seen to end
-	if told := s.told(); len(told) != 1 {
-		t.Errorf("of one that runs: %q", told)
-	}
 }
 
-// What is told while the record grows is told of the whole.
-func TestErrandsSoFar(t *testing.T) {
+// A process that may have inherited a connection is none, nor is a program of the
+// user's.
+func TestHeirs(t *testing.T) {
 	s := newShell()
-	for pid := 20; pid < 60; pid += 2 {
-		s.begin(pid, "true")
-		s.begin(pid+1, "nc")
-		s.end(pid, "true", int64(pid)*3*ms/2, "") // the later ones take too long
-		s.call(pid+1, "nc", record.Call{Name: "connect", Socket: true})
-		s.end(pid+1, "nc", ms, "")
-	}
-	whole := s.r.Events
-	var pieces []ladder.Row
-	from := int64(math.MinInt64)
-	for now := int64(0); from < s.at; now += 5 * ms {
-		s.r.Events = slices.DeleteFunc(slices.Clone(whole), func(e record.Event) bool { return e.Time > now })
-		to := now - int64(ladder.Settled)
-		pieces = append(pieces, ladder.Between(&s.r, from, to)...)
-		from = to
-	}
-	var lines []string
-	for _, w := range pieces {
-		lines = append(lines, brief(w))
-	}
-	s.r.Events = whole
-	if diff := cmp.Diff(s.told(), lines); diff != "" {
-		t.Errorf("(-whole +pieces):\n%s", diff)
+	s.call(shellID, "bash", record.Call{Name: "accept4", Socket: true})
+	s.begin(20, "true")
+	s.exit(20, "true", ms, "", 0)
+	s.event(shellID, "bash", record.Process, record.KindExit, record.Event{Process: &record.ProcEvent{}})
+	told := strings.Join(s.told(), "\n")
+	for _, want := range []string{"true[20] exit 0", "wait4(", "bash[7] exit 0"} {
+		if !strings.Contains(told, want) {
+			t.Errorf("it does not say %q:\n%s", want, told)
+		}
 	}
 }
 
@@ -149,7 +142,7 @@ func TestWaitsElsewhere(t *testing.T) {
 	s.call(shellID, "bash", record.Call{Name: "pselect6", FD: -1, Arg: "0:read", Ret: 1})
 	s.call(shellID, "bash", record.Call{Name: "connect", FD: 3, Socket: true})
 	s.call(shellID, "bash", record.Call{Name: "pselect6", FD: -1, Arg: "0:read", Ret: 1})
-	if told := s.told(); len(told) != 2 || !strings.Contains(told[0], "connect") || !strings.Contains(told[1], "pselect6") {
+	if told := s.told(); len(told) != 3 || !strings.Contains(told[1], "connect") || !strings.Contains(told[2], "pselect6") {
 		t.Errorf("told: %q", told)
 	}
 	s.r.Events = slices.Insert(s.r.Events, 0, record.Event{

@@ -6,7 +6,6 @@ package ladder
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -71,22 +70,15 @@ func (a *Again) String() string {
 }
 
 // Left counts what is not told one by one: Segments of a stream in a row
-// (Streaming), Segments and Calls of an exchange, and Rows besides; and Processes
-// that came and went without a socket, of which Names are some.
+// (Streaming), Segments and Calls of an exchange, and Rows besides.
 type Left struct {
 	// From is the time of the first event that was left out, Time of its
 	// row that of the last.
 	From            int64
 	Segments, Calls int
 	Rows            int
-	Processes       int
-	Names           []string
 	Streaming       bool
 }
-
-// Repeats tells whether it stands for more of what is told before and after it, and
-// not for processes alone.
-func (l *Left) Repeats() bool { return l.Rows+l.Segments+l.Calls > 0 }
 
 // String says what was left out.
 func (l *Left) String() string {
@@ -102,21 +94,7 @@ func (l *Left) String() string {
 			what = append(what, Count(of.n, of.name))
 		}
 	}
-	text := strings.Join(what, ", ")
-	if l.Repeats() {
-		text += " of the same kinds"
-	}
-	if l.Processes == 0 {
-		return text + " left out here"
-	}
-	if text != "" {
-		text += ", and "
-	}
-	names := l.Names
-	if len(names) > mostNames {
-		names = append(slices.Clip(names[:mostNames]), "...")
-	}
-	return text + Count(l.Processes, "process") + " without a socket left out here: " + strings.Join(names, ", ")
+	return strings.Join(what, ", ") + " of the same kinds left out here"
 }
 
 // A telling is a record that is told event by event.
@@ -126,8 +104,8 @@ type telling struct {
 	to      int64            // and none after that
 	sent    map[arrival]bool // packets that an observed host sent
 	numbers map[int]relative // by index of the event
-	errands map[int]*errand  // by index of the event
-	sockets map[process]int  // where each process's first use of one is, by index
+	sockets map[process]int  // where each process first uses one, by index
+	errands map[int]bool     // the events that only tell of an errand's end
 }
 
 // An arrival is a packet at its receiver.
@@ -144,14 +122,15 @@ func Rows(r *record.Record) []Row { return Between(r, math.MinInt64, math.MaxInt
 
 // Settled is by how much a record must go on after the rows that are made of
 // it, for these to tell all that they tell together.
-const Settled = errandTime + 2*time.Millisecond
+const Settled = 2 * time.Millisecond
 
 // Between gives the rows of the events after from, up to to, of which those of a
 // long stretch are left out as if it began and ended there. What a row says
 // rests on the whole record: pieces that follow on one another tell everything
 // once.
 func Between(r *record.Record, from, to int64) []Row {
-	t := telling{r: r, from: from, to: to, sent: map[arrival]bool{}, numbers: numbers(r.Events), errands: errands(r), sockets: sockets(r)}
+	t := telling{r: r, from: from, to: to, sent: map[arrival]bool{}, numbers: numbers(r.Events), sockets: sockets(r.Events)}
+	t.errands = errands(r.Events, t.sockets)
 	for _, e := range r.Events {
 		if e.Packet != nil && e.Kind == record.KindOut && e.Packet.Fate == record.FateArrived {
 			t.sent[arrival{e.Packet.Proto, e.Time + e.Packet.Transit}] = true
@@ -194,17 +173,6 @@ func (t *telling) rows() []Row {
 		}
 		row := t.place(i)
 		if row == nil {
-			continue
-		}
-		if x := t.errands[i]; x != nil && e.Source != record.Output {
-			if e.Source == record.Process && e.Kind == record.KindExit { // once for all that tells of it
-				streaming, segments = nil, 0
-				if n := len(rows); n == 0 || rows[n-1].Left == nil || rows[n-1].Left.Repeats() {
-					rows = append(rows, Row{Left: &Left{From: e.Time}})
-				}
-				rows[len(rows)-1].Time = e.Time
-				rows[len(rows)-1].Left.process(x.name)
-			}
 			continue
 		}
 		again := i

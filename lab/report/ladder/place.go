@@ -21,7 +21,7 @@ func (t *telling) place(i int) *Row {
 	}
 	text := Text(r, i)
 	switch {
-	case text == "", t.waitsElsewhere(i):
+	case text == "", t.errands[i], t.waitsElsewhere(i):
 		return nil
 	case e.Source == record.TCP && e.Kind == record.KindRSTSent && r.Observed("wire"):
 		return nil // told with the packet

@@ -86,8 +86,6 @@ func (l *Left) add(w *Row) {
 	l.Rows += w.Left.Rows
 	l.Segments += w.Left.Segments
 	l.Calls += w.Left.Calls
-	l.Processes += w.Left.Processes
-	l.name(w.Left.Names...)
 }
 
 // shape is what rows of a kind have in common: their words without the

@@ -93,7 +93,7 @@ func strokesOf(r *record.Record, rows []ladder.Row) []stroke {
 			if n := len(all); begins || n == 0 || !all[n-1].fault && !all[n-1].part || w.Time-all[n-1].at > oneFault {
 				all = append(all, stroke{at: w.Time, fault: begins, part: !begins})
 			}
-		case w.Left != nil && w.Left.Repeats():
+		case w.Left != nil:
 			all = append(all, stroke{at: w.Time, left: true})
 		case w.Wire != nil && w.Wire.Packet != nil:
 			arrows++
