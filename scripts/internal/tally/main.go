@@ -75,7 +75,9 @@ func read(in io.Reader) (r run, err error) {
 			if !strings.HasPrefix(said[name], excuse) {
 				r.refused = append(r.refused, name+": "+said[name])
 			}
-			r.results[name] = "skip"
+			if r.results[name] != "fail" {
+				r.results[name] = "skip"
+			}
 		case "pass":
 			if e.Test == "" {
 				continue

@@ -52,6 +52,11 @@ func TestTally(t *testing.T) {
 {"Action":"fail","Package":"p","Test":"T"}`,
 			want: results{"p T": "fail"},
 		},
+		"a failure that was skipped when it was to come again": {
+			events: `{"Action":"fail","Package":"p","Test":"T"}
+` + strings.ReplaceAll(skipped, "REASON", "kernel lacks BTF"),
+			want: results{"p T": "fail"},
+		},
 		"a failure elsewhere": {
 			before: results{"p T": "pass"},
 			events: `{"Action":"fail","Package":"p","Test":"T"}`,
