@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-6fefc909/tcplab/lab/byhand"
 )
@@ -51,8 +53,10 @@ func downAll(s streams) error {
 }
 
 // takeDown takes a lab down. What is being recorded is written first, where
-// that was said; if it cannot be, the lab stays up.
+// that was said; if it cannot be, the lab stays up. It is printed last: whoever
+// does not read it has taken the lab down all the same.
 func takeDown(s streams, l *byhand.Lab) error {
+	var saved *recording
 	status, err := l.Status()
 	e, told := errors.AsType[*byhand.Error](err)
 	switch {
@@ -63,14 +67,18 @@ func takeDown(s streams, l *byhand.Lab) error {
 	case status.ToSave().Out == "":
 		fmt.Fprintln(s.err, "lab: what was being recorded is not kept:", byhand.Command(l.Name, "record stop", "--out", "DIR"), "would have")
 	default:
-		// What it came to is no matter here; that it cannot be written is.
-		err := stopRecording(s, l, "")
-		if e, ok := errors.AsType[*exitError](err); err != nil && !(ok && e.status == exitNotOK) {
+		if saved, err = saveRecording(s, l, status.ToSave().Out); err != nil {
 			return err
 		}
 	}
-	if err := l.Down(); err != nil {
-		return byHand(err)
+	err = byHand(l.Down())
+	if saved != nil { // what it came to is no matter here
+		if unprinted := saved.print(s); !errors.Is(unprinted, unix.EPIPE) {
+			err = cmp.Or(err, unprinted)
+		}
+	}
+	if err != nil {
+		return err
 	}
 	fmt.Fprintf(s.out, "%s is down\n", l)
 	return nil

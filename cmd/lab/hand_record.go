@@ -124,53 +124,94 @@ func stopRecording(s streams, l *byhand.Lab, out string) error {
 			out = r.Out
 		}
 	}
-	if out != "" { // a place that cannot be written to must not end the recording
-		if err := recordedBatch(s, out).prepareOut([]string{""}); err != nil {
-			return err
-		}
+	if out == "" {
+		return stopUnsaved(s, l)
 	}
-	var r *record.Record
-	kept := "not kept: --out DIR writes the record, its page and the captures\n"
+	r, err := saveRecording(s, l, out)
+	if err == nil {
+		err = r.print(s)
+	}
+	if err != nil {
+		return err
+	}
+	return r.outcome()
+}
+
+// stopUnsaved ends a recording that is only printed.
+func stopUnsaved(s streams, l *byhand.Lab) error {
+	r := recording{kept: "not kept: --out DIR writes the record, its page and the captures"}
 	err := l.Stop(func(recorded *byhand.Recorded) error {
-		r = recorded.Record
-		if recorded.Warning != "" {
-			fmt.Fprintf(s.err, "lab: %s\n", recorded.Warning)
-		}
-		if out == "" {
-			return printRecord(s, r)
-		}
+		r.warn(s, recorded)
+		return r.print(s)
+	})
+	if err != nil {
+		return stopFailed(err)
+	}
+	return r.outcome()
+}
+
+// saveRecording ends a recording, and writes it to a directory.
+func saveRecording(s streams, l *byhand.Lab, out string) (*recording, error) {
+	// A place that cannot be written to must not end the recording.
+	if err := recordedBatch(s, out).prepareOut([]string{""}); err != nil {
+		return nil, err
+	}
+	var r recording
+	err := l.Stop(func(recorded *byhand.Recorded) error {
+		r.warn(s, recorded)
 		did := "wrote"
 		if replaces(out) {
 			did = "replaced"
 		}
 		files, err := saveRecorded(out, recorded)
-		kept = fmt.Sprintf("%s in %s: %s\n", did, harmless(out), strings.Join(files, ", "))
 		if err != nil {
 			return &exitError{exitInternal, err, "the lab keeps it until another recording begins: " + byhand.Command(l.Name, "record stop", "--out", "DIR")}
 		}
+		r.kept = fmt.Sprintf("%s in %s: %s", did, harmless(out), strings.Join(files, ", "))
 		return nil
 	})
-	if err == nil && out != "" {
-		err = printRecord(s, r)
+	if err != nil {
+		return nil, stopFailed(err)
 	}
-	if err == nil {
-		fmt.Fprint(s.err, kept)
-	}
-	switch e, ours := errors.AsType[*exitError](err); {
-	case ours:
+	return &r, nil
+}
+
+// stopFailed is why a recording was not ended, or not saved.
+func stopFailed(err error) error {
+	if e, ours := errors.AsType[*exitError](err); ours {
 		return e
-	case err != nil:
-		return byHand(err)
-	case r.Outcome != record.AsExpected:
-		return &exitError{exitNotOK, nil, ""}
 	}
+	return byHand(err)
+}
+
+// A recording is one that has ended, to be told of.
+type recording struct {
+	record *record.Record
+	kept   string // where
+}
+
+// warn takes what was recorded, and says what was not observed of it.
+func (r *recording) warn(s streams, recorded *byhand.Recorded) {
+	r.record = recorded.Record
+	if recorded.Warning != "" {
+		fmt.Fprintf(s.err, "lab: %s\n", recorded.Warning)
+	}
+}
+
+// print prints it, and says where it is kept.
+func (r *recording) print(s streams) error {
+	screen := s.screenNow()
+	if err := errors.Join(report.Header(s.out, r.record, screen), report.Text(s.out, r.record, screen)); err != nil {
+		return &exitError{exitInternal, fmt.Errorf("make output: %w", err), ""}
+	}
+	fmt.Fprintln(s.err, r.kept)
 	return nil
 }
 
-func printRecord(s streams, r *record.Record) error {
-	screen := s.screenNow()
-	if err := errors.Join(report.Header(s.out, r, screen), report.Text(s.out, r, screen)); err != nil {
-		return &exitError{exitInternal, fmt.Errorf("make output: %w", err), ""}
+// outcome is what it came to, for the exit status.
+func (r *recording) outcome() error {
+	if r.record.Outcome != record.AsExpected {
+		return &exitError{exitNotOK, nil, ""}
 	}
 	return nil
 }

@@ -569,6 +569,29 @@ func TestHandRecordIsNotLost(t *testing.T) {
 	}
 }
 
+// A lab goes down though nobody reads what was recorded, and that is written.
+func TestHandDownUnread(t *testing.T) {
+	t.Parallel()
+	h := newHandUp(t)
+	out := filepath.Join(t.TempDir(), "out")
+	h.must("record", "start", "--out", out)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	defer writer.Close()
+	down := h.command("down")
+	down.Stdout = writer
+	if err := down.Run(); err != nil {
+		t.Errorf("down: %v", err)
+	}
+	if info, err := os.Stat(filepath.Join(out, recordName)); err != nil || info.Size() == 0 {
+		t.Errorf("the record: %v", err)
+	}
+	h.refused(1, "is not up", "status")
+}
+
 // Who watches ends with who reads, also while nothing happens.
 func TestHandWatchUnread(t *testing.T) {
 	t.Parallel()
