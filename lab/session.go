@@ -296,6 +296,7 @@ func (s *Session) Close() error {
 	if !s.closed {
 		s.closed = true
 		s.economy.end()
+		_ = s.e.watch.catchUp() // who follows is told all that was
 		s.current.Load().end(nil)
 	}
 	return s.e.Close()

@@ -3,6 +3,7 @@ package byhand
 import (
 	"context"
 	"errors"
+	"os"
 
 	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
@@ -30,7 +31,8 @@ func (s *supervisor) await(ctx context.Context, c *conn, a *awaited) error {
 	if a == nil {
 		return usage(errors.New("await what?"), "")
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	up := ctx
+	ctx, cancel := context.WithCancel(up)
 	defer cancel()
 	go func() {
 		defer cancel()
@@ -38,8 +40,10 @@ func (s *supervisor) await(ctx context.Context, c *conn, a *awaited) error {
 	}()
 	seen, err := s.session.Await(ctx, a.Event, a.Since)
 	switch e, syntax := errors.AsType[*scenarios.SyntaxError](err); {
+	case up.Err() != nil, errors.Is(err, os.ErrClosed):
+		return &Error{Text: s.why(up), Kind: Refused}
 	case ctx.Err() != nil:
-		return nil // nobody listens, or the lab is going down
+		return nil // nobody listens
 	case syntax:
 		return usage(e.Err, "lab help scenario lists the events")
 	case errors.Is(err, lab.ErrScenario):

@@ -65,14 +65,20 @@ func (s *supervisor) listen(c *conn, p *lab.Program) {
 	}
 }
 
+// why says why the lab ends.
+func (s *supervisor) why(ctx context.Context) string {
+	if cause := context.Cause(ctx); errors.Is(cause, errDeaf) {
+		return fmt.Sprintf("%s ended: %v", called(s.config.Name), cause)
+	}
+	return called(s.config.Name) + " was taken down"
+}
+
 func (s *supervisor) howEnded(ctx context.Context, p *lab.Program) ended {
 	status, signal := p.ShellStatus()
 	e := ended{Status: status, Signal: signal}
 	switch {
-	case errors.Is(context.Cause(ctx), errDeaf):
-		e.Gone = fmt.Sprintf("%s ended: %v", called(s.config.Name), context.Cause(ctx))
 	case ctx.Err() != nil:
-		e.Gone = fmt.Sprintf("%s was taken down", called(s.config.Name))
+		e.Gone = s.why(ctx)
 	case !s.session.Alive(p.Host(), p.Boot()):
 		e.Gone = p.Host().Name + " went down"
 	}

@@ -316,6 +316,49 @@ func TestWatch(t *testing.T) {
 	await(t, l, "one watches", func(s *Status) bool { return s.Watchers == 1 })
 }
 
+// Who watches is told what came just before the lab went down, and who waits that
+// it did.
+func TestLastWords(t *testing.T) {
+	l := up(t, Config{})
+	told := make(chan string, 2)
+	for _, lines := range []bool{false, true} {
+		go func() {
+			var all strings.Builder
+			err := l.Watch(Watch{Lines: lines}, nil, func(p *Piece) error {
+				all.WriteString(p.Text)
+				for _, line := range p.Lines {
+					all.WriteString(line.Event.String())
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			told <- all.String()
+		}()
+	}
+	waited := make(chan error, 1)
+	go func() {
+		_, err := l.Await(t.Context(), "client receives RST", lab.Now)
+		waited <- err
+	}()
+	await(t, l, "two watch", func(s *Status) bool { return s.Watchers == 2 })
+	if _, err := l.Do("fault crash server"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Down(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if all := <-told; !strings.Contains(all, "every process killed, every socket destroyed") {
+			t.Errorf("told: %s", all)
+		}
+	}
+	if err := <-waited; !isRefused(err) || !strings.Contains(err.Error(), "was taken down") && !strings.Contains(err.Error(), "is going down") {
+		t.Errorf("who waited heard: %v", err)
+	}
+}
+
 // A supervisor goes on, whatever it is told.
 func TestRubbish(t *testing.T) {
 	l := up(t, Config{})

@@ -15,14 +15,15 @@ import (
 // terminal may stop for as long, but not for ever.
 const maxUnread = 30 * time.Second
 
-// watch tells the timeline as it comes, until whoever watches has seen enough.
+// watch tells the timeline as it comes, until whoever watches has seen enough, or to
+// its end when the lab goes down.
 func (s *supervisor) watch(ctx context.Context, c *conn, w *Watch) error {
 	if w == nil {
 		return usage(errors.New("watch how?"), "")
 	}
 	s.count(1)
 	defer s.count(-1)
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	// Who does not read holds what is told, and all that comes after it.
 	c.unread = maxUnread
