@@ -99,7 +99,11 @@ func (s *Session) await(ctx context.Context, e *Experiment, event string, since 
 		return nil, from, err
 	}
 	why := ""
-	s.Steady(func() { why = e.blind(x.Event) })
+	s.Steady(func() {
+		if s.observes(e) {
+			why = e.blind(x.Event)
+		}
+	})
 	if why != "" {
 		return nil, from, fmt.Errorf("%w: %s", ErrScenario, why)
 	}
@@ -108,11 +112,20 @@ func (s *Session) await(ctx context.Context, e *Experiment, event string, since 
 		defer e.poll(ctx, every, m.due)()
 	}
 	err = e.timeline.await(ctx, func(events []record.Event) (found bool) {
-		s.Steady(func() { found = m.look(events) })
+		s.Steady(func() {
+			if s.observes(e) {
+				found = m.look(events)
+			} else { // the kernel answers others by now
+				found = m.sees(events)
+			}
+		})
 		return found
 	})
 	return m.found, from, err
 }
+
+// observes tells whether an experiment is the one that goes on. It needs power.
+func (s *Session) observes(e *Experiment) bool { return s.e == e && !s.closed }
 
 // expectation compiles what is awaited, apart from the lines that are
 // performed: these may be under way.

@@ -116,6 +116,37 @@ func TestAwaitBeside(t *testing.T) {
 	}
 }
 
+// What the kernel is asked for while it is waited for is not asked of observers
+// that another experiment took over, nor of those of a session that was closed.
+func TestAwaitAsks(t *testing.T) {
+	h := openHand(t, lab.Options{Path: topology.Switch}, lab.Hand{Build: []string{"arp answered"}})
+	h.connect()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	last := h.await(ctx, "client blocked read(stdin)", lab.Now)
+	var waits []func() (*lab.Seen, error)
+	for _, event := range []string{
+		"client blocked accept()", "server blocked connect()", "client socket TIME_WAIT", "client socket gone", "client timer keepalive", "server zombies 3",
+	} {
+		waits = append(waits, h.await(ctx, event, lab.Now))
+	}
+	for range 10 {
+		h.renew("next", 0, false)
+	}
+	h.do("type client again") // after which it reads on
+	if seen, err := last(); err != nil || seen.Event.Host != "client" {
+		t.Errorf("in the last experiment: %v, %v", seen, err)
+	}
+	if err := h.s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, wait := range waits {
+		if seen, err := wait(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("of a session that was closed: %v, %v", seen, err)
+		}
+	}
+}
+
 func TestAwaitErrors(t *testing.T) {
 	h := openHand(t, lab.Options{Path: topology.Router}, lab.Hand{})
 	for _, event := range []string{

@@ -32,18 +32,19 @@ func (s *Session) Renew(h Hand, frames bool) error {
 	old := s.e
 	errs := []error{old.watch.catchUp()}
 	e := old.next(s.lines.Renew(h.Name, h.Title), h, frames)
+	inForce := s.InForce()
+	s.power.Lock() // for whoever asks the old one's observers
 	errs = append(errs, e.watch.takeOver(old.watch, s.alive()))
 	e.clock = e.watch.clock
 	for _, p := range old.programs { // of those that have ended, too: they would hold it
 		p.sees.Store(e)
 	}
-	e.noteBeginning(s.InForce())
+	e.noteBeginning(inForce)
 	errs = append(errs, e.snapshot())
 	e.publish()
-	s.power.Lock()
 	s.e = e
-	s.power.Unlock()
 	errs = append(errs, old.watch.close())
+	s.power.Unlock()
 	next := newChapter(e)
 	s.current.Swap(next).end(next)
 	if err := errors.Join(errs...); err != nil {

@@ -32,8 +32,9 @@ type Session struct {
 	forces  forces
 	current atomic.Pointer[chapter]
 
-	// power is held for writing while a host goes down or comes back, for
-	// reading while somebody makes something in one.
+	// power is held for writing while a host goes down or comes back, and while
+	// the observers change; for reading while somebody makes something in a host,
+	// or asks an observer beside the steps.
 	power  sync.RWMutex
 	closed bool // guarded by power
 }
