@@ -81,9 +81,14 @@ func (d Dir) down(err error, name string) *Error {
 		return errorOf(err)
 	}
 	if log, err := os.Stat(d.log(name)); err == nil && log.Size() > 0 {
-		return &Error{fmt.Sprintf("%s is down: its supervisor died", called(name)), "what it said is in " + d.log(name) + "; sudo lab clean", Refused}
+		return d.died(name)
 	}
 	return &Error{err.Error(), "sudo lab ls shows those that are", Refused}
+}
+
+// died is of a lab that nobody took down.
+func (d Dir) died(name string) *Error {
+	return &Error{fmt.Sprintf("%s is down: its supervisor died", called(name)), "what it said is in " + d.log(name) + "; sudo lab clean", Refused}
 }
 
 // ask begins a conversation, which the caller closes.
@@ -191,13 +196,16 @@ func (l *Lab) Stop(save func(*Recorded) error) error {
 }
 
 // Down takes the lab down. It returns when nothing of it is left. A supervisor of
-// any version does that.
+// any version does that; the error of one that died instead is an *Error.
 func (l *Lab) Down() error {
 	err := l.converse(request{Op: opDown}, &done{})
-	if errors.Is(err, errGone) {
-		return nil // whoever else took it down
+	switch {
+	case !errors.Is(err, errGone):
+		return err
+	case l.died():
+		return l.dir.died(l.Name)
 	}
-	return err
+	return nil // whoever else took it down
 }
 
 // Watch tells f of what happens in the lab, until f returns an error, which

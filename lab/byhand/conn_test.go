@@ -139,8 +139,46 @@ func TestWatchHungUp(t *testing.T) {
 	}
 }
 
+// Who takes a lab down tells a supervisor that did it, without a word, from one
+// that died of it.
+func TestDownDied(t *testing.T) {
+	d := newDir(t)
+	for _, died := range []bool{false, true} {
+		listener, err := d.listen("x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan error, 1)
+		go func() {
+			served <- serve(listener, func(*conn) error {
+				if died {
+					return listener.Close()
+				}
+				return errors.Join(d.release("x"), listener.Close())
+			})
+		}()
+		err = (&Lab{"x", d}).Down()
+		if e, told := errors.AsType[*Error](err); told != died || died && (e.Kind != Refused || !strings.Contains(e.Hint, "/x.log")) {
+			t.Errorf("died %v: %v", died, err)
+		}
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // serveOne takes one conversation, answers if it is to, and hangs up.
 func serveOne(l *net.UnixListener, say *answer) error {
+	return serve(l, func(c *conn) error {
+		if say == nil {
+			return nil
+		}
+		return c.send(say)
+	})
+}
+
+// serve takes one conversation, does what it is to, and hangs up.
+func serve(l *net.UnixListener, f func(c *conn) error) error {
 	u, err := l.AcceptUnix()
 	if err != nil {
 		return err
@@ -151,8 +189,8 @@ func serveOne(l *net.UnixListener, say *answer) error {
 	}
 	defer c.close()
 	var r request
-	if err := c.receive(&r); err != nil || say == nil {
+	if err := c.receive(&r); err != nil {
 		return err
 	}
-	return c.send(say)
+	return f(c)
 }
