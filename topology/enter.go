@@ -198,8 +198,10 @@ func usherMain() error {
 	// It shares the terminal with the program, whose the keys' signals are;
 	// caught, and not ignored, for what is ignored stays so in the program.
 	keys := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGTERM} {
-		if !signal.Ignored(s) {
+	for _, s := range []unix.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGTERM} {
+		if Ignored(s) {
+			signal.Ignore(s)
+		} else {
 			signal.Notify(keys, s)
 		}
 	}

@@ -28,6 +28,7 @@ type execFlags struct {
 func (f *execFlags) add(c *cobra.Command) {
 	nameFlag(c, &f.name, whichLab)
 	c.Flags().StringVar(&f.user, "user", "", "run it as `USER` (default: who called sudo)")
+	c.Annotations = map[string]string{runsProgram: ""}
 }
 
 // How a program ends that could not be executed, as env(1) has it.

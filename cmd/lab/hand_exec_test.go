@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,21 +65,22 @@ func TestHandStreams(t *testing.T) {
 	}
 	const on = "lab exec --name $N server -- "
 	for command, want := range map[string]string{
-		"seq 100000 >in; " + on + "cat <in | wc -l":                             "100000",
-		"seq 100000 | " + on + "sort -n | tail -n 1":                            "100000",
-		on + "head -c 100000000 /dev/zero | wc -c":                              "100000000",
-		on + "sh -c 'echo out; echo err >&2' >out 2>err; cat err out":           "err\nout",
-		on + "yes | head -n 1; echo ${PIPESTATUS[0]}":                           "y\n141",
-		on + "readlink /proc/self/fd/0 </dev/null":                              "/dev/null",
-		on + "true; " + on + "sh -c 'read x' <&-; echo $?":                      "1",
-		"mkdir here; cd here; " + on + "pwd | xargs basename":                   "here",
-		"X='a  b' " + on + "sh -c 'echo \"$X\"'":                                "a  b",
-		on + "printf '<%s>' '' 'a b' '*' --name":                                "<><a b><*><--name>",
-		on + "sh -c 'echo one; exec 1>&-; sleep 0.1; echo $? >&2' 2>&1":         "one\n0",
-		on + "cat <(echo from a pipe)":                                          "from a pipe",
-		"nohup " + on + "sh -c 'kill -HUP $$; echo still there' 2>&1":           "still there",
-		"(trap '' INT; " + on + "sh -c 'kill -INT $$; echo still there')":       "still there",
-		"sh -c '" + on + "sh -c \"kill -INT \\$\\$; echo still there\" & wait'": "still there", // a background job's
+		"seq 100000 >in; " + on + "cat <in | wc -l":                              "100000",
+		"seq 100000 | " + on + "sort -n | tail -n 1":                             "100000",
+		on + "head -c 100000000 /dev/zero | wc -c":                               "100000000",
+		on + "sh -c 'echo out; echo err >&2' >out 2>err; cat err out":            "err\nout",
+		on + "yes | head -n 1; echo ${PIPESTATUS[0]}":                            "y\n141",
+		on + "readlink /proc/self/fd/0 </dev/null":                               "/dev/null",
+		on + "true; " + on + "sh -c 'read x' <&-; echo $?":                       "1",
+		"mkdir here; cd here; " + on + "pwd | xargs basename":                    "here",
+		"X='a  b' " + on + "sh -c 'echo \"$X\"'":                                 "a  b",
+		on + "printf '<%s>' '' 'a b' '*' --name":                                 "<><a b><*><--name>",
+		on + "sh -c 'echo one; exec 1>&-; sleep 0.1; echo $? >&2' 2>&1":          "one\n0",
+		on + "cat <(echo from a pipe)":                                           "from a pipe",
+		"nohup " + on + "sh -c 'kill -HUP $$; echo still there' 2>&1":            "still there",
+		"(trap '' INT; " + on + "sh -c 'kill -INT $$; echo still there')":        "still there",
+		"sh -c '" + on + "sh -c \"kill -INT \\$\\$; echo still there\" & wait'":  "still there", // a background job's
+		"sh -c '" + on + "sh -c \"kill -QUIT \\$\\$; echo still there\" & wait'": "still there",
 	} {
 		if out, err := shell(command); err != nil && !strings.Contains(command, "141") && !strings.Contains(command, "echo $?") || out != want {
 			t.Errorf("%s: %v, %q, want %q", command, err, out, want)
@@ -110,6 +115,109 @@ func TestHandInterruptedAtOnce(t *testing.T) {
 		}
 	}
 	h.until("nothing runs", func(s *byhand.Status) bool { return len(s.Hosts[0].Processes) == 0 })
+}
+
+// Who waits until a program is let in is interrupted at once, but for a script's
+// background job, which goes on.
+func TestHandInterruptedWaiting(t *testing.T) {
+	t.Parallel()
+	h := newHandUp(t, "--grace", "60s")
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stubborn := h.command("exec", "server", "--", "sh", "-c", `trap "" TERM; read line <`+fifo)
+	if err := stubborn.Start(); err != nil {
+		t.Fatal(err)
+	}
+	release, err := os.OpenFile(fifo, os.O_WRONLY, 0) // it has set its trap
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release.Close()
+	fault := h.command("fault", "shutdown") // before whose end nobody is let in
+	if err := fault.Start(); err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan error, 1)
+	go func() { over <- fault.Wait() }()
+	h.must("await", "fault", "shutdown")
+
+	// signals sends some to who waits for the supervisor's answer.
+	signals := func(pid int, all ...unix.Signal) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); !hasSocket(pid); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("process %d asks nobody", pid)
+			}
+		}
+		for _, s := range all {
+			if err := unix.Kill(pid, s); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	waits := h.command("exec", "client", "--", "true")
+	if err := waits.Start(); err != nil {
+		t.Fatal(err)
+	}
+	signals(waits.Process.Pid, unix.SIGINT)
+	if _ = waits.Wait(); waits.ProcessState.ExitCode() != 130 {
+		t.Errorf("interrupted: %v", waits.ProcessState)
+	}
+
+	job := exec.Command("sh", "-c", "lab exec --name "+h.name+" client -- echo it runs & echo $!; wait $!")
+	job.Env = []string{"PATH=" + filepath.Dir(h.lab) + ":" + os.Getenv("PATH"), "HOME=/"}
+	out, err := job.StdoutPipe()
+	if err == nil {
+		err = job.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	lines := bufio.NewReader(out)
+	if _, err := fmt.Fscanln(lines, &pid); err != nil {
+		t.Fatal(err)
+	}
+	signals(pid, unix.SIGINT, unix.SIGQUIT)
+	select {
+	case err := <-over:
+		t.Fatalf("the shutdown is over: %v", err)
+	default:
+		release.Close()
+	}
+	if said, err := io.ReadAll(lines); err != nil || string(said) != "it runs\n" {
+		t.Errorf("a background job, interrupted: %q, %v", said, err)
+	}
+	if err := errors.Join(job.Wait(), <-over); err != nil {
+		t.Error(err)
+	}
+	_ = stubborn.Wait() // with its host
+}
+
+func hasSocket(pid int) bool {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	return slices.ContainsFunc(files, func(file string) bool {
+		to, _ := os.Readlink(file)
+		return strings.HasPrefix(to, "socket:")
+	})
+}
+
+// What a program does about a key is its own affair.
+func TestHandInterruptedHandled(t *testing.T) {
+	t.Parallel()
+	h := newHandUp(t)
+	p := h.tmux().Pane(80, 24)
+	for _, status := range []int{0, 3} {
+		sleeps := fmt.Sprintf("sleep 0.0%d", 5+status)
+		c := p.Start(on + fmt.Sprintf(`sh -c 'trap "exit %d" INT; while :; do %s; done'`, status, sleeps))
+		h.runs("client", sleeps) // it has set its trap
+		p.Press("C-c")
+		if out, got := c.Wait(); got != status {
+			t.Errorf("exit status %d, want %d: %q", got, status, out)
+		}
+	}
 }
 
 // entrants are the processes that run programs in terminals.

@@ -65,8 +65,6 @@ func (s streams) screenNow() report.Screen {
 
 // run executes a command line and returns the exit status.
 func run(args []string, in *os.File, out io.Writer, errs *os.File) int {
-	ctx, stop := interruptible()
-	defer stop()
 	root := &cobra.Command{
 		Use:   "lab",
 		Short: "See what a TCP program sees, and when, after the other side goes away",
@@ -112,6 +110,10 @@ Exit status: 0 as expected, 1 not as expected or inconclusive, 2 usage,
 	root.SetIn(in)
 	root.SetOut(results)
 	root.SetErr(errs)
+	verb, _, _ := root.Find(args) // what is wrong with them is told when it is executed
+	_, forProgram := verb.Annotations[runsProgram]
+	ctx, stop := interruptible(forProgram)
+	defer stop()
 	verb, err := root.ExecuteContextC(ctx)
 	if _, known := errors.AsType[*exitError](err); err != nil && !known { // whatever cobra says of a command line
 		err = usageError(err, "see "+verb.CommandPath()+" --help")
@@ -179,18 +181,28 @@ func (i interruption) Error() string { return "interrupted by " + unix.SignalNam
 // Is makes an interruption a cancellation.
 func (i interruption) Is(target error) bool { return target == context.Canceled }
 
+// runsProgram marks the verbs that run a program in this terminal: what is ignored
+// is so for the program's sake.
+const runsProgram = "runs a program"
+
 // interruptible gives a context that the first SIGINT, SIGTERM, SIGHUP or SIGQUIT ends;
-// a second one ends the program at once (the hosts' inits then clean up).
-func interruptible() (context.Context, func()) {
+// a second one ends the program at once (the hosts' inits then clean up). What this
+// process was started to ignore stays ignored for a program; but for one of lab's
+// own verbs only SIGHUP does, as nohup(1) has it: a script interrupts its background
+// job, which a shell has ignore SIGINT.
+func interruptible(forProgram bool) (context.Context, func()) {
 	// A reader that goes away is a lost result, and not the end: runs are
 	// cleaned up and saved. Caught, not ignored: what is ignored stays so in
 	// the programs that are executed.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT)
-	if !signal.Ignored(unix.SIGHUP) { // as nohup(1) has it
-		signal.Notify(signals, unix.SIGHUP)
+	for _, s := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGQUIT, unix.SIGHUP} {
+		if topology.Ignored(s) && (forProgram || s == unix.SIGHUP) {
+			signal.Ignore(s)
+		} else {
+			signal.Notify(signals, s)
+		}
 	}
 	done := make(chan struct{})
 	go func() {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/signal"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -34,8 +32,13 @@ func (l *Lab) Exec(ctx context.Context, handOver func(), host string, x lab.Exec
 		return End{}, err
 	}
 	defer c.close()
+	admitted := context.AfterFunc(ctx, func() { c.c.Close() })
+	defer admitted()
 	var a admission
 	if err := l.hear(c, &a); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		return End{}, err
 	}
 	door := c.file()
@@ -55,12 +58,12 @@ func (l *Lab) Exec(ctx context.Context, handOver func(), host string, x lab.Exec
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 	t := takeTerminal()
 	defer t.close()
-	signals, release := catch()
-	defer release()
+	signals := catch()
+	defer signals.release()
 	if handOver != nil {
 		handOver()
 	}
-	if ctx.Err() != nil { // by a signal that came before
+	if !admitted() { // for a signal that came before
 		return End{}, context.Cause(ctx)
 	}
 	entrant, err := topology.Enter(door, command)
@@ -73,8 +76,8 @@ func (l *Lab) Exec(ctx context.Context, handOver func(), host string, x lab.Exec
 	if err != nil {
 		return End{}, err
 	}
-	early := len(signals) // which came before there was a program
 	if err = c.send(note{PID: entrant.PID}); err == nil {
+		signals.pass(func(s unix.Signal) { _ = c.send(note{Signal: int(s)}) }, t.tells) // a supervisor that is gone is heard of
 		err = l.hear(c, &done{})
 	}
 	if err != nil {
@@ -83,15 +86,6 @@ func (l *Lab) Exec(ctx context.Context, handOver func(), host string, x lab.Exec
 	if err := entrant.Leave(); err != nil {
 		return End{}, err
 	}
-	go func() {
-		for s := range signals {
-			number := s.(unix.Signal)
-			if early--; early < 0 && t.tells(number) {
-				continue // the program got it, too
-			}
-			_ = c.send(note{Signal: int(number)}) // a supervisor that is gone is heard of
-		}
-	}()
 	var e ended
 	err = l.hear(c, &e)
 	end := End(e)
@@ -105,32 +99,3 @@ func (l *Lab) Exec(ctx context.Context, handOver func(), host string, x lab.Exec
 
 // endOf is of what a signal ended.
 func endOf(s unix.Signal) End { return End{Status: 128 + int(s), Signal: unix.SignalName(s)} }
-
-// deadly are the signals that end a process which does nothing about them.
-var deadly = []os.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM}
-
-// ignored are those that this process was started to ignore, by nohup(1) or as a
-// script's background job. It is asked at the beginning: signal.Ignored forgets it
-// of those that were caught.
-var ignored = func() (ignored []os.Signal) {
-	for _, s := range deadly {
-		if signal.Ignored(s) {
-			ignored = append(ignored, s)
-		}
-	}
-	return ignored
-}()
-
-// catch takes the signals that would end this process until release. Those that
-// it was started to ignore it ignores, and with it what it executes.
-func catch() (signals chan os.Signal, release func()) {
-	signals = make(chan os.Signal, len(deadly))
-	for _, s := range deadly {
-		if slices.Contains(ignored, s) {
-			signal.Ignore(s)
-		} else {
-			signal.Notify(signals, s)
-		}
-	}
-	return signals, func() { signal.Stop(signals); close(signals) }
-}
