@@ -54,6 +54,10 @@ func Page(parts []Part) (string, error) {
 // write adds paragraphs, with figures for an example.
 func write(b *strings.Builder, all []string, sysctls map[string]string) {
 	for _, text := range all {
+		if command, ok := strings.CutPrefix(text, commandMark); ok {
+			fmt.Fprintf(b, "\n    %s\n", command)
+			continue
+		}
 		lines := report.Wrap(strings.Join(strings.Fields(exemplary(text, sysctls)), " "), pageWidth)
 		fmt.Fprintf(b, "\n%s\n", strings.Join(lines, "\n"))
 	}

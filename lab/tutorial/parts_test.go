@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/seed-6fefc909/tcplab/lab/predict"
+	"github.com/seed-6fefc909/tcplab/lab/report"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 )
 
@@ -92,6 +93,26 @@ func TestParseErrors(t *testing.T) {
 		if _, err := parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
+	}
+}
+
+// A command that is only told can be copied: it is one line, however narrow the
+// terminal, with nothing else in it.
+func TestToldCommand(t *testing.T) {
+	const command = "sudo lab run kill crash unreachable-host reboot shutdown"
+	parts := all(t)
+	var said strings.Builder
+	v := &Voice{W: &said, Screen: func() report.Screen { return report.Screen{Width: 40} }}
+	v.heading(&parts[len(parts)-1])
+	if !strings.Contains(said.String(), "\n  "+command+"\n") {
+		t.Errorf("the end says %q", said.String())
+	}
+	page, err := Page(parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(page, "\n\n    "+command+"\n\n") {
+		t.Error("the page does not have it as a block of its own")
 	}
 }
 

@@ -20,7 +20,17 @@ type Voice struct {
 // width is how long lines may be.
 const width = 80
 
+// commandMark is before a paragraph that is a command, which is told and not to be
+// typed just then.
+const commandMark = "$ "
+
+// say says a paragraph. A command, which begins with a $, has a line of its own, to
+// be copied.
 func (v *Voice) say(text string) {
+	if command, ok := strings.CutPrefix(text, commandMark); ok {
+		fmt.Fprintf(v.W, "  %s\n\n", v.Screen().Strong(report.Clean(command)))
+		return
+	}
 	columns := width
 	if w := v.Screen().Width; w > 0 {
 		columns = min(columns, w)

@@ -59,7 +59,7 @@ func (a astray) Error() string { return a.why }
 const greeting = "Open three terminals beside this one: terminal 1 for the server, 2 for the client, 3 for the faults and " +
 	"for looking. Type there what is said here; this one goes on when it has seen that it happened, and at Enter " +
 	"where you are to look at something. Elsewhere Enter says again what is waited for; s and Enter skips it, q and Enter ends " +
-	"the tutorial."
+	"the tutorial. What it has seen it tells with the time in seconds, counted in each step from what was seen there first."
 
 // Walk leads through the parts. It returns nil at the end, ErrQuit, or ctx's
 // cause.
