@@ -78,9 +78,13 @@ type Interrupted struct{ Signal unix.Signal }
 
 func (i Interrupted) Error() string { return "interrupted by " + unix.SignalName(i.Signal) }
 
+// ErrUsherKilled is of a program that was not started because its usher was killed,
+// and not with the host.
+var ErrUsherKilled = errors.New("the process that lets it in was killed")
+
 // Enter runs a program on the host behind a door, which stays the caller's. It
 // returns when the program was executed, or with the error that prevented it,
-// as Host.Start does, or an Interrupted. A nil stream is /dev/null.
+// as Host.Start does, an Interrupted or ErrUsherKilled. A nil stream is /dev/null.
 func Enter(door *os.File, c Command) (*Entrant, error) {
 	e, err := enter(door, c)
 	if err != nil {
@@ -110,8 +114,11 @@ func enter(door *os.File, c Command) (*Entrant, error) {
 	go e.reap(usher)
 	if err := e.start(c, null); err != nil {
 		ended := e.end()
-		if e.how.Signaled() && e.how.Signal() != unix.SIGKILL { // by that its host's end would end it
+		switch {
+		case e.how.Signaled() && e.how.Signal() != unix.SIGKILL:
 			err = Interrupted{e.how.Signal()}
+		case errors.Is(err, ErrUsherKilled) && initEnds(door):
+			err = errInitGone
 		}
 		return nil, errors.Join(err, ended)
 	}
@@ -148,18 +155,34 @@ func (e *Entrant) start(c Command, null *os.File) error {
 	defer args.Close()
 	m := initMessage{Op: opStart, Argc: len(c.Argv), Credential: c.Credential}
 	err = sendMessage(int(e.conn.Fd()), m, int(files[0].Fd()), int(files[1].Fd()), int(files[2].Fd()), int(args.Fd()))
-	if errors.Is(err, unix.EPIPE) { // with the host
-		return errInitGone
+	if errors.Is(err, unix.EPIPE) {
+		return ErrUsherKilled
 	}
 	if err != nil {
 		return fmt.Errorf("ask usher: %w", err)
 	}
 	answer, err := receiveMessage(int(e.conn.Fd()), make([]byte, maxMessage))
 	if err != nil {
-		return errInitGone
+		return ErrUsherKilled
 	}
 	e.PID = answer.PID
 	return answer.failure()
+}
+
+// lastBreath is how long a host's init may outlive those whom it kills, in
+// milliseconds: it destroys their sockets.
+const lastBreath = 1000
+
+// initEnds tells whether the init behind a door has ended, or is about to: its end
+// kills a usher first.
+func initEnds(door *os.File) bool {
+	fds := []unix.PollFd{{Fd: int32(door.Fd()), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds, lastBreath)
+		if err != unix.EINTR {
+			return err == nil && n > 0
+		}
+	}
 }
 
 // Leave leaves the program to the host, which has adopted it.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -160,6 +161,57 @@ func TestEnterEnds(t *testing.T) {
 	if status, ok := p.Status(); ok && status.Signal() != unix.SIGKILL {
 		t.Errorf("it ended with %v", status)
 	}
+}
+
+// A usher that is killed is not taken for its host.
+func TestUsherKilled(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Direct})
+	door := doorOf(t, n.Server)
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		type entered struct {
+			e   *topology.Entrant
+			err error
+		}
+		done := make(chan entered, 1)
+		go func() {
+			e, err := topology.Enter(door, script("exec sleep 1000"))
+			done <- entered{e, err}
+		}()
+		killUsher(t, deadline)
+		got := <-done
+		if got.err != nil {
+			if !errors.Is(got.err, topology.ErrUsherKilled) || errors.Is(got.err, topology.ErrDown) {
+				t.Errorf("it was not started: %v", got.err)
+			}
+			return
+		}
+		_ = got.e.Abandon() // it was killed too late
+	}
+}
+
+// killUsher kills this process's usher as soon as there is one.
+func killUsher(t *testing.T, deadline time.Time) {
+	t.Helper()
+	for time.Now().Before(deadline) {
+		lists, err := filepath.Glob("/proc/self/task/*/children")
+		if err != nil || len(lists) == 0 {
+			t.Fatalf("no list of children: %v", err)
+		}
+		for _, list := range lists {
+			children, _ := os.ReadFile(list)
+			for _, child := range strings.Fields(string(children)) {
+				argv, _ := os.ReadFile("/proc/" + child + "/cmdline")
+				pid, err := strconv.Atoi(child)
+				if err == nil && string(argv) == topology.UsherName+"\x00" {
+					if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+						t.Error(err)
+					}
+					return
+				}
+			}
+		}
+	}
+	t.Fatal("there is no usher")
 }
 
 // A host that goes down does not wait for whoever has entered it and does nothing

@@ -70,8 +70,11 @@ func (l *Lab) Exec(ctx context.Context, handOver func(), host string, x lab.Exec
 	if came, ok := errors.AsType[topology.Interrupted](err); ok {
 		return endOf(came.Signal), nil
 	}
-	if errors.Is(err, lab.ErrDown) { // meanwhile
+	switch {
+	case errors.Is(err, lab.ErrDown): // meanwhile
 		return End{}, errorOf(err)
+	case errors.Is(err, topology.ErrUsherKilled):
+		return End{}, &Error{err.Error(), "try again", Refused}
 	}
 	if err != nil {
 		return End{}, err
