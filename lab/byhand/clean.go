@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,27 +64,50 @@ const orphanTimeout = 5 * time.Second
 
 // cleanOrphans ends the hosts whose maker is gone, and which stay.
 func cleanOrphans(tell func(string)) error {
-	orphans, err := topology.Orphans()
+	orphans, err := holdAll(topology.Orphans)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	deadline := time.Now().Add(orphanTimeout)
-	for _, pid := range orphans {
-		fd, err := unix.PidfdOpen(pid, 0)
-		if err != nil {
-			continue // it has ended
-		}
-		if !ends(fd, time.Until(deadline)) {
-			if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
-				errs = append(errs, fmt.Errorf("end orphaned init %d: %w", pid, err))
+	for _, o := range orphans {
+		if !ends(o.fd, time.Until(deadline)) {
+			if err := unix.PidfdSendSignal(o.fd, unix.SIGKILL, nil, 0); err != nil {
+				errs = append(errs, fmt.Errorf("end orphaned init %d: %w", o.pid, err))
 			} else {
-				tell(fmt.Sprintf("ended process %d, the init of a host whose maker is gone", pid))
+				tell(fmt.Sprintf("ended process %d, the init of a host whose maker is gone", o.pid))
 			}
 		}
-		unix.Close(fd)
+		unix.Close(o.fd)
 	}
 	return errors.Join(errs...)
+}
+
+// A held is a process by a descriptor, which is of no other that is given the same id.
+type held struct{ pid, fd int }
+
+// holdAll holds the processes that list lists, for the caller to close. It asks twice:
+// what a descriptor was opened for may be another by then than was listed.
+func holdAll(list func() ([]int, error)) ([]held, error) {
+	pids, err := list()
+	if err != nil {
+		return nil, err
+	}
+	var all []held
+	for _, pid := range pids {
+		if fd, err := unix.PidfdOpen(pid, 0); err == nil { // or it has ended
+			all = append(all, held{pid, fd})
+		}
+	}
+	pids, err = list()
+	all = slices.DeleteFunc(all, func(h held) bool {
+		other := !slices.Contains(pids, h.pid)
+		if other {
+			unix.Close(h.fd)
+		}
+		return other
+	})
+	return all, err
 }
 
 // ends waits for the end of the process of a pidfd.
