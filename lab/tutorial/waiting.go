@@ -149,6 +149,8 @@ func (w *waiting) event(ctx context.Context, coming <-chan outcome) (*lab.Seen, 
 // condition waits until one holds. What else it lacks than at first is told if it
 // does so for two looks: a client that has begun to run connects a little later.
 func (w *waiting) condition(ctx context.Context, c Condition) error {
+	w.last = nil
+	w.look.Reset(lookEvery) // from the first look, which is now
 	for told, before := "", ""; ; {
 		now, _ := w.Lab.Status()
 		w.note(now)
@@ -170,8 +172,18 @@ func (w *waiting) condition(ctx context.Context, c Condition) error {
 		if err := w.strayed(now, c); err != nil {
 			return err
 		}
+		if err := w.nextLook(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// nextLook waits for the time of one.
+func (w *waiting) nextLook(ctx context.Context) error {
+	for {
 		select {
 		case <-w.look.C:
+			return nil
 		case <-w.hint.C:
 			w.remind()
 		case key, ok := <-w.Keys:

@@ -320,6 +320,33 @@ func TestConnecting(t *testing.T) {
 	})
 }
 
+// A key makes no look of its own: what is so only for a moment is not taken for
+// what stays, however often the reader presses one.
+func TestKeysBetweenLooks(t *testing.T) {
+	starting, noServer := status("", "echo-client", "10.0.1.2:9998"), status("")
+	starting.Hosts[0].Sockets = nil
+	noServer.Hosts[1].Sockets = nil
+	for what, now := range map[string]*byhand.Status{"the client connects": starting, "no server listens": noServer} {
+		walk(t, status(""), func(w *walker) {
+			w.says("Connect")
+			w.f.is(now)
+			time.Sleep(lookEvery)
+			for range 3 {
+				w.keys <- ""
+				w.says("(Waiting: ")
+			}
+			w.f.is(status("ESTABLISHED", "echo-client", "10.0.1.2:9998"))
+			time.Sleep(lookEvery)
+			w.says("It is connected.\n\nKill")
+			if said := w.out.String(); strings.Contains(said, "! ") {
+				t.Errorf("%s: it says\n%s", what, said)
+			}
+			w.keys <- "q"
+			w.ends(ErrQuit)
+		})
+	}
+}
+
 // Of nothing the guide makes hints, ever seldomer; Enter asks for one.
 func TestKeys(t *testing.T) {
 	walk(t, status("ESTABLISHED", "echo-client", "10.0.1.2:9998"), func(w *walker) {
