@@ -36,7 +36,7 @@ func (t *telling) steady() map[int]*exchange {
 		e := &t.r.Events[i]
 		switch {
 		case !t.tells(e), t.waitsElsewhere(i):
-		case isBulk(e), isExchange(e):
+		case isBulk(e), isExchange(e) && call(e) != "":
 			run = append(run, i)
 		case e.Source == record.TCP && e.Kind == record.KindDrop, e.Kind != record.KindSnapshot && t.place(i) == nil:
 			// says nothing of the exchange, or nothing at all

@@ -14,11 +14,8 @@ func Text(r *record.Record, i int) string {
 	e := &r.Events[i]
 	switch e.Source {
 	case record.Wire:
-		if e.Packet == nil { // the carrier
-			if (r.Fault.Kind == "" || e.Time < r.Fault.Time) && e.Link == record.LinkUp {
-				return "" // as it should be
-			}
-			return "link " + e.Link
+		if e.Packet == nil {
+			return carrier(r, i)
 		}
 	case record.Fault:
 		switch e.Kind {
@@ -40,10 +37,10 @@ func Text(r *record.Record, i int) string {
 		return call(e)
 	case record.Socket:
 		switch {
-		case e.State == nil:
+		case e.State == nil, e.State.From == e.State.To: // shutdown, then close: FIN_WAIT1 twice
 			return ""
 		case replaced(r.Events, i):
-			return e.String() + " (kept as a mini-socket)"
+			return outlives(r, i)
 		}
 	case record.TCP:
 		if e.Kind == record.KindDrop {
@@ -57,6 +54,50 @@ func Text(r *record.Record, i int) string {
 	return e.String()
 }
 
+// carrier says what the network card was told of its link, "" if that is as it
+// should be, or if the fault that did it says the same at once.
+func carrier(r *record.Record, i int) string {
+	e := &r.Events[i]
+	text := "link " + e.Link
+	if (r.Fault.Kind == "" || e.Time < r.Fault.Time) && e.Link == record.LinkUp {
+		return ""
+	}
+	for j := i + 1; j < len(r.Events) && r.Events[j].Time-e.Time < int64(time.Millisecond); j++ {
+		if f := &r.Events[j]; f.Source == record.Fault && f.Host == e.Host && f.Text == text {
+			return ""
+		}
+	}
+	return text
+}
+
+// finTime is how long before its socket's change to TIME_WAIT the peer's FIN was
+// seen at most: the kernel takes it as soon as nobody uses the socket.
+const finTime = 250 * time.Millisecond
+
+// outlives says in what state the kernel keeps a connection whose socket it
+// closes (see replaced): in TIME_WAIT if the peer's FIN has come, else in
+// FIN_WAIT2, which no process has any more.
+func outlives(r *record.Record, i int) string {
+	e := &r.Events[i]
+	switch {
+	case e.State.From == "CLOSING":
+		return "CLOSING -> TIME_WAIT"
+	case !r.Observed("wire"):
+		return "FIN_WAIT2 or TIME_WAIT, without a process"
+	}
+	for j := i - 1; j >= 0 && e.Time-r.Events[j].Time < int64(finTime); j-- {
+		f := &r.Events[j]
+		if p := f.Packet; p != nil && f.Kind == record.KindIn && f.Host == e.Host && f.Boot == e.Boot &&
+			p.Flags&record.FlagFIN != 0 && p.Src == e.State.Remote && p.Dst == e.State.Local {
+			return e.State.From + " -> TIME_WAIT"
+		}
+	}
+	if e.State.From == "FIN_WAIT1" {
+		return e.String()
+	}
+	return "FIN_WAIT2, without a process"
+}
+
 // dropped says in words why the kernel dropped a packet (enum skb_drop_reason),
 // "" for what says nothing to a reader.
 func dropped(text string) string {
@@ -66,7 +107,9 @@ func dropped(text string) string {
 		return ""
 	case "TCP_OLD_DATA":
 		return "drops what it had received before"
-	case "TCP_OLD_SEQUENCE":
+	case "TCP_OLD_SEQUENCE": // a duplicate, or a probe
+		return "drops a segment with an old sequence number"
+	case "TCP_INVALID_SEQUENCE":
 		return "drops a segment outside its window"
 	case "TCP_ABORT_ON_DATA":
 		return "drops data that nobody will read"

@@ -35,7 +35,7 @@ func (d *drawing) legend(y float64) float64 {
 		})
 	}
 	if slices.ContainsFunc(d.strips, func(s strip) bool { return s.mini }) {
-		item(12, "dashed: a mini-socket, which no process holds", func(x, y float64) {
+		item(12, "dashed: FIN_WAIT2 or TIME_WAIT without a process", func(x, y float64) {
 			d.open("state mini", "")
 			d.rect("", x, y-6, 12, 12)
 			d.shut()

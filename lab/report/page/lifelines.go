@@ -92,7 +92,7 @@ func (d *drawing) strip(s *strip) {
 	}
 	class, kind := stateClass(s.state), ""
 	if s.mini {
-		class, kind = class+" mini", ", a mini-socket, which no process holds"
+		class, kind = class+" mini", ", without a process"
 	}
 	d.open(class, strings.TrimSpace(s.host+": "+s.state+" for "+record.Span(s.to-s.from)+", "+who+kind))
 	d.rect("", x+1, top, laneWidth-2, bottom-top)
