@@ -103,7 +103,7 @@ func (e *Experiment) soFar(all bool) (r *record.Record, until int64) {
 	}
 	k.tidier.ends = ends
 	events = k.tidier.tidy(events)
-	until = sent - int64(jitter)
+	until = sent - delay - int64(jitter) // what was asked until then was answered
 	if r.Duration = max(0, until); all {
 		r.Duration = e.timeline.last()
 	}

@@ -12,13 +12,14 @@ import (
 
 // A tidier makes a run's events out of what the observers told.
 type tidier struct {
-	dead []deadBoot
-	ends []observe.End // none: there is no network
+	dead  []deadBoot
+	ends  []observe.End // none: there is no network
+	delay time.Duration // of the client's link, each way
 }
 
 // tidier knows what the run knows so far.
 func (e *Experiment) tidier() tidier {
-	t := tidier{dead: slices.Clone(e.dead)}
+	t := tidier{dead: slices.Clone(e.dead), delay: e.options.delay(e.scenario).Time}
 	if e.net == nil {
 		return t
 	}
@@ -50,7 +51,7 @@ func (t tidier) tidy(events []record.Event) []record.Event {
 	if len(t.ends) > 0 {
 		observe.MatchEnds(kept, t.ends...)
 	}
-	markAnswered(kept)
+	markAnswered(kept, answerTime+2*t.delay)
 	markProbes(kept)
 	return kept
 }
@@ -101,23 +102,31 @@ func (t *timeline) named(ev record.Event) record.Event {
 	return ev
 }
 
-// answerTime is how soon a switch answers an ARP request at the latest.
-const answerTime = int64(10 * time.Millisecond)
+// answerTime is how soon a switch or a router answers an ARP request at the
+// latest, beside what the link delays both.
+const answerTime = 10 * time.Millisecond
 
 // markAnswered finds the ARP requests that never reached the host they were
-// for, because the network answered them itself.
-func markAnswered(events []record.Event) {
+// for, because the network answered them itself, within a time: no host sent
+// what answers them.
+func markAnswered(events []record.Event, within time.Duration) {
+	sent := map[int64]bool{} // when replies of hosts arrived
+	for i := range events {
+		if e := &events[i]; e.Packet != nil && e.Kind == record.KindOut && e.Packet.Tells() != "" && e.Packet.Fate == record.FateArrived {
+			sent[e.Time+e.Packet.Transit] = true
+		}
+	}
 	for i := range events {
 		ask := &events[i]
 		if ask.Packet == nil || ask.Packet.Asks() == "" || ask.Packet.Fate == record.FateArrived {
 			continue
 		}
 		for _, reply := range events[i+1:] {
-			if reply.Time-ask.Time > answerTime {
+			if reply.Time-ask.Time > int64(within) {
 				break
 			}
 			if reply.Kind == record.KindIn && reply.Host == ask.Host && reply.Packet != nil &&
-				reply.Packet.Tells() == ask.Packet.Asks() {
+				reply.Packet.Tells() == ask.Packet.Asks() && !sent[reply.Time] {
 				ask.Packet.Fate = record.FateAnswered
 				break
 			}
