@@ -54,11 +54,10 @@ func (n *Network) boot(h *Host, note Note) error {
 	if err := h.release(); err != nil {
 		return fmt.Errorf("close old namespaces: %w", err)
 	}
-	note(fmt.Sprintf("network namespace %d thrown away", old.Inode()))
 	if err := h.start(); err != nil {
 		return err
 	}
-	note(fmt.Sprintf("network namespace %d made", h.Namespace().Inode()))
+	note(fmt.Sprintf("network namespace %d thrown away, %d made", old.Inode(), h.Namespace().Inode()))
 	if err := shelf.moveLink(h.NIC.Name, h.Namespace()); err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 // at once, and well, and neither it nor its parent has anything to do with a
 // connection, as far as is seen. That it is executed is told, with its arguments,
 // and what it writes; its end is nothing to a reader, nor that its parent heard of
-// it.
+// it. Of one that takes its time, or fails, the end is told.
 type errand struct {
 	parent  process
 	began   int64
@@ -19,7 +19,7 @@ type errand struct {
 	other   bool // it is something else
 }
 
-// errandTime is how long one takes at most.
+// errandTime is how long one takes at most whose end is not told.
 const errandTime = 50 * time.Millisecond
 
 // A process is one of a host.
@@ -53,9 +53,9 @@ func errands(events []record.Event, sockets map[process]int) map[int]bool {
 		x.other = x.other || shows(e)
 		switch ended := heardOf(e, now, over); {
 		case e.Source == record.Process && e.Kind == record.KindExit:
-			x.over, x.other = true, x.other || e.Time-x.began > int64(errandTime)
+			x.over = true
 			over[x.parent] = append(over[x.parent], x)
-			ends[i] = !x.other
+			ends[i] = !x.other && e.Process.Status == 0 && e.Time-x.began <= int64(errandTime)
 		case ended != nil:
 			ends[i] = ended.over && !ended.other
 		}
@@ -85,7 +85,7 @@ func shows(e *record.Event) bool {
 	case record.KindSignal:
 		return e.Process.Signal != "SIGCHLD"
 	case record.KindExit:
-		return e.Process.Signal != "" || e.Process.Status != 0
+		return e.Process.Signal != ""
 	}
 	return e.Kind == record.KindUnseen
 }

@@ -103,8 +103,6 @@ func TestNoErrands(t *testing.T) {
 			s.exit(20, "nc", ms, "", 0)
 		},
 		"a signal ended it": func(s *shell) { s.exit(20, "nc", ms, "SIGKILL", 0) },
-		"it failed":         func(s *shell) { s.exit(20, "nc", ms, "", 1) },
-		"it took its time":  func(s *shell) { s.exit(20, "nc", 1000*ms, "", 0) },
 	} {
 		s := newShell()
 		s.begin(20, "nc")
@@ -117,6 +115,23 @@ func TestNoErrands(t *testing.T) {
 				t.Errorf("%s: %d times %q:\n%s", name, n, text, told)
 			}
 		}
+	}
+}
+
+// Of what failed, or took its time, the end is told, but not what the shell heard
+// of it.
+func TestRemarkableErrands(t *testing.T) {
+	s := newShell()
+	s.begin(20, "make")
+	s.exit(20, "make", 60*ms, "", 0)
+	s.begin(21, "nosuch")
+	s.exit(21, "nosuch", ms, "", 127)
+	want := []string{
+		"process 7 executes bash |  | ", "process 20 executes make |  | ", "make[20] exit 0 |  | ",
+		"process 21 executes nosuch |  | ", "nosuch[21] exit 127 |  | ",
+	}
+	if diff := cmp.Diff(want, s.told()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
