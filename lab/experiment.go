@@ -50,8 +50,9 @@ type Experiment struct {
 	prediction   record.Prediction
 	idle         record.Prediction // for one's own client, if it sends nothing after the fault
 	expectations []record.Expectation
-	found        *record.Event // what the last expectation saw, nil if nothing
-	rerun        string        // the command line that makes such a run; "": that of lab run
+	found        *record.Event   // what the last expectation saw, nil if nothing
+	did          *[]record.Event // where what a step does is gathered, nil: nowhere
+	rerun        string          // the command line that makes such a run; "": that of lab run
 	serverAddr   netip.AddrPort
 	scratchDir   string      // "": none was made
 	text         bool        // as Hand.Text

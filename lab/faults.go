@@ -218,7 +218,7 @@ func (e *Experiment) reboot(ctx context.Context, f scenarios.Fault, h *topology.
 	if e.isDead(h.Name, h.Boot()) {
 		e.act(e.clock.Now())
 		note = func(what string) {
-			e.timeline.add(record.Event{Time: e.clock.Now(), Host: h.Name, Source: record.Fault, Kind: "boot", Text: what})
+			e.tell(record.Event{Time: e.clock.Now(), Host: h.Name, Source: record.Fault, Kind: "boot", Text: what})
 		}
 	} else if err := e.crash(ctx, f, h); err != nil {
 		return err
@@ -247,7 +247,7 @@ func (e *Experiment) tookOver() bool {
 func (e *Experiment) startAgain(h *topology.Host) error {
 	for _, step := range e.scenario.Steps {
 		if s, ok := step.(scenarios.Start); ok && s.Host == h.Name {
-			e.timeline.add(record.Event{Time: e.clock.Now(), Host: h.Name, Source: record.Step, Kind: "start", Text: "again: " + s.String()})
+			e.tell(record.Event{Time: e.clock.Now(), Host: h.Name, Source: record.Step, Kind: "start", Text: "again: " + s.String()})
 			if err := e.startProgram(s); err != nil {
 				return err
 			}
@@ -355,7 +355,7 @@ func (e *Experiment) heal(scenarios.Heal) error {
 	if err := e.net.Heal(); err != nil {
 		return err
 	}
-	e.timeline.add(record.Event{Time: e.acted, Source: record.Fault, Kind: "heal", Text: "the network does what it did before"})
+	e.tell(record.Event{Time: e.acted, Source: record.Fault, Kind: "heal", Text: "the network does what it did before"})
 	return nil
 }
 
@@ -382,7 +382,7 @@ func (e *Experiment) inForceAt(f scenarios.Fault, at int64, what string) {
 		e.act(at)
 	}
 	e.publish()
-	e.timeline.add(record.Event{Time: at, Host: f.Host, Source: record.Fault, Kind: f.Kind, Text: what})
+	e.tell(record.Event{Time: at, Host: f.Host, Source: record.Fault, Kind: f.Kind, Text: what})
 }
 
 // A deadBoot is a boot of a host that a fault ended.

@@ -26,6 +26,27 @@ import (
 func (s *Session) Renew(h Hand, frames bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.renew(h, frames)
+}
+
+// Conclude makes the record of all that was seen so far, with what was captured,
+// and begins a new experiment as Renew does, which keeps no frames. Both are one
+// step: whatever else is asked for is in that record, or in force or under way when
+// the next begins. An error is Renew's; the record is there all the same.
+func (s *Session) Conclude(next Hand) (r *record.Record, captures []*record.Capture, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r = s.finish()
+	for _, h := range s.net.Hosts() {
+		if c := s.e.Capture(h.Name); c != nil {
+			captures = append(captures, c)
+		}
+	}
+	return r, captures, s.renew(next, false)
+}
+
+// renew needs mu.
+func (s *Session) renew(h Hand, frames bool) error {
 	if s.closed {
 		return fmt.Errorf("renew session: %w", os.ErrClosed)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -252,6 +253,82 @@ func TestRenewFollow(t *testing.T) {
 	if err := h.s.Renew(lab.Hand{}, false); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
+}
+
+// What is done while a record is made is in that one, or in the next.
+func TestConclude(t *testing.T) {
+	t.Parallel()
+	h := openHand(t, lab.Options{Path: topology.Switch}, lab.Hand{Build: []string{"arp answered"}})
+	h.renew("recorded", 0, true)
+	h.connect()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	marked := make(chan []string)
+	go func() {
+		pace := time.NewTicker(time.Millisecond)
+		defer pace.Stop()
+		var marks []string
+		for ctx.Err() == nil {
+			<-pace.C
+			marks = append(marks, strconv.Itoa(len(marks)))
+			h.s.Mark("client", marks[len(marks)-1])
+		}
+		marked <- marks
+	}()
+	var recorded []string
+	add := func(r *record.Record) {
+		for _, e := range r.Events {
+			if e.Kind == "mark" {
+				recorded = append(recorded, e.Text)
+			}
+		}
+	}
+	for i := range 10 {
+		r, captures, err := h.s.Conclude(lab.Hand{Name: "lab", Command: "lab record start"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 && len(captures) != 2 || i > 0 && captures != nil {
+			t.Errorf("record %d has %d captures", i, len(captures))
+		}
+		add(r)
+	}
+	cancel()
+	marks := <-marked
+	add(h.s.Finish())
+	if !slices.Equal(recorded, marks) {
+		t.Errorf("of %d marks the records have %d: %.300q", len(marks), len(recorded), recorded)
+	}
+}
+
+// What a step did is told, and nothing of what others did while it waited.
+func TestDone(t *testing.T) {
+	t.Parallel()
+	h := openHand(t, lab.Options{Path: topology.Router, Grace: 500 * time.Millisecond}, lab.Hand{Build: []string{"arp answered"}})
+	h.do("start -as s server stubborn", "expect s prints ready")
+	begun := h.await(t.Context(), "fault shutdown", lab.LastAct)
+	var steps sync.WaitGroup
+	step := func(line string, want ...string) {
+		steps.Go(func() {
+			done, err := h.s.Do(t.Context(), "typed", 1, line)
+			var did []string
+			for _, e := range done.Did {
+				did = append(did, e.Kind+" "+e.Host+": "+e.Text)
+			}
+			if err != nil || !slices.Equal(did, want) {
+				t.Errorf("%s did %q, %v; want %q", line, did, err, want)
+			}
+		})
+	}
+	step("fault shutdown server", "shutdown server: SIGTERM to every process: 1", "shutdown server: SIGKILL to every process: 1")
+	if _, err := begun(); err != nil {
+		t.Error(err)
+	}
+	step("fault partition client", "partition client: nothing that the client sends gets through any more")
+	step("fault unreachable-net", "unreachable-net : the router has no route to the network any more")
+	step("start -as other client sleep 1000", "start client: start -as other client sleep 1000")
+	steps.Go(func() { h.s.Mark("client", "somebody acts") })
+	steps.Wait()
 }
 
 // How things are is told while a step waits: here for what only comes when it

@@ -114,13 +114,31 @@ func (e *UnmetError) Error() string {
 	return strings.TrimPrefix(expected(&x, e.zero), x.Place+": ")
 }
 
-// Do performs a line of a scenario; file and line are where it stands. What an
-// expectation saw is returned, nil if it was to see nothing. An error is an
-// *UnmetError if that is what was not met, and a *scenarios.SyntaxError if
+// A Done is what a line of a scenario came to.
+type Done struct {
+	// Seen is what an expectation saw, nil if it was to see nothing.
+	Seen *record.Event
+	// Did is what any other step did: a fault, moment by moment, what was typed,
+	// signalled, stopped.
+	Did []record.Event
+}
+
+// Do performs a line of a scenario; file and line are where it stands. An error
+// is an *UnmetError if an expectation was not met, and a *scenarios.SyntaxError if
 // the line is wrong.
-func (s *Session) Do(ctx context.Context, file string, line int, text string) (seen *record.Event, err error) {
+func (s *Session) Do(ctx context.Context, file string, line int, text string) (Done, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var done Done
+	s.e.did = &done.Did
+	defer func() { s.e.did = nil }()
+	var err error
+	done.Seen, err = s.do(ctx, file, line, text)
+	return done, err
+}
+
+// do needs mu.
+func (s *Session) do(ctx context.Context, file string, line int, text string) (seen *record.Event, err error) {
 	s.tellPower()
 	defer s.tellPower() // it may have failed
 	step, err := s.lines.Add(file, line, text)
@@ -274,13 +292,17 @@ var ErrDown = topology.ErrDown
 func (s *Session) Finish() *record.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.finish()
+}
+
+// finish needs mu.
+func (s *Session) finish() *record.Record {
 	r := s.e.finish(nil)
 	s.current.Load().finished = r
 	return r
 }
 
-// Capture is what Experiment.Capture is: complete after Finish, and that of
-// another experiment after Renew.
+// Capture is what Experiment.Capture is: complete after Finish.
 func (s *Session) Capture(host string) *record.Capture {
 	s.mu.Lock()
 	defer s.mu.Unlock()

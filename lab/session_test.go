@@ -41,11 +41,11 @@ func TestSession(t *testing.T) {
 	s := openSession(t, lab.Options{Path: topology.Switch}, "arp answered")
 	do := func(text string) *record.Event {
 		t.Helper()
-		seen, err := s.Do(t.Context(), "here_test.go", 42, text)
+		done, err := s.Do(t.Context(), "here_test.go", 42, text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return seen
+		return done.Seen
 	}
 	for _, text := range []string{
 		"start server echo-server {any:port}", "expect server socket LISTEN",

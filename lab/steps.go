@@ -76,10 +76,18 @@ func (e *Experiment) act(at int64) {
 	e.lastAct.Store(at)
 }
 
+// tell notes what a step does.
+func (e *Experiment) tell(ev record.Event) {
+	if e.did != nil {
+		*e.did = append(*e.did, ev)
+	}
+	e.timeline.add(ev)
+}
+
 // mark notes that the scenario acts, and lets expectations count from there.
 func (e *Experiment) mark(kind, host, text string) {
 	e.act(e.clock.Now())
-	e.timeline.add(record.Event{Time: e.acted, Host: host, Source: record.Step, Kind: kind, Text: text})
+	e.tell(record.Event{Time: e.acted, Host: host, Source: record.Step, Kind: kind, Text: text})
 }
 
 // typeTimeout is how long a program may leave its standard input unread when
@@ -152,7 +160,7 @@ func (e *Experiment) zero(s scenarios.Zero) error {
 	e.act(e.clock.Now())
 	e.fault = record.FaultInfo{Kind: "zero", Time: e.acted}
 	e.publish()
-	e.timeline.add(record.Event{Time: e.acted, Source: record.Fault, Kind: "zero", Text: s.What})
+	e.tell(record.Event{Time: e.acted, Source: record.Fault, Kind: "zero", Text: s.What})
 	return nil
 }
 
@@ -162,7 +170,7 @@ func (e *Experiment) snapshot() error {
 	if e.options.without(ObserveSockets) {
 		return nil
 	}
-	e.timeline.add(record.Event{Time: e.clock.Now(), Source: record.Step, Kind: "sockets", Text: "the socket tables are noted"})
+	e.tell(record.Event{Time: e.clock.Now(), Source: record.Step, Kind: "sockets", Text: "the socket tables are noted"})
 	for _, h := range e.net.Hosts() {
 		if e.isDead(h.Name, h.Boot()) {
 			continue

@@ -160,10 +160,10 @@ func (l *Lab) Status() (*Status, error) {
 
 // Do performs a line of a scenario, such as "fault crash server", and tells what
 // it did, moment by moment.
-func (l *Lab) Do(line string) (did []string, err error) {
-	var d deeds
-	err = l.converse(request{Op: opDo, Line: line}, &d)
-	return d.Deeds, err
+func (l *Lab) Do(line string) ([]string, error) {
+	var d did
+	err := l.converse(request{Op: opDo, Line: line}, &d)
+	return d.Did, err
 }
 
 // Record begins a recording, which Stop ends; out is where it is to be written

@@ -14,7 +14,7 @@ type op string
 const (
 	opStatus op = "status" // Status
 	opExec   op = "exec"   // admission, with the host's door; then notes, done, and ended
-	opDo     op = "do"     // deeds, when the line was performed
+	opDo     op = "do"     // did, when the line was performed
 	opWatch  op = "watch"  // Piece, until the connection ends
 	opAwait  op = "await"  // lab.Seen, when it was seen
 	opRecord op = "record" // begun, when the recording has
@@ -57,9 +57,9 @@ type note struct {
 	Signal int `json:"signal,omitempty"`
 }
 
-// deeds are what a line did.
-type deeds struct {
-	Deeds []string `json:"deeds"`
+// did is what a line did, moment by moment.
+type did struct {
+	Did []string `json:"did"`
 }
 
 // An ended is how a program ended.

@@ -7,8 +7,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"time"
-
-	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
 // record begins a recording.
@@ -64,16 +62,13 @@ func (s *supervisor) finish() (*Recorded, error) {
 	if r == nil {
 		return nil, usage(fmt.Errorf("%s is not being recorded", called(s.config.Name)), Command(s.config.Name, "record start"))
 	}
-	made := &Recorded{Recording: *s.filled(r), Record: s.session.Finish(), Captures: []*record.Capture{}}
-	for _, h := range s.session.Network().Hosts() {
-		if capture := s.session.Capture(h.Name); capture != nil {
-			made.Captures = append(made.Captures, capture)
-		}
-	}
-	s.setRecording(nil, made)
-	if err := s.session.Renew(s.config.hand(), false); err != nil && !errors.Is(err, os.ErrClosed) {
+	made := &Recorded{Recording: *s.filled(r)}
+	var err error
+	made.Record, made.Captures, err = s.session.Conclude(s.config.hand())
+	if err != nil && !errors.Is(err, os.ErrClosed) {
 		made.Warning = err.Error()
 	}
+	s.setRecording(nil, made)
 	return made, nil
 }
 

@@ -221,11 +221,11 @@ func (s *supervisor) serve(ctx context.Context, c *conn, r *request) error {
 	case opExec:
 		return s.exec(ctx, c, r.Exec)
 	case opDo:
-		deeds, err := s.do(ctx, r.Line)
+		b, err := s.do(ctx, r.Line)
 		if err != nil {
 			return err
 		}
-		return c.say(deeds)
+		return c.say(b)
 	case opWatch:
 		return s.watch(ctx, c, r.Watch)
 	case opAwait:
@@ -252,31 +252,29 @@ func (s *supervisor) serve(ctx context.Context, c *conn, r *request) error {
 }
 
 // do performs a line of a scenario, and tells what was done.
-func (s *supervisor) do(ctx context.Context, line string) (deeds, error) {
-	from := s.session.Now()
-	_, err := s.session.Do(ctx, "by hand", 1, line)
+func (s *supervisor) do(ctx context.Context, line string) (b did, err error) {
+	done, err := s.session.Do(ctx, "by hand", 1, line)
 	if need, ok := errors.AsType[*scenarios.NeedError](err); ok {
 		hint := "sudo lab up"
 		for _, line := range need.Build {
 			hint += " --" + line
 		}
-		return deeds{}, usage(need, hint)
+		return b, usage(need, hint)
 	}
 	if down, ok := errors.AsType[*scenarios.DownError](err); ok {
-		return deeds{}, &Error{down.Error(), Command(s.config.Name, "fault", "reboot", down.Host) + " boots it again", Refused}
+		return b, &Error{down.Error(), Command(s.config.Name, "fault", "reboot", down.Host) + " boots it again", Refused}
 	}
 	if e, ok := errors.AsType[*scenarios.SyntaxError](err); ok {
-		return deeds{}, usage(e.Err, "see lab fault --help")
+		return b, usage(e.Err, "see lab fault --help")
 	}
 	if errors.Is(err, lab.ErrScenario) {
-		return deeds{}, &Error{err.Error(), "programs are started by sudo lab exec; sudo lab fault kill server PID is about any process", Refused}
+		return b, &Error{err.Error(), "programs are started by sudo lab exec; sudo lab fault kill server PID is about any process", Refused}
 	}
 	if err := errors.Join(err, s.netns.renew(s.session.Network())); err != nil {
-		return deeds{}, err
+		return b, err
 	}
-	var done deeds
-	for _, e := range s.session.Deeds(from) {
-		done.Deeds = append(done.Deeds, e.Kind+": "+e.Text)
+	for _, e := range done.Did {
+		b.Did = append(b.Did, e.Kind+": "+e.Text)
 	}
-	return done, nil
+	return b, nil
 }

@@ -68,15 +68,15 @@ func (n *Network) Do(line string) Seen {
 func (n *Network) do(text string) Seen {
 	n.t.Helper()
 	_, file, line, _ := runtime.Caller(2)
-	event, err := n.session.Do(n.ctx, filepath.Base(file), line, text)
+	done, err := n.session.Do(n.ctx, filepath.Base(file), line, text)
 	n.sockets.bury(func(one socket) bool { return n.session.Alive(one.host.host, one.boot) })
 	if err != nil {
 		n.fail(text, err)
 	}
-	if event == nil {
+	if done.Seen == nil {
 		return Seen{}
 	}
-	return Seen{event, n.session.AfterFault(event)}
+	return Seen{done.Seen, n.session.AfterFault(done.Seen)}
 }
 
 // fail ends the test at a line.
