@@ -113,7 +113,7 @@ func TestHandProcess(t *testing.T) {
 		{"fault kill 4711", "no process 4711 on server"},
 		{fmt.Sprintf("fault kill client %d", sleeper+4000), "on client"},
 		{"freeze server 4711", "no process 4711 on server"},
-		{"fault crash server 4711", "crash is no process's"},
+		{"fault crash server 4711", "crash is about a host, and no process"},
 		{"fault kill server 1", "no program has that id"},
 		{"fault kill moon 2", `no host "moon"`},
 	} {

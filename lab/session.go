@@ -61,25 +61,14 @@ type Hand struct {
 
 // Open builds the network of a session and begins to observe it. The timers
 // are the kernel's own, but for Options.Sysctls; Own, Real, Timeout and Input
-// of the options mean nothing here. The caller closes it.
+// of the options mean nothing here. The caller closes it. The error is an
+// *OptionsError if it lies in what was asked for, and wraps a
+// *topology.SysctlError if a host does not take a sysctl.
 func Open(h Hand, o Options) (*Session, error) {
 	o.Real, o.Own = true, nil
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	lines := scenarios.NewLines(h.Name, h.Name, o.variant())
-	if h.Typed {
-		lines.Typed()
-	}
-	for i, text := range h.Build {
-		if _, err := lines.Add("build", i+1, text); err != nil {
-			return nil, err
-		}
-	}
-	s := lines.Built()
-	s.Title = h.Title
-	if err := o.Check(s); err != nil {
-		return nil, err
+	lines, s, err := h.built(o)
+	if err != nil {
+		return nil, &OptionsError{err}
 	}
 	e := &Experiment{scenario: s, options: o, rerun: h.Command, expectations: []record.Expectation{}, text: h.Text}
 	e.timeline.keep = h.Keep
@@ -93,6 +82,32 @@ func Open(h Hand, o Options) (*Session, error) {
 	session := &Session{net: e.net, typed: h.Typed, build: h.Build, e: e, lines: lines, forces: forces{down: map[string]Force{}}}
 	session.current.Store(newChapter(e))
 	return session, nil
+}
+
+// An OptionsError is of what was asked for, and cannot be built.
+type OptionsError struct{ Err error }
+
+func (e *OptionsError) Error() string { return e.Err.Error() }
+
+func (e *OptionsError) Unwrap() error { return e.Err }
+
+// built is what the session's lines and options come to, before anything is made.
+func (h Hand) built(o Options) (*scenarios.Lines, *scenarios.Scenario, error) {
+	if err := o.check(); err != nil {
+		return nil, nil, err
+	}
+	lines := scenarios.NewLines(h.Name, h.Name, o.variant())
+	if h.Typed {
+		lines.Typed()
+	}
+	for i, text := range h.Build {
+		if _, err := lines.Add("build", i+1, text); err != nil {
+			return nil, nil, err
+		}
+	}
+	s := lines.Built()
+	s.Title = h.Title
+	return lines, s, o.Check(s)
 }
 
 // Network is what was built. Its hosts are not to be crashed or booted but by

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/lab/byhand"
+	"github.com/seed-6fefc909/tcplab/topology"
 )
 
 // nameFlag adds the option that names a lab.
@@ -34,12 +37,37 @@ func onlyNamed(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "see " + c.CommandPath() + " --help"
-	if byhand.CheckName(args[0]) == nil {
-		hint = "a lab is named by an option: " + byhand.Command(args[0], strings.TrimPrefix(c.CommandPath(), "lab ")) + "; " + hint
+	err := noArguments(c, args)
+	hosts := append([]string{string(topology.Router), string(topology.Switch)}, lab.HostNames...)
+	if e, ok := errors.AsType[*exitError](err); ok && nameGiven(c) == "" && !slices.Contains(hosts, args[0]) && byhand.CheckName(args[0]) == nil {
+		e.hint = "a lab is named by an option: " + byhand.Command(args[0], verbOf(c)) + "; " + e.hint
 	}
-	return usageError(fmt.Errorf("unknown argument %q of %s", args[0], c.CommandPath()), hint)
+	return err
 }
+
+// noArguments refuses arguments of a verb that has none.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError(fmt.Errorf("unknown argument %q of %s", args[0], c.CommandPath()), "see "+c.CommandPath()+" --help")
+}
+
+// verbOf is what a command is called behind lab.
+func verbOf(c *cobra.Command) string { return strings.TrimPrefix(c.CommandPath(), "lab ") }
+
+// nameGiven is the lab's name as a command was given it, "" for none.
+func nameGiven(c *cobra.Command) string {
+	name, _ := c.Flags().GetString("name")
+	return name
+}
+
+// typed is a use of a command, for the lab that it was given.
+func typed(c *cobra.Command, args ...string) string {
+	return byhand.Command(cmp.Or(nameGiven(c), byhand.DefaultName), verbOf(c), args...)
+}
+
+func example(c *cobra.Command, args ...string) string { return "for example " + typed(c, args...) }
 
 // whichLab is how a verb's option names the lab it is for.
 const whichLab = "the lab of that `NAME` (default: that which was given none, or the only one that is up)"

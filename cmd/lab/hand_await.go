@@ -35,9 +35,9 @@ came since then counts, too.
   sudo lab await -- -times 3 client retransmits
 
 "fault KIND [HOST]" waits for a fault. lab help scenario lists the events.`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return usageError(errors.New("wait for what?"), "for example sudo lab await client receives RST")
+				return usageError(errors.New("wait for what?"), example(c, "client", "receives", "RST"))
 			}
 			return nil
 		},

@@ -51,9 +51,9 @@ other examples are lab's own. {server:port} and the like are filled in.
 The exit status is the program's, 128 and the number if a signal ended it, 127 if
 there is no such program, 126 if it cannot be executed; 1 if no such lab is up, or
 the host is down, 2 if there is no such host.`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return usageError(errors.New("run what, on which host?"), "for example sudo lab exec server -- echo-server {any:port}")
+				return usageError(errors.New("run what, on which host?"), example(c, "server", "--", "echo-server", "{any:port}"))
 			}
 			return nil
 		},
@@ -64,7 +64,7 @@ the host is down, 2 if there is no such host.`,
 			case argv[0] == "--":
 				argv = argv[1:]
 			case strings.HasPrefix(argv[0], "-"):
-				return usageError(fmt.Errorf("%s is no program", argv[0]), "options come before the host: sudo lab exec "+argv[0]+" ... "+args[0]+" -- PROGRAM")
+				return usageError(fmt.Errorf("%s is no program", argv[0]), "options come before the host: "+typed(c, argv[0], "...", args[0], "--", "PROGRAM"))
 			}
 			return f.run(c.Context(), s, args[0], argv)
 		},
@@ -77,9 +77,17 @@ the host is down, 2 if there is no such host.`,
 func shellCommand(s streams) *cobra.Command {
 	var f execFlags
 	c := &cobra.Command{
-		Use:               "shell [flags] HOST",
-		Short:             "Have a shell on a host of a lab that is up",
-		Args:              cobra.ExactArgs(1),
+		Use:   "shell [flags] HOST",
+		Short: "Have a shell on a host of a lab that is up",
+		Args: func(c *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0:
+				return usageError(errors.New("a shell on which host?"), example(c, "client"))
+			case len(args) > 1:
+				return usageError(fmt.Errorf("unknown argument %q behind the host", args[1]), "lab exec runs a program; see lab shell --help")
+			}
+			return nil
+		},
 		ValidArgsFunction: completeHost,
 		RunE: func(c *cobra.Command, args []string) error {
 			return f.run(c.Context(), s, args[0], []string{cmp.Or(os.Getenv("SHELL"), "/bin/sh")})

@@ -23,9 +23,12 @@ server. A PID, as its host numbers it, is of a process; without one the process
 that holds the connection is meant.
 
 ` + faultKinds(),
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 || len(args) > 3 {
-				return usageError(errors.New("which fault?"), "see lab fault --help")
+		Args: func(c *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0:
+				return usageError(errors.New("which fault?"), example(c, "crash")+"; see lab fault --help")
+			case len(args) > 3:
+				return usageError(fmt.Errorf("unknown argument %q behind a process id", args[3]), "see lab fault --help")
 			}
 			return nil
 		},

@@ -10,7 +10,7 @@ func lsCommand(s streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls",
 		Short: "List the labs that are up",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			if err := needRoot(); err != nil {
 				return err

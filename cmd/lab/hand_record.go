@@ -20,9 +20,20 @@ func recordCommand(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "record",
 		Short: "Record what happens in a lab that is up, as a run is recorded",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return startOrStop(c)
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	c.SetFlagErrorFunc(func(verb *cobra.Command, err error) error {
+		if verb == c { // the options are those of start and stop
+			return startOrStop(c)
+		}
+		return c.Parent().FlagErrorFunc()(verb, err)
+	})
 	var name, out string
 	const usage = "write report.html, record.json and a capture of each end, and junit.xml, into `DIR`"
 	start := &cobra.Command{
@@ -81,6 +92,11 @@ func recordCommand(s streams) *cobra.Command {
 		c.AddCommand(verb)
 	}
 	return c
+}
+
+// startOrStop is of a lab record that says neither.
+func startOrStop(c *cobra.Command) error {
+	return usageError(errors.New("start or stop?"), "sudo lab record start, and later sudo lab record stop; see "+c.CommandPath()+" --help")
 }
 
 // recordedBatch is a batch of the one run that was recorded.

@@ -220,8 +220,8 @@ func TestHandHints(t *testing.T) {
 	h.refused(2, `no fault "crsh", did you mean crash? There are `, "fault", "crsh")
 	h.refused(2, ", freeze, thaw, heal\n", "fault", "sabotage")
 	h.refused(exitNotFound, `lab: {sever:port} stays as it is: there are {server:port}, {any:port}`+"\n", "exec", "client", "--", "no-such-program", "{sever:port}")
-	h.refused(2, "hint: a lab is named by an option: sudo lab watch --name two; see lab watch --help", "watch", "two")
-	h.refused(2, "hint: see lab shell --help", "shell")
+	h.refused(2, "hint: see lab watch --help\n", "watch", "two")
+	h.refused(2, "hint: for example sudo lab shell --name "+h.name+" client\n", "shell")
 }
 
 // A name is one lab's.

@@ -34,7 +34,7 @@ Where something is to be looked at it goes on at Enter; elsewhere Enter says
 again what is waited for. s and Enter skips it, q and Enter ends the tutorial.
 With no input (< /dev/null) only Ctrl-C ends it before its end.
 docs/tutorial.md is the same as a page.`,
-		Args: cobra.NoArgs,
+		Args: onlyNamed,
 		RunE: func(c *cobra.Command, _ []string) error {
 			parts, err := cases(which)
 			if err != nil {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
@@ -127,10 +128,21 @@ func errorOf(err error) *Error {
 	if errors.Is(err, lab.ErrDown) {
 		return &Error{err.Error(), "sudo lab fault reboot boots a host again", Refused}
 	}
+	if wrong, ok := errors.AsType[*lab.OptionsError](err); ok {
+		if e, ok := errors.AsType[*scenarios.SyntaxError](wrong.Err); ok { // its place is no file's
+			return usage(e.Err, upHelp)
+		}
+		return usage(wrong, upHelp)
+	}
+	if refused, ok := errors.AsType[*topology.SysctlError](err); ok {
+		return usage(err, "the kernel refuses "+refused.Key+" = "+refused.Value)
+	}
 	if hint, ok := lab.Explain(err); ok {
 		return &Error{err.Error(), hint, Cannot}
 	}
 	return &Error{Text: err.Error(), Kind: Internal}
 }
+
+const upHelp = "see lab up --help"
 
 func usage(err error, hint string) *Error { return &Error{err.Error(), hint, Usage} }

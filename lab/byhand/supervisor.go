@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-6fefc909/tcplab/lab"
-	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 )
 
 // A supervisor holds a lab and answers whoever asks.
@@ -254,21 +253,8 @@ func (s *supervisor) serve(ctx context.Context, c *conn, r *request) error {
 // do performs a line of a scenario, and tells what was done.
 func (s *supervisor) do(ctx context.Context, line string) (b did, err error) {
 	done, err := s.session.Do(ctx, "by hand", 1, line)
-	if need, ok := errors.AsType[*scenarios.NeedError](err); ok {
-		hint := "sudo lab up"
-		for _, line := range need.Build {
-			hint += " --" + line
-		}
-		return b, usage(need, hint)
-	}
-	if down, ok := errors.AsType[*scenarios.DownError](err); ok {
-		return b, &Error{down.Error(), Command(s.config.Name, "fault", "reboot", down.Host) + " boots it again", Refused}
-	}
-	if e, ok := errors.AsType[*scenarios.SyntaxError](err); ok {
-		return b, usage(e.Err, "see lab fault --help")
-	}
-	if errors.Is(err, lab.ErrScenario) {
-		return b, &Error{err.Error(), "programs are started by sudo lab exec; sudo lab fault kill server PID is about any process", Refused}
+	if refused := s.refusal(line, err); refused != nil {
+		return b, refused
 	}
 	if err := errors.Join(err, s.netns.renew(s.session.Network())); err != nil {
 		return b, err

@@ -442,7 +442,7 @@ func TestDo(t *testing.T) {
 		t.Errorf("the boot did %q, %v", did, err)
 	}
 	_, err = l.Do("fault crash-lan")
-	if e, ok := errors.AsType[*Error](err); !ok || e.Kind != Usage || e.Hint != "sudo lab up --arp fails" {
+	if e, ok := errors.AsType[*Error](err); !ok || e.Kind != Usage || e.Hint != "sudo lab down --name x; sudo lab up --name x --arp fails" {
 		t.Errorf("crash-lan where ARP is answered: %v", err)
 	}
 	_, err = l.Do("fault kill")

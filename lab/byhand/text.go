@@ -58,19 +58,19 @@ func (s *Status) writeFaults(t io.Writer) {
 func (s *Status) writeHosts(t io.Writer) {
 	fmt.Fprintln(t, "\nHOST\tADDRESS\tGATEWAY\tBOOT\tSTATE\tNAMESPACES")
 	for _, h := range s.Hosts {
-		state, way := "up", fmt.Sprintf("nsenter -a -t %d", h.PID)
+		state, way := "up", fmt.Sprintf("sudo nsenter -a -t %d", h.PID)
 		if h.Down {
 			state, way = "down", "-"
 		}
 		if h.NetNS != "" && !h.Down {
-			way += ", ip netns exec " + h.NetNS
+			way += ", sudo ip netns exec " + h.NetNS
 		}
 		row(t, h.Name, dash(h.Address), dash(h.Gateway), h.Boot, state, way)
 	}
 	if m := s.Middle; m != nil {
-		way := "nsenter --net=" + m.Path
+		way := "sudo nsenter --net=" + m.Path
 		if m.NetNS != "" {
-			way += ", ip netns exec " + m.NetNS
+			way += ", sudo ip netns exec " + m.NetNS
 		}
 		row(t, m.Name, "-", "-", "-", "no host", way)
 	}

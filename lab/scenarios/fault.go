@@ -30,7 +30,7 @@ func (c *compiler) fault(args []string) error {
 	var err error
 	switch {
 	case !kind.Host && len(args) > 0:
-		return fmt.Errorf("%s is no host's", kind.Name)
+		return fmt.Errorf("%s is about the network, and no host: nothing follows it", kind.Name)
 	case !kind.Host:
 	case len(args) == 0 && !c.scenario.Typed:
 		return fmt.Errorf("%s of which host?", kind.Name)
@@ -41,7 +41,7 @@ func (c *compiler) fault(args []string) error {
 		return err
 	}
 	if f.PID != 0 && !kind.Process {
-		return fmt.Errorf("%s is no process's", kind.Name)
+		return fmt.Errorf("%s is about a host, and no process: %d does not belong there", kind.Name, f.PID)
 	}
 	if kind.Host {
 		if err := c.befalls(kind, f.Host); err != nil {
@@ -110,6 +110,10 @@ func (c *compiler) whom(args []string) (who string, pid int, err error) {
 		return "", 0, fmt.Errorf("process %d: no program has that id", pid)
 	case len(args) == 0 && c.scenario.Typed:
 		return "server", pid, nil
+	case len(args) == 2 && pid == 0 && c.scenario.Typed:
+		return "", 0, fmt.Errorf("%q is no process id: that is a number, which lab status tells", args[1])
+	case len(args) == 2 && c.scenario.Typed:
+		return "", 0, errors.New("a host and a process id follow, one each")
 	case len(args) != 1:
 		return "", 0, script.ErrUsage
 	}

@@ -95,7 +95,7 @@ var badScripts = []struct{ script, want string }{
 	{"fault kill server 7\n", "1: fault: process 7: a scenario does not know the ids of its processes; they are for a lab that stays up"},
 	{"freeze client 7\n", "1: freeze: process 7: a scenario does not know the ids of its processes; they are for a lab that stays up"},
 	{"fault partition-to-server\n", `1: fault: no fault "partition-to-server": there are ...`},
-	{"fault unreachable-host server\n", "1: fault: unreachable-host is no host's"},
+	{"fault unreachable-host server\n", "1: fault: unreachable-host is about the network, and no host: nothing follows it"},
 	{"fault crash standby\n", `1: fault: no host "standby", but client, server`},
 	{"heal all\n", "1: usage: heal"},
 	{"zero\n", "1: usage: zero TEXT..."},

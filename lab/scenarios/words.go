@@ -119,6 +119,12 @@ func TypedFaults() []Word {
 	)
 }
 
+// OfProcess tells whether one of TypedFaults befalls a process.
+func OfProcess(name string) bool {
+	k := faultKind(name)
+	return name == "freeze" || name == "thaw" || k != nil && k.Process
+}
+
 func faultKind(name string) *FaultKind {
 	for _, k := range FaultKinds() {
 		if k.Name == name {

@@ -1,0 +1,77 @@
+package byhand
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/seed-6fefc909/tcplab/lab"
+	"github.com/seed-6fefc909/tcplab/lab/scenarios"
+	"github.com/seed-6fefc909/tcplab/topology"
+)
+
+// refusal explains why a line was not performed; nil if that lies neither in the
+// line nor in how the lab is.
+func (s *supervisor) refusal(line string, err error) *Error {
+	name := s.config.Name
+	if need, ok := errors.AsType[*scenarios.NeedError](err); ok {
+		var flags []string
+		for _, line := range need.Build {
+			flags = append(flags, "--"+line)
+		}
+		return usage(need, Command(name, "down")+"; "+Command(name, "up", flags...))
+	}
+	if down, ok := errors.AsType[*scenarios.DownError](err); ok {
+		return &Error{down.Error(), Command(name, "fault", "reboot", down.Host) + " boots it again", Refused}
+	}
+	if e, ok := errors.AsType[*scenarios.SyntaxError](err); ok {
+		return usage(e.Err, "see lab fault --help")
+	}
+	if errors.Is(err, lab.ErrScenario) {
+		return &Error{err.Error(), s.instead(line), Refused}
+	}
+	return nil
+}
+
+// instead is what can be typed where a line found nothing to act upon.
+func (s *supervisor) instead(line string) string {
+	words := strings.Fields(strings.TrimPrefix(line, "fault "))
+	kind, host, processes := words[0], "server", Command(s.config.Name, "status")+" shows the processes"
+	if len(words) > 1 {
+		host = words[1]
+	}
+	switch {
+	case len(words) > 2:
+		return processes
+	case kind == "reboot":
+		return ""
+	}
+	h, p := s.victim(kind, host)
+	switch {
+	case h == nil && kind == "thaw":
+		return ""
+	case h == nil:
+		return "programs are started by " + Command(s.config.Name, "exec", "HOST", "--", "PROGRAM")
+	}
+	return Command(s.config.Name, "fault", kind, h.Name, strconv.Itoa(p.PID)) + " is about " + p.Comm + "; " + processes
+}
+
+// victim is a process that a fault of a kind could befall if it was named, and its
+// host; nil if there is none. One that can be thawed may be on any host.
+func (s *supervisor) victim(kind, host string) (*topology.Host, topology.ProcessInfo) {
+	if !scenarios.OfProcess(kind) {
+		return nil, topology.ProcessInfo{}
+	}
+	for _, h := range s.session.Network().Hosts() {
+		if h.Name != host && kind != "thaw" {
+			continue
+		}
+		all, _ := h.Processes() // of a host that is down there are none
+		for _, p := range all {
+			if kind != "thaw" && p.State != 'Z' || p.State == 'T' {
+				return h, p
+			}
+		}
+	}
+	return nil, topology.ProcessInfo{}
+}
