@@ -3,8 +3,10 @@ package topology
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -39,8 +41,9 @@ func (h *Host) Door() (*os.File, error) {
 }
 
 // Adopt makes a process that an Entrant started in a boot of the host one whose
-// end the host tells of. It must come before Entrant.Leave. The error wraps ErrDown
-// if that boot is over.
+// end the host tells of. It must come before Entrant.Leave. One that is there no
+// more, nor its usher, is taken to have been killed, as that was. The error wraps
+// ErrDown if that boot is over.
 func (h *Host) Adopt(boot, pid int) (*Process, error) {
 	h.mu.Lock()
 	p := h.init
@@ -52,13 +55,32 @@ func (h *Host) Adopt(boot, pid int) (*Process, error) {
 		return nil, fmt.Errorf("%s: %w", h.Name, ErrDown)
 	}
 	q := &Process{PID: pid, Host: h, done: make(chan struct{})}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.running == nil {
-		return nil, errInitGone
+	if err := p.adopt(q); err != nil {
+		return nil, err
 	}
-	p.running[pid] = q
 	return q, nil
+}
+
+func (p *initProcess) adopt(q *Process) error {
+	proc, err := p.processTable()
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	up := p.running != nil
+	if up {
+		p.running[q.PID] = q
+	}
+	p.mu.Unlock()
+	if !up {
+		return errInitGone
+	}
+	// Its usher, which would keep it as a zombie, may have been killed, too: then
+	// the init has reaped it, and perhaps told already.
+	if _, err := proc.Lstat(strconv.Itoa(q.PID)); errors.Is(err, fs.ErrNotExist) {
+		p.deliver(initMessage{Op: opExited, PID: q.PID, Status: unix.WaitStatus(unix.SIGKILL)})
+	}
+	return nil
 }
 
 // An Entrant is a program that has entered a host, while its usher still holds

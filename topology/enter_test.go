@@ -189,6 +189,43 @@ func TestUsherKilled(t *testing.T) {
 	}
 }
 
+// The end of what was killed with its usher, before it was adopted, is told.
+func TestEnterKilled(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Direct})
+	e, err := topology.Enter(doorOf(t, n.Server), script("exec sleep 1000"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	if _, err := n.Server.Signal(e.PID, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	killUsher(t, deadline)
+	for there := true; there; {
+		all, err := n.Server.Processes()
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("it is there still: %v, %v", all, err)
+		}
+		there = len(all) > 0
+	}
+	shell(t, n.Server, "true") // whose end is told after its
+	p, err := n.Server.Adopt(n.Server.Boot(), e.PID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-p.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("its end is not told")
+	}
+	if status, ok := p.Status(); !ok || !status.Signaled() || status.Signal() != unix.SIGKILL {
+		t.Errorf("it ended with %v, %v", status, ok)
+	}
+	if err := e.Leave(); err != nil {
+		t.Error(err)
+	}
+}
+
 // killUsher kills this process's usher as soon as there is one.
 func killUsher(t *testing.T, deadline time.Time) {
 	t.Helper()
