@@ -20,10 +20,11 @@ type chapter struct {
 
 	whole func() *record.Record // all of it, after the end
 
-	mu    sync.Mutex // guards the look that all share
-	at    time.Time
-	seen  *record.Record
-	until int64
+	mu        sync.Mutex // guards the look that all share, while there are any
+	followers int
+	at        time.Time
+	seen      *record.Record
+	until     int64
 }
 
 func newChapter(e *Experiment) *chapter {
@@ -44,6 +45,20 @@ func (c *chapter) end(next *chapter) {
 	close(c.over)
 }
 
+// join counts one more who follows, until leave.
+func (c *chapter) join() (leave func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.followers++
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.followers--; c.followers == 0 {
+			c.at, c.seen = time.Time{}, nil
+		}
+	}
+}
+
 // look is Experiment.SoFar, of a moment ago at most.
 func (c *chapter) look() (r *record.Record, until int64) {
 	c.mu.Lock()
@@ -61,6 +76,7 @@ const lookOn = 2500 * time.Millisecond
 
 // follow calls f until the end. While nothing happens it waits for something.
 func (c *chapter) follow(ctx context.Context, f func(r *record.Record, until int64)) error {
+	defer c.join()()
 	sleep := func(d time.Duration, changed <-chan struct{}) error {
 		var timer <-chan time.Time
 		if d > 0 {

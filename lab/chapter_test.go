@@ -11,6 +11,37 @@ import (
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 )
 
+// What is told is shared, and kept for as long as somebody follows.
+func TestFollowShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &Experiment{scenario: &scenarios.Scenario{}, known: &known{started: true}}
+		e.timeline.add(record.Event{Source: record.Step, Kind: "mark"})
+		c := newChapter(e)
+		var leave [2]context.CancelFunc
+		var told [2]*record.Record
+		for i := range leave {
+			ctx, cancel := context.WithCancel(t.Context())
+			leave[i] = cancel
+			go c.follow(ctx, func(r *record.Record, _ int64) { told[i] = r })
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if told[0] == nil || told[0] != told[1] || c.seen != told[0] {
+			t.Errorf("told are %p and %p, kept is %p", told[0], told[1], c.seen)
+		}
+		leave[0]()
+		synctest.Wait()
+		if c.seen == nil {
+			t.Error("nothing is kept while one follows")
+		}
+		leave[1]()
+		synctest.Wait()
+		if c.seen != nil {
+			t.Errorf("%d events are kept though nobody follows", len(c.seen.Events))
+		}
+	})
+}
+
 // A while after the last event who follows is called no more, until there is
 // another.
 func TestFollowQuiet(t *testing.T) {
