@@ -153,9 +153,9 @@ func (c columns) room() int {
 // above it.
 func (c columns) arrow(a *ladder.Arrow) []string {
 	if a.Packet == nil {
-		return Wrap(a.Text, c.bounded(c.wire))
+		return Wrap(a.Label(), c.bounded(c.wire))
 	}
-	lines := Wrap(a.Text, c.bounded(c.wire-6))
+	lines := Wrap(a.Label(), c.bounded(c.wire-6))
 	last := lines[len(lines)-1]
 	line := strings.Repeat("─", max(c.wire-utf8.RuneCountInString(last)-6, 1))
 	lost, answered := a.Packet.Fate == record.FateLost, a.Packet.Fate == record.FateAnswered

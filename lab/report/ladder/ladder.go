@@ -43,11 +43,20 @@ type Row struct {
 type Arrow struct {
 	Packet *record.Packet
 	Text   string // what it is, in a few words
+	Port   uint16 // the client's, while there are several connections, else 0
 	Right  bool   // from the client's side to the server's
 	Heard  bool   // it was not seen to leave a host, only to arrive
 	// Seq and Ack count from the first octets of their streams, as far as
 	// those are known: of a SYN it is 0.
 	Seq, Ack uint32
+}
+
+// Label is what it is, and of which connection.
+func (a *Arrow) Label() string {
+	if a.Port != 0 {
+		return fmt.Sprintf(":%d %s", a.Port, a.Text)
+	}
+	return a.Text
 }
 
 // Again is a segment that was sent once more, or a probe for its loss.
@@ -106,6 +115,7 @@ type telling struct {
 	numbers map[int]relative // by index of the event
 	sockets map[process]int  // where each process first uses one, by index
 	errands map[int]bool     // the events that only tell of an errand's end
+	several map[int]uint16   // the client's port while there are several connections, by index
 }
 
 // An arrival is a packet at its receiver.
@@ -129,7 +139,7 @@ const Settled = 2 * time.Millisecond
 // rests on the whole record: pieces that follow on one another tell everything
 // once.
 func Between(r *record.Record, from, to int64) []Row {
-	t := telling{r: r, from: from, to: to, sent: map[arrival]bool{}, numbers: numbers(r.Events), sockets: sockets(r.Events)}
+	t := telling{r: r, from: from, to: to, sent: map[arrival]bool{}, numbers: numbers(r.Events), sockets: sockets(r.Events), several: several(r.Events)}
 	t.errands = errands(r.Events, t.sockets)
 	for _, e := range r.Events {
 		if e.Packet != nil && e.Kind == record.KindOut && e.Packet.Fate == record.FateArrived {

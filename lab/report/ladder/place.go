@@ -31,7 +31,7 @@ func (t *telling) place(i int) *Row {
 	case isAgain(e) && r.Observed("wire") && !spared(r, e):
 		w.Wire = &Arrow{Text: "(not sent)", Right: e.Host == "client"}
 	}
-	w.side(e.Host, text)
+	w.side(e.Host, t.which(i, text))
 	return w
 }
 
@@ -63,6 +63,6 @@ func (t *telling) arrow(i int) *Arrow {
 	e, n := &t.r.Events[i], t.numbers[i]
 	return &Arrow{
 		Packet: e.Packet, Text: Clean(e.Packet.String()), Right: (e.Host == "client") == (e.Kind == record.KindOut), Heard: e.Kind == record.KindIn,
-		Seq: n.seq, Ack: n.ack,
+		Port: t.several[i], Seq: n.seq, Ack: n.ack,
 	}
 }

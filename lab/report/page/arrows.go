@@ -94,7 +94,7 @@ func (d *drawing) label(i int) bool {
 func arrowText(w *ladder.Arrow) string {
 	p := w.Packet
 	if p == nil || p.Proto != "tcp" {
-		return w.Text
+		return w.Label()
 	}
 	text := p.FlagNames()
 	if p.Probe {
@@ -109,6 +109,9 @@ func arrowText(w *ladder.Arrow) string {
 	}
 	if p.Window == 0 && p.Flags&(record.FlagRST|record.FlagSYN) == 0 {
 		text += " win 0"
+	}
+	if w.Port != 0 {
+		text = fmt.Sprintf(":%d %s", w.Port, text)
 	}
 	return text
 }
