@@ -45,6 +45,7 @@ type Experiment struct {
 	fault        record.FaultInfo // the first, or the zero
 	later        []record.FaultInfo
 	held         record.FaultInfo    // what was known of the connection's process before the fault
+	froze        frozenProcess       // what a step stopped last, or let go on
 	noted        []record.Connection // the client's, just before the fault; nil: not looked at
 	socket       programs.Options    // of the client's connection
 	prediction   record.Prediction

@@ -161,14 +161,18 @@ func aim(f scenarios.Fault, signal unix.Signal, p topology.ProcessInfo) string {
 // kill ends the process that holds the connection, or one that is named.
 func kill(signal unix.Signal) deed {
 	return func(e *Experiment, _ context.Context, f scenarios.Fault, h *topology.Host) error {
-		p, _, err := e.victim(f, h)
+		p, unread, err := e.victim(f, h)
 		if err != nil {
 			return err
+		}
+		what := aim(f, signal, p)
+		if f.Kind == "kill-unread" && unread == 0 {
+			what += "; 0 octets lie unread: this sends a FIN, and no RST"
 		}
 		e.held.PID = p.PID
 		at, err := h.Signal(p.PID, signal)
 		if err == nil {
-			e.inForceAt(f, e.clock.Monotonic(at), aim(f, signal, p))
+			e.inForceAt(f, e.clock.Monotonic(at), what)
 		}
 		if err == nil && (p.State != stopped || signal == unix.SIGKILL) {
 			e.awaitEnd(h, p.PID)
@@ -195,6 +199,7 @@ func (e *Experiment) hang(_ context.Context, f scenarios.Fault, h *topology.Host
 		return err
 	}
 	e.held.PID = p.PID
+	e.froze = frozenProcess{h.Name, h.Boot(), p.PID}
 	if err := h.Freeze(p.PID); err != nil {
 		return err
 	}
@@ -346,7 +351,11 @@ func (e *Experiment) forgetFlow(_ context.Context, f scenarios.Fault, _ *topolog
 	if n == 0 {
 		return fmt.Errorf("%w: the firewall knew of no flow", ErrScenario)
 	}
-	e.inForce(f, "the firewall forgets "+count(n, "flow"))
+	what := "the firewall forgets " + count(n, "flow")
+	if e.scenario.Typed {
+		what += ": what belongs to a forgotten one is lost or refused, and no heal brings it back"
+	}
+	e.inForce(f, what)
 	return nil
 }
 

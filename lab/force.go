@@ -1,19 +1,21 @@
 package lab
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/seed-6fefc909/tcplab/lab/record"
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 	"github.com/seed-6fefc909/tcplab/topology"
 )
 
 // A Force is a fault that is in force.
 type Force struct {
-	// Kind is that of the fault, "freeze" of a process that is stopped, whoever
-	// stopped it, and "" of a host that no fault took down.
+	// Kind is that of the fault, "freeze" of a process that one has stopped,
+	// and "" of a host that no fault took down.
 	Kind string `json:"kind,omitempty"`
 	Host string `json:"host,omitempty"` // that is down, or whose process or segments it is about; "" where it is the network's
 	PID  int    `json:"pid,omitempty"`  // of a process that is stopped, on its host
@@ -28,7 +30,12 @@ type forces struct {
 	mu      sync.Mutex
 	down    map[string]Force // by host: what ended it
 	network []Force          // since the last heal
+	forgot  bool             // flows, since then
 	frozen  map[frozenProcess]time.Time
+}
+
+func newForces() forces {
+	return forces{down: map[string]Force{}, frozen: map[frozenProcess]time.Time{}}
 }
 
 // A frozenProcess is a process of one boot of a host.
@@ -37,20 +44,27 @@ type frozenProcess struct {
 	boot, pid int
 }
 
-// note takes down what a step came to.
-func (f *forces) note(step scenarios.Step, n *topology.Network) {
+// note takes down what a step came to; held is the process that was stopped by it,
+// or goes on.
+func (f *forces) note(step scenarios.Step, held frozenProcess) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
 	switch s := step.(type) {
 	case scenarios.Heal:
-		f.network = nil
+		f.network, f.forgot = nil, false
 	case scenarios.Freeze:
-		f.freeze(n, now)
+		if s.Thaw {
+			delete(f.frozen, held)
+		} else {
+			f.freeze(held, now)
+		}
 	case scenarios.Fault:
 		switch {
 		case s.Kind == "hang":
-			f.freeze(n, now)
+			f.freeze(held, now)
+		case s.Kind == "forget-flow":
+			f.forgot = true
 		case s.Kind == "reboot":
 			delete(f.down, s.Host)
 		case s.Powers():
@@ -81,33 +95,36 @@ func lasting(f scenarios.Fault) string {
 	return f.Kind
 }
 
-// freeze takes down since when the processes are stopped that are it now. It
-// needs mu.
-func (f *forces) freeze(n *topology.Network, now time.Time) {
-	known := f.frozen
-	f.frozen = map[frozenProcess]time.Time{}
-	eachStopped(n, func(h *topology.Host, boot int, p topology.ProcessInfo) {
-		key := frozenProcess{h.Name, boot, p.PID}
-		if f.frozen[key] = now; !known[key].IsZero() {
-			f.frozen[key] = known[key]
-		}
-	})
+// freeze takes down since when a process is stopped. It needs mu.
+func (f *forces) freeze(p frozenProcess, now time.Time) {
+	if _, known := f.frozen[p]; !known {
+		f.frozen[p] = now
+	}
 }
 
-// eachStopped gives f the processes that are stopped.
-func eachStopped(n *topology.Network, f func(h *topology.Host, boot int, p topology.ProcessInfo)) {
+// processes are those that a fault has stopped and that are it yet: of what goes
+// on, by whomever, it is forgotten. It needs mu.
+func (f *forces) processes(n *topology.Network) []Force {
+	var list []Force
+	still := map[frozenProcess]time.Time{}
 	for _, h := range n.Hosts() {
 		boot := h.Boot()
-		all, err := h.Processes()
-		if err != nil {
-			continue // it is down
-		}
+		all, _ := h.Processes() // of a host that is down there are none
 		for _, p := range all {
-			if p.State == stopped {
-				f(h, boot, p)
+			key := frozenProcess{h.Name, boot, p.PID}
+			since, frozen := f.frozen[key]
+			if !frozen || p.State != stopped {
+				continue
 			}
+			still[key] = since
+			list = append(list, Force{
+				Kind: "freeze", Host: h.Name, PID: p.PID, Since: since,
+				Text: fmt.Sprintf("process %d of %s, %s, is stopped", p.PID, h.Name, p.Comm),
+			})
 		}
 	}
+	f.frozen = still
+	return list
 }
 
 // list are all that are in force.
@@ -126,14 +143,57 @@ func (f *forces) list(n *topology.Network) []Force {
 		list = append(list, one)
 	}
 	list = append(list, f.network...)
-	eachStopped(n, func(h *topology.Host, boot int, p topology.ProcessInfo) {
-		list = append(list, Force{
-			Kind: "freeze", Host: h.Name, PID: p.PID, Since: f.frozen[frozenProcess{h.Name, boot, p.PID}],
-			Text: fmt.Sprintf("process %d of %s, %s, is stopped", p.PID, h.Name, p.Comm),
-		})
-	})
+	list = append(list, f.processes(n)...)
 	slices.SortStableFunc(list, func(a, b Force) int { return a.Since.Compare(b.Since) })
 	return list
+}
+
+// tellForgotten tells a person who has healed the network what that did not bring
+// back.
+func (s *Session) tellForgotten() {
+	s.forces.mu.Lock()
+	forgot := s.forces.forgot
+	s.forces.mu.Unlock()
+	if forgot && s.typed {
+		s.e.tell(record.Event{
+			Time: s.e.clock.Now(), Source: record.Fault, Kind: "heal", Text: "the flows that the firewall forgot stay forgotten: only new connections pass",
+		})
+	}
+}
+
+// ofFaults tells whether a step is about what faults have stopped, and about no
+// process in particular.
+func (s *Session) ofFaults(f scenarios.Freeze) bool {
+	_, noHost := s.net.Host(f.Who)
+	return s.typed && f.Thaw && f.PID == 0 && (f.Who == "" || noHost == nil)
+}
+
+// thaw lets go on what faults have stopped, on a host or, if that is "", on any.
+func (s *Session) thaw(ctx context.Context, step scenarios.Freeze) error {
+	s.forces.mu.Lock()
+	frozen := s.forces.processes(s.net)
+	s.forces.mu.Unlock()
+	frozen = slices.DeleteFunc(frozen, func(f Force) bool { return step.Who != "" && step.Who != f.Host })
+	for _, f := range frozen {
+		one := step
+		one.Who, one.PID = f.Host, f.PID
+		if _, err := s.e.do(ctx, one); err != nil {
+			return err
+		}
+		s.forces.note(one, s.e.froze)
+	}
+	if len(frozen) == 0 {
+		return fmt.Errorf("%w: no fault has stopped a process%s", ErrScenario, on(step.Who))
+	}
+	return nil
+}
+
+// on says where, if that is known.
+func on(host string) string {
+	if host == "" {
+		return ""
+	}
+	return " of " + host
 }
 
 // InForce lists the faults that are in force now, the oldest first; before them

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/seed-6fefc909/tcplab/internal/testenv"
 	"github.com/seed-6fefc909/tcplab/lab"
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -383,4 +385,83 @@ func TestHandSignature(t *testing.T) {
 			checkReports(t, r)
 		})
 	}
+}
+
+// Only what a fault has stopped is a fault in force, and goes on when one is healed.
+func TestHandFreeze(t *testing.T) {
+	t.Parallel()
+	h := openHand(t, lab.Options{Path: topology.Switch}, lab.Hand{})
+	h.connect()
+	state := func(host, comm string) (pid int, state byte) {
+		t.Helper()
+		at, err := h.s.Network().Host(host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		processes, err := at.Processes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range processes {
+			if p.Comm == comm {
+				return p.PID, p.State
+			}
+		}
+		t.Fatalf("no %s on %s", comm, host)
+		return 0, 0
+	}
+	pid, _ := state("client", "echo-client")
+	if _, err := h.s.Network().Client.Signal(pid, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	h.wantForces()
+	for _, text := range []string{"thaw", "thaw client"} {
+		if err := h.try(text); !errors.Is(err, lab.ErrScenario) || !strings.Contains(err.Error(), "no fault has stopped a process") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	h.do(fmt.Sprintf("thaw client %d", pid))
+	h.do("freeze client", "fault hang")
+	h.wantForces("freeze client", "freeze server")
+	h.do("thaw client")
+	h.wantForces("freeze server")
+	h.do("freeze client", "thaw")
+	h.wantForces()
+	for host, comm := range map[string]string{"client": "echo-client", "server": "echo-child"} {
+		if _, state := state(host, comm); state == 'T' {
+			t.Errorf("%s is stopped yet", comm)
+		}
+	}
+	// Somebody lets it go on, and stops it again.
+	h.do("freeze client")
+	for _, signal := range []unix.Signal{unix.SIGCONT, unix.SIGSTOP} {
+		if _, err := h.s.Network().Client.Signal(pid, signal); err != nil {
+			t.Fatal(err)
+		}
+		h.wantForces()
+	}
+}
+
+// Who might take a forgotten flow for one that is healed is told; so is who kills a
+// process for its unread octets, of which there are none.
+func TestHandTold(t *testing.T) {
+	t.Parallel()
+	h := openHand(t, lab.Options{Path: topology.Router}, lab.Hand{Build: []string{"arp answered", "firewall drop"}})
+	h.connect()
+	did := func(text, want string, is bool) {
+		t.Helper()
+		done, err := h.s.Do(t.Context(), "typed", 1, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := slices.ContainsFunc(done.Did, func(e record.Event) bool { return strings.Contains(e.Text, want) }); told != is {
+			t.Errorf("%s did %+v", text, done.Did)
+		}
+	}
+	const forgotten = "the flows that the firewall forgot stay forgotten"
+	did("heal", forgotten, false)
+	did("fault forget-flow", "no heal brings it back", true)
+	did("heal", forgotten, true)
+	did("heal", forgotten, false)
+	did("fault kill-unread", "0 octets lie unread: this sends a FIN, and no RST", true)
 }

@@ -79,7 +79,7 @@ func Open(h Hand, o Options) (*Session, error) {
 	if h.Keep > 0 { // it stays up, mostly without the memory that the kernel's types took
 		debug.FreeOSMemory()
 	}
-	session := &Session{net: e.net, typed: h.Typed, build: h.Build, e: e, lines: lines, forces: forces{down: map[string]Force{}}}
+	session := &Session{net: e.net, typed: h.Typed, build: h.Build, e: e, lines: lines, forces: newForces()}
 	session.current.Store(newChapter(e))
 	return session, nil
 }
@@ -171,10 +171,17 @@ func (s *Session) do(ctx context.Context, file string, line int, text string) (s
 			s.power.Lock()
 			defer s.power.Unlock()
 		}
+	case scenarios.Freeze:
+		if s.ofFaults(step) {
+			return nil, s.thaw(ctx, step)
+		}
 	}
 	_, err = s.e.do(ctx, step)
 	if err == nil {
-		s.forces.note(step, s.net)
+		if _, heals := step.(scenarios.Heal); heals {
+			s.tellForgotten()
+		}
+		s.forces.note(step, s.e.froze)
 	}
 	if s.e.watch.all {
 		switch step.(type) {

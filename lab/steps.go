@@ -129,6 +129,7 @@ func (e *Experiment) freeze(s scenarios.Freeze) error {
 	if err != nil {
 		return err
 	}
+	e.froze = frozenProcess{h.Name, h.Boot(), pid}
 	if s.Thaw {
 		e.mark("thaw", h.Name, fmt.Sprintf("SIGCONT to process %d", pid))
 		return h.Thaw(pid)

@@ -20,7 +20,8 @@ func faultCommand(s streams) *cobra.Command {
 		Short: "Make something go away in a lab that is up, or come back",
 		Long: `Does what a scenario's line of the same words does. Without HOST it befalls the
 server. A PID, as its host numbers it, is of a process; without one the process
-that holds the connection is meant.
+that holds the connection is meant, and by thaw every process that a fault has
+stopped.
 
 ` + faultKinds(),
 		Args: func(c *cobra.Command, args []string) error {
@@ -84,11 +85,7 @@ func faultLine(args []string) string {
 		of = append([]string{"server"}, of...)
 	}
 	switch kind {
-	case "heal":
-	case "freeze", "thaw":
-		if len(of) == 0 {
-			of = []string{"server"}
-		}
+	case "heal", "freeze", "thaw":
 	default:
 		kind = "fault " + kind
 	}

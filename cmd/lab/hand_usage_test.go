@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -86,4 +87,31 @@ func TestHandNobody(t *testing.T) {
 		h.refused(exitNotOK, fmt.Sprintf("server has no connection with a client\nhint: sudo lab fault --name %s %s server %d is about sleep; %s", h.name, kind, p.PID, shows), "fault", kind)
 	}
 	h.refused(exitNotOK, "no process 4711 on server\nhint: "+shows, "fault", "kill", "server", "4711")
+}
+
+// A process that is stopped by its user is no fault; who wants it thawed as one is
+// told how.
+func TestHandStopped(t *testing.T) {
+	t.Parallel()
+	h := newHandUp(t)
+	c := h.command("exec", "client", "--", "sleep", "1000")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.do("down"); _ = c.Wait() })
+	pid := strconv.Itoa(h.runs("client", "sleep 1000").PID)
+	h.must("exec", "client", "--", "kill", "-STOP", pid)
+	if out := h.must("status"); !strings.Contains(out, "no fault is in force") {
+		t.Errorf("status: %s", out)
+	}
+	want := "hint: sudo lab fault --name " + h.name + " thaw client " + pid + " is about sleep; "
+	for _, args := range [][]string{{"thaw"}, {"thaw", "client"}, {"thaw", "server"}} {
+		h.refused(exitNotOK, want, append([]string{"fault"}, args...)...)
+	}
+	h.must("fault", "thaw", "client", pid)
+	h.refused(exitNotOK, "no fault has stopped a process\n", "fault", "thaw")
+	h.must("fault", "freeze", "client", pid)
+	if out := h.must("fault", "thaw"); out != "thaw: SIGCONT to process "+pid+"\n" {
+		t.Errorf("thaw: %q", out)
+	}
 }

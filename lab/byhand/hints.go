@@ -57,21 +57,25 @@ func (s *supervisor) instead(line string) string {
 }
 
 // victim is a process that a fault of a kind could befall if it was named, and its
-// host; nil if there is none. One that can be thawed may be on any host.
+// host; nil if there is none. One that can be thawed may be on another host, if
+// there is none on that.
 func (s *supervisor) victim(kind, host string) (*topology.Host, topology.ProcessInfo) {
 	if !scenarios.OfProcess(kind) {
 		return nil, topology.ProcessInfo{}
 	}
+	var victim *topology.Host
+	var process topology.ProcessInfo
 	for _, h := range s.session.Network().Hosts() {
-		if h.Name != host && kind != "thaw" {
+		if h.Name != host && (kind != "thaw" || victim != nil) {
 			continue
 		}
 		all, _ := h.Processes() // of a host that is down there are none
 		for _, p := range all {
-			if kind != "thaw" && p.State != 'Z' || p.State == 'T' {
-				return h, p
+			if kind == "thaw" && p.State == 'T' || kind != "thaw" && p.State != 'Z' {
+				victim, process = h, p
+				break
 			}
 		}
 	}
-	return nil, topology.ProcessInfo{}
+	return victim, process
 }

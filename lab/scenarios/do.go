@@ -126,6 +126,9 @@ func (c *compiler) freeze(args []string) error { return c.stop(args, false) }
 func (c *compiler) thaw(args []string) error   { return c.stop(args, true) }
 
 func (c *compiler) stop(args []string, thaw bool) error {
+	if thaw && len(args) == 0 && c.scenario.Typed { // whatever was frozen
+		return c.add(Freeze{line: c.line(), Thaw: true})
+	}
 	who, pid, err := c.whom(args)
 	if err != nil {
 		return err

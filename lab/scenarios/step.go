@@ -54,7 +54,7 @@ type CloseInput struct {
 // (SIGSTOP): it is too busy to do anything. Its kernel is not.
 type Freeze struct {
 	line
-	Who  string // a host or a program
+	Who  string // a host or a program; "" of a line that was typed: any
 	PID  int    // that process of the host instead; 0 but of a line that was typed
 	Thaw bool   // let it go on instead
 }

@@ -138,6 +138,8 @@ func connected(s *byhand.Status, clients [][]string, argv []string) *lack {
 		return &lack{why: "no client runs"}
 	case len(clients) > 1:
 		return &lack{"several clients run: end those that you started elsewhere", nil}
+	case stopped(s):
+		return &lack{"the client is stopped, as by Ctrl-Z", []Deed{{Terminal: 2, Command: "fg"}}}
 	case len(argv) > 0 && !alike(argv, clients[0]):
 		return &lack{"the client that runs is another, " + strings.Join(clients[0], " "), end}
 	case halfOpen(s):
@@ -164,6 +166,15 @@ func running(s *byhand.Status, host, program string) (all [][]string) {
 		}
 	}
 	return all
+}
+
+// stopped tells whether a client is, by whatever signal.
+func stopped(s *byhand.Status) bool {
+	return slices.ContainsFunc(s.Hosts, func(h byhand.Host) bool {
+		return h.Name == client && slices.ContainsFunc(h.Processes, func(p byhand.Process) bool {
+			return p.State == "T" && len(p.Argv) > 0 && p.Argv[0] == echoClient
+		})
+	})
 }
 
 // sockets are those of a host in a state that a process holds.

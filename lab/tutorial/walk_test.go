@@ -272,6 +272,11 @@ func TestAstray(t *testing.T) {
 			s.Faults = []lab.Force{{Kind: "freeze", Host: "server", PID: 12, Text: "process 12, \x1b[31m\u009b, is stopped"}}
 			return s
 		}(), []string{`! Process 12, \x1b[31m\x9b, is stopped.`, "sudo lab fault --name n thaw server 12"}},
+		{"the client is stopped", func() *byhand.Status {
+			s := connected()
+			s.Hosts[0].Processes[0].State = "T"
+			return s
+		}(), []string{"! The client is stopped, as by Ctrl-Z.", "terminal 2  $ fg\n"}},
 	} {
 		t.Run(wrong.name, func(t *testing.T) {
 			walk(t, connected(), func(w *walker) {
