@@ -125,9 +125,6 @@ func errorOf(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	if errors.Is(err, lab.ErrDown) {
-		return &Error{err.Error(), "sudo lab fault reboot boots a host again", Refused}
-	}
 	if wrong, ok := errors.AsType[*lab.OptionsError](err); ok {
 		if e, ok := errors.AsType[*scenarios.SyntaxError](wrong.Err); ok { // its place is no file's
 			return usage(e.Err, upHelp)

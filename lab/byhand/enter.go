@@ -72,7 +72,7 @@ func (l *Lab) Exec(ctx context.Context, handOver func(), host string, x lab.Exec
 	}
 	switch {
 	case errors.Is(err, lab.ErrDown): // meanwhile
-		return End{}, errorOf(err)
+		return End{}, hostDown(err, l.Name, host)
 	case errors.Is(err, topology.ErrUsherKilled):
 		return End{}, &Error{err.Error(), "try again", Refused}
 	}

@@ -24,7 +24,7 @@ func (s *supervisor) exec(ctx context.Context, c *conn, x *exec) error {
 	}
 	entry, err := s.session.Admit(x.Host, x.User, x.Argv)
 	if errors.Is(err, lab.ErrDown) {
-		return &Error{err.Error(), Command(s.config.Name, "fault", "reboot", x.Host) + " boots it again", Refused}
+		return hostDown(err, s.config.Name, x.Host)
 	}
 	if err != nil {
 		return usage(err, "")
@@ -39,6 +39,9 @@ func (s *supervisor) exec(ctx context.Context, c *conn, x *exec) error {
 		return err // it could not be started, as its own side has said
 	}
 	p, err := entry.Started(n.PID)
+	if errors.Is(err, lab.ErrDown) { // meanwhile
+		return hostDown(err, s.config.Name, x.Host)
+	}
 	if err != nil {
 		return err
 	}

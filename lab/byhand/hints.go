@@ -22,7 +22,10 @@ func (s *supervisor) refusal(line string, err error) *Error {
 		return usage(need, Command(name, "down")+"; "+Command(name, "up", flags...))
 	}
 	if down, ok := errors.AsType[*scenarios.DownError](err); ok {
-		return &Error{down.Error(), Command(name, "fault", "reboot", down.Host) + " boots it again", Refused}
+		return hostDown(down, name, down.Host)
+	}
+	if errors.Is(err, lab.ErrDown) { // meanwhile
+		return hostDown(err, name, "HOST")
 	}
 	if e, ok := errors.AsType[*scenarios.SyntaxError](err); ok {
 		return usage(e.Err, "see lab fault --help")
@@ -31,6 +34,11 @@ func (s *supervisor) refusal(line string, err error) *Error {
 		return &Error{err.Error(), s.instead(line), Refused}
 	}
 	return nil
+}
+
+// hostDown is of a host of a lab that is down.
+func hostDown(err error, name, host string) *Error {
+	return &Error{err.Error(), Command(name, "fault", "reboot", host) + " boots it again", Refused}
 }
 
 // instead is what can be typed where a line found nothing to act upon.

@@ -100,7 +100,7 @@ func (s *supervisor) accept(ctx context.Context, l *net.UnixListener) {
 	for {
 		conn, err := l.AcceptUnix()
 		switch {
-		case noRoomYet(err):
+		case mayPass(err):
 			time.Sleep(acceptPause)
 			continue
 		case err != nil:
@@ -111,8 +111,8 @@ func (s *supervisor) accept(ctx context.Context, l *net.UnixListener) {
 	}
 }
 
-// noRoomYet tells whether an error is of a lack that may pass, as accept(2) has it.
-func noRoomYet(err error) bool {
+// mayPass tells whether an error is of a lack that may pass, as accept(2) has it.
+func mayPass(err error) bool {
 	lacks := []error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM, unix.ECONNABORTED}
 	return slices.ContainsFunc(lacks, func(lack error) bool { return errors.Is(err, lack) })
 }

@@ -431,6 +431,30 @@ func TestExecBesideReboots(t *testing.T) {
 	entering.Wait()
 }
 
+// A program that is started just when its host goes down is told how to have that
+// again.
+func TestHostDown(t *testing.T) {
+	l := up(t, Config{})
+	c, err := l.ask(request{Op: opExec, Exec: &exec{Host: "client", Argv: []string{"true"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if err := l.hear(c, &admission{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := do(l, "fault crash client"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.send(note{PID: 4711}); err != nil {
+		t.Fatal(err)
+	}
+	err = l.hear(c, &done{})
+	if e, told := errors.AsType[*Error](err); !told || e.Kind != Refused || e.Hint != "sudo lab fault --name x reboot client boots it again" {
+		t.Errorf("it was told %#v", err)
+	}
+}
+
 // A fault tells what it did, and one that would be another here is refused.
 func TestDo(t *testing.T) {
 	l := up(t, Config{})
