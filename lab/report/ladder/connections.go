@@ -31,8 +31,8 @@ func several(events []record.Event) map[int]uint16 {
 		if c.open[x] {
 			others--
 		}
-		client, _ := netip.ParseAddrPort(x.client)
-		if known && others > 0 || !known && c.count > 1 {
+		if known && others > 0 || !known && others > 1 {
+			client, _ := netip.ParseAddrPort(x.client)
 			ports[i] = client.Port()
 		}
 		if known {

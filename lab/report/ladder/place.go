@@ -44,11 +44,11 @@ func spared(r *record.Record, e *record.Event) bool {
 // heardOnly tells packets that no observed host sent: the router's, the
 // switch's, a firewall's.
 func (t *telling) heardOnly(e *record.Event) bool {
-	if e.Packet.Tells() != "" && t.r.AnswerARP {
-		return true
-	}
 	if t.sent[arrival{e.Packet.Proto, e.Time}] {
 		return false
+	}
+	if e.Packet.Tells() != "" && t.r.AnswerARP {
+		return true
 	}
 	for _, h := range t.r.Hosts {
 		if e.Packet.SrcMAC == h.MAC && h.Name != e.Host {

@@ -11,6 +11,8 @@ import (
 const (
 	mostOfAKind = 48
 	endsOfAKind = 16
+	// Fewer together are told: that they are left out takes a line, too.
+	fewestLeft = 3
 )
 
 // repeats leaves out what is told again and again: probes that go on for hours,
@@ -40,7 +42,22 @@ func (t *telling) repeats(rows []Row) []Row {
 		}
 	}
 	cut()
+	tellFew(left)
 	return without(rows, left)
+}
+
+// tellFew has those told of which fewer than fewestLeft are together.
+func tellFew(left []bool) {
+	began := 0
+	for i := 0; i <= len(left); i++ {
+		if i < len(left) && left[i] {
+			continue
+		}
+		if i-began < fewestLeft {
+			clear(left[began:i])
+		}
+		began = i + 1
+	}
 }
 
 // without puts in the place of rows that are left out how many they were.
