@@ -123,7 +123,7 @@ func TestRenewRecord(t *testing.T) {
 			if r.Outcome != record.AsExpected || r.Fault.Kind != "" || len(r.Programs) != 1 || h.s.Capture("client") != nil {
 				t.Errorf("nothing: %s %q, fault %q, programs %+v", r.Outcome, r.Reasons, r.Fault.Kind, r.Programs)
 			}
-			if said := report.Answer(r); said != "there was no fault" {
+			if said := report.Answer(r); said != "no fault came meanwhile" {
 				t.Errorf("nothing: the answer is %q", said)
 			}
 		})

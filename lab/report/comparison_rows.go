@@ -137,7 +137,7 @@ func options(r *record.Record) string {
 func resultRows(a, b *record.Record) []ComparisonRow {
 	x, y := &a.Detection, &b.Detection
 	rows := []ComparisonRow{
-		textRow("outcome", outcome(a), outcome(b)),
+		textRow("outcome", Outcome(a), Outcome(b)),
 		textRow("reasons", strings.Join(a.Reasons, "; "), strings.Join(b.Reasons, "; ")),
 		textRow("told by", calling(x), calling(y)),
 		textRow("told", toldWhat(a), toldWhat(b)),
@@ -158,8 +158,6 @@ func resultRows(a, b *record.Record) []ComparisonRow {
 	rows = append(rows, textRow("expectations met", met(a), met(b)))
 	return slices.DeleteFunc(rows, func(r ComparisonRow) bool { return r.A == "-" && r.B == "-" })
 }
-
-func outcome(r *record.Record) string { return strings.ReplaceAll(string(r.Outcome), "-", " ") }
 
 func calling(d *record.Detection) string {
 	if d.Syscall == "" {

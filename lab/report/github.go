@@ -30,7 +30,7 @@ func Annotations(w io.Writer, records []*record.Record, where func(file string) 
 				place += fmt.Sprintf("line=%d,", line)
 			}
 		}
-		title := caseName(r) + ": " + Clean(strings.ReplaceAll(string(r.Outcome), "-", " "))
+		title := caseName(r) + ": " + Clean(Outcome(r))
 		message := Clean(firstReason(r))
 		for i, reason := range r.Reasons {
 			if i > 0 {
@@ -95,7 +95,7 @@ func Markdown(w io.Writer, records []*record.Record) error {
 		case record.NotAsExpected:
 			mark = "❌"
 		}
-		p.line("| %s | %s | %s | %s |", mark, cell(caseName(r)), cell(strings.ReplaceAll(string(r.Outcome), "-", " ")), cell(seen))
+		p.line("| %s | %s | %s | %s |", mark, cell(caseName(r)), cell(Outcome(r)), cell(seen))
 	}
 	p.line("")
 	return p.err

@@ -147,7 +147,7 @@ func firstReason(r *record.Record) string {
 	if len(r.Reasons) > 0 {
 		return r.Reasons[0]
 	}
-	return strings.ReplaceAll(string(r.Outcome), "-", " ")
+	return Outcome(r)
 }
 
 // outcomePage is what a run has to say in any case: its verdict, and how to

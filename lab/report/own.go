@@ -212,7 +212,7 @@ func judged(r *record.Record) string {
 	case r.Outcome == record.NotAsExpected && r.Demand != nil && r.Signature.OK:
 		return "NOT OK: " + Asked(r.Demand)
 	case len(r.Reasons) > 0:
-		return strings.ToUpper(strings.ReplaceAll(string(r.Outcome), "-", " ")) + ": " + Clean(r.Reasons[0])
+		return strings.ToUpper(Outcome(r)) + ": " + Clean(r.Reasons[0])
 	}
-	return strings.ReplaceAll(string(r.Outcome), "-", " ")
+	return Outcome(r)
 }

@@ -153,7 +153,7 @@ func (w *CaptureWriter) introduce(r *record.Record, c *record.Capture) {
 func (w *CaptureWriter) title(r *record.Record, c *record.Capture) []byte {
 	what := fmt.Sprintf("The %s's end in %s (%s)", w.host, r.Scenario, r.Command)
 	if w.ended {
-		what += ", " + string(r.Outcome)
+		what += ", " + Outcome(r)
 	}
 	b := remarks([]string{what + ". Comments tell what mattered: filter by frame.comment. Messages of syslog between the packets tell what else happened. " +
 		"Checksums may be unfinished, as where a network card finishes them."})

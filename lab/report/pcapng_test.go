@@ -148,7 +148,7 @@ func TestPCAPNG(t *testing.T) {
 		t.Errorf("interface %+v", i)
 	}
 	s := in.SectionInfo()
-	if s.OS != "Linux "+r.Kernel.Release || s.Application != "lab" || !strings.HasPrefix(s.Comment, "The server's end in reboot (lab run reboot), as-expected.") {
+	if s.OS != "Linux "+r.Kernel.Release || s.Application != "lab" || !strings.HasPrefix(s.Comment, "The server's end in reboot (lab run reboot), as expected.") {
 		t.Errorf("section %+v", s)
 	}
 }

@@ -91,3 +91,21 @@ func TestNextIsReadable(t *testing.T) {
 		t.Errorf("text:\n%s", text)
 	}
 }
+
+// Of a recording in which nothing was asked for it is not said that it was expected.
+func TestRecordedClaimsNoExpectation(t *testing.T) {
+	r := load(t, "crash")
+	r.ByHand, r.Expectations, r.Prediction = true, nil, record.Prediction{}
+	_, text, _ := strings.Cut(onScreen(t, r, report.Screen{}), "\nverdict   ")
+	if !strings.HasPrefix(text, "recorded: read() = ETIMEDOUT, ") || !strings.Contains(text, "signature ok: the fault was what it is called") || strings.Contains(text, "expected") {
+		t.Errorf("the verdict: %s", text)
+	}
+	r.Fault, r.Detection = record.FaultInfo{}, record.Detection{}
+	if _, text, _ := strings.Cut(onScreen(t, r, report.Screen{}), "\nverdict   "); !strings.HasPrefix(text, "recorded: no fault came meanwhile\n") {
+		t.Errorf("without a fault: %s", text)
+	}
+	r.Outcome = record.NotAsExpected
+	if said := report.Outcome(r); said != "not as expected" {
+		t.Errorf("what is not what it is called is %q", said)
+	}
+}

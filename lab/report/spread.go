@@ -88,7 +88,7 @@ func spread(runs []*record.Record) Spread {
 	outcomes, answers, ports := map[string]int{}, map[string]int{}, map[string]bool{}
 	var times, sends []int64
 	for _, r := range runs {
-		outcomes[strings.ReplaceAll(string(r.Outcome), "-", " ")]++
+		outcomes[Outcome(r)]++
 		answers[Saw(r)]++
 		if t, from, ok := MeasuredTime(r); ok && (s.From == "" || s.From == from) {
 			s.From = from

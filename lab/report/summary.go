@@ -2,7 +2,6 @@ package report
 
 import (
 	"io"
-	"strings"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
@@ -15,7 +14,7 @@ func Summary(w io.Writer, records []*record.Record, s Screen) error {
 		width = max(width, len(r.Scenario))
 	}
 	for _, r := range records {
-		outcome := strings.ReplaceAll(string(r.Outcome), "-", " ")
+		outcome := Outcome(r)
 		label := pad(r.Scenario, width) + "  " + pad(outcome, 15) + "  "
 		if s.Width == 0 {
 			p.line("%s", label+Answer(r))

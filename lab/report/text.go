@@ -55,6 +55,15 @@ func unasked(r *record.Record) bool {
 	return r.ByHand && r.Prediction.Model == "" && len(r.Expectations) == 0
 }
 
+// Outcome is a run's for a reader. What was recorded in a lab by hand, without
+// anything being asked for, cannot be as expected.
+func Outcome(r *record.Record) string {
+	if unasked(r) && r.Outcome == record.AsExpected {
+		return "recorded"
+	}
+	return strings.ReplaceAll(string(r.Outcome), "-", " ")
+}
+
 // path draws the network in a line.
 func path(r *record.Record) string {
 	if len(r.Hosts) < 2 {
@@ -183,7 +192,7 @@ func verdict(p *printer, r *record.Record) {
 			failed++
 		}
 	}
-	outcome := strings.ReplaceAll(string(r.Outcome), "-", " ")
+	outcome := Outcome(r)
 	p.painted(outcomeColour(r.Outcome), outcome, "verdict   ", outcome+": "+Conclusion(r))
 	for _, reason := range r.Reasons {
 		p.wrapped("          - ", Clean(reason))
@@ -301,7 +310,7 @@ func Answer(r *record.Record) string {
 	case r.Demand != nil:
 		return ownAnswer(r)
 	case unasked(r) && r.Fault.Kind == "":
-		return "there was no fault"
+		return "no fault came meanwhile"
 	case unasked(r) && d.Error != "":
 		return told(&d) + ", " + after(&d, "fault")
 	case p.Model == "" && !unasked(r):

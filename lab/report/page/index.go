@@ -153,13 +153,20 @@ func cardOf(e Entry, kernels bool) card {
 		circumstances = append(circumstances, fmt.Sprintf("%s, seed %d", w.Engine, w.Seed))
 	}
 	return card{
-		Name: cmp.Or(bounded(r.Scenario, maxText), "unnamed"), Title: bounded(r.Title, maxText), Mark: outcomeMark(r.Outcome),
+		Name: cmp.Or(bounded(r.Scenario, maxText), "unnamed"), Title: bounded(r.Title, maxText), Mark: markOf(r),
 		Gone: bounded(cmp.Or(e.Gone, report.Gone(r)), maxText), Saw: bounded(report.Saw(r), maxText),
 		Expected: bounded(report.Expected(r), maxText), Measured: report.Measured(r),
 		Then: bounded(report.Afterwards(r), maxText),
 		Page: (&url.URL{Path: e.Page}).String(), Thumb: thumb(r, ladder.Rows(r)),
 		Circumstances: bounded(strings.Join(circumstances, ", "), maxText),
 	}
+}
+
+// markOf is that of a run's outcome.
+func markOf(r *record.Record) mark {
+	m := outcomeMark(r.Outcome)
+	m.Word = plain(report.Outcome(r))
+	return m
 }
 
 // outcomeMark is an outcome's, in its own words.

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
+	"github.com/seed-6fefc909/tcplab/lab/report"
 	"github.com/seed-6fefc909/tcplab/lab/report/ladder"
 )
 
@@ -75,9 +76,9 @@ func Write(w io.Writer, r *record.Record, o Options) error {
 // titleOf is what a run is called, and how it went.
 func titleOf(r *record.Record) string {
 	if handmade(r) {
-		return plain(r.Scenario) + ", by hand: " + words(r.Outcome)
+		return plain(r.Scenario) + ", by hand: " + plain(report.Outcome(r))
 	}
-	return plain(r.Scenario) + ": " + words(r.Outcome)
+	return plain(r.Scenario) + ": " + plain(report.Outcome(r))
 }
 
 // execute writes a kind of page: "page", "index" or "beside". All have a Title,

@@ -237,7 +237,7 @@ func TestByHandPage(t *testing.T) {
 			t.Errorf("the page has %q", not)
 		}
 	}
-	for _, want := range []string{"<title>two, by hand: ", "to have such a lab</span>", "a recording of<"} {
+	for _, want := range []string{"<title>two, by hand: recorded</title>", "to have such a lab</span>", "a recording of<"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page has no %q", want)
 		}

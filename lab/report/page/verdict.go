@@ -31,7 +31,7 @@ type fact struct{ Name, Value string }
 
 func verdictOf(r *record.Record) verdict {
 	v := verdict{
-		Scenario: plain(r.Scenario), Title: bounded(r.Title, maxText),
+		Scenario: plain(r.Scenario), Title: bounded(r.Title, maxText), Mark: markOf(r),
 		Answer:  bounded(report.Conclusion(r), maxText),
 		Reasons: all(r.Reasons),
 		Command: bounded("sudo "+r.Command, maxText),
@@ -40,14 +40,8 @@ func verdictOf(r *record.Record) verdict {
 		Rule:    bounded(report.Rule(r), maxText),
 		Next:    all(r.Next),
 	}
-	switch r.Outcome {
-	case record.AsExpected:
-		v.Mark = mark{"✓", words(r.Outcome), "good"}
+	if r.Outcome == record.AsExpected {
 		v.Why = all(r.Why) // otherwise it explains what did not happen
-	case record.NotAsExpected:
-		v.Mark = mark{"✕", words(r.Outcome), "bad"}
-	default:
-		v.Mark = mark{"?", words(r.Outcome), "unknown"}
 	}
 	if r.Demand != nil {
 		v.Demand = demandOf(r)
