@@ -199,7 +199,7 @@ func on(host string) string {
 // InForce lists the faults that are in force now, the oldest first; before them
 // those of which it is not known since when they are. What is
 // over in a moment, as a kill or a shutdown is, is not among them. It waits for
-// no step, but for a host that is just going down or coming back.
+// no step, but for a host that is just going down or coming back, and for Renew.
 func (s *Session) InForce() []Force {
 	s.power.RLock()
 	defer s.power.RUnlock()

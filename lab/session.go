@@ -280,8 +280,8 @@ func (s *Session) Inside(h *topology.Host, f func(release func()) error) error {
 }
 
 // Sockets is the socket table of a host. It waits for no step, but for a host
-// that is just going down or coming back. The error wraps ErrDown if the host is
-// down.
+// that is just going down or coming back, and for Renew. The error wraps ErrDown
+// if the host is down.
 func (s *Session) Sockets(h *topology.Host) ([]record.SocketRow, error) {
 	s.power.RLock()
 	defer s.power.RUnlock()
@@ -300,7 +300,7 @@ func (s *Session) Observed() (events, room int) {
 	return s.e.timeline.observed()
 }
 
-// Steady runs f while no host goes down or comes back.
+// Steady runs f while no host goes down or comes back, and no experiment begins.
 func (s *Session) Steady(f func()) {
 	s.power.RLock()
 	defer s.power.RUnlock()
