@@ -52,8 +52,8 @@ stopped.
 			if err != nil {
 				return byHand(err)
 			}
-			for _, deed := range did {
-				fmt.Fprintln(s.out, report.Clean(deed))
+			for _, one := range did {
+				fmt.Fprintln(s.out, report.Clean(one))
 			}
 			status, err := l.Status()
 			if err != nil || len(status.Faults) == 0 {

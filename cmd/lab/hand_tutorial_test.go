@@ -48,8 +48,8 @@ type reader struct {
 	panes    map[string]*testtmux.Pane
 	read     int      // lines of the tutorial's
 	commands []string // that were typed
-	// deed does something else, if it returns true.
-	deed func(terminal, text string) bool
+	// task does something else, if it returns true.
+	task func(terminal, text string) bool
 }
 
 // withSudo is a PATH with a new lab, and with a sudo for who is root: there may
@@ -70,7 +70,7 @@ func newReader(t *testing.T, name, arguments string) *reader {
 	t.Cleanup(func() { // before the panes go
 		s.Pane(80, 24).Run("lab down --name " + name)
 	})
-	r := &reader{t: t, guide: s.Pane(100, 50), panes: map[string]*testtmux.Pane{}, deed: func(_, _ string) bool { return false }}
+	r := &reader{t: t, guide: s.Pane(100, 50), panes: map[string]*testtmux.Pane{}, task: func(_, _ string) bool { return false }}
 	for _, terminal := range []string{"1", "2", "3"} {
 		r.panes[terminal] = s.Pane(100, 50)
 	}
@@ -113,7 +113,7 @@ func (r *reader) obey(until string) {
 // do does it.
 func (r *reader) do(terminal, text string) {
 	r.t.Helper()
-	if r.deed(terminal, text) {
+	if r.task(terminal, text) {
 		return
 	}
 	p := r.panes[terminal]
@@ -189,7 +189,7 @@ func TestTutorialAstray(t *testing.T) {
 	const name = "astray"
 	r := newReader(t, name, " --case a")
 	wrong := []string{"Ctrl-D", "lab fault --name " + name + " crash", "lab fault --name " + name + " hang", "lab down --name " + name}
-	r.deed = func(_, text string) bool {
+	r.task = func(_, text string) bool {
 		if len(wrong) == 0 || !strings.HasSuffix(text, " kill") {
 			return false
 		}
@@ -219,7 +219,7 @@ func TestTutorialQuit(t *testing.T) {
 	testenv.NeedRoot(t)
 	t.Parallel()
 	r := newReader(t, "quit", "")
-	r.deed = func(_, _ string) bool { return true } // nothing
+	r.task = func(_, _ string) bool { return true } // nothing
 	r.obey("terminal 3")
 	r.guide.Press("s") // of a line that is not entered before the next step
 	r.panes["3"].Run("lab up --name quit")

@@ -51,7 +51,7 @@ const (
 // what the step says.
 type lack struct {
 	why   string
-	helps []Deed
+	helps []Task
 }
 
 // lacks tells why a condition does not hold, nil if it does. s is nil if the lab is
@@ -99,7 +99,7 @@ func unsuitable(s *byhand.Status) *lack {
 	if s.Path == topology.Direct {
 		return &lack{
 			why:   "this lab has nothing between its hosts (path direct): with the server's link the client's would go down",
-			helps: []Deed{{Terminal: 3, Command: "sudo lab down"}},
+			helps: []Task{{Terminal: 3, Command: "sudo lab down"}},
 		}
 	}
 	return nil
@@ -114,7 +114,7 @@ func faults(s *byhand.Status) *lack {
 	var what []string
 	for _, f := range s.Faults {
 		what = append(what, f.Text)
-		help := Deed{Terminal: 3, Command: "sudo lab fault heal"}
+		help := Task{Terminal: 3, Command: "sudo lab fault heal"}
 		switch i := slices.IndexFunc(s.Hosts, func(h byhand.Host) bool { return h.Name == f.Host }); {
 		case i >= 0 && s.Hosts[i].Down:
 			help.Command = strings.TrimSuffix("sudo lab fault reboot "+f.Host, " "+server)
@@ -132,14 +132,14 @@ func faults(s *byhand.Status) *lack {
 // connected tells what is wrong with the clients that run: one is wanted, by
 // that command, with a connection.
 func connected(s *byhand.Status, clients [][]string, argv []string) *lack {
-	end := []Deed{{Terminal: 2, Key: "Ctrl-D"}}
+	end := []Task{{Terminal: 2, Key: "Ctrl-D"}}
 	switch {
 	case len(clients) == 0:
 		return &lack{why: "no client runs"}
 	case len(clients) > 1:
 		return &lack{"several clients run: end those that you started elsewhere", nil}
 	case stopped(s):
-		return &lack{"the client is stopped, as by Ctrl-Z", []Deed{{Terminal: 2, Command: "fg"}}}
+		return &lack{"the client is stopped, as by Ctrl-Z", []Task{{Terminal: 2, Command: "fg"}}}
 	case len(argv) > 0 && !alike(argv, clients[0]):
 		return &lack{"the client that runs is another, " + strings.Join(clients[0], " "), end}
 	case halfOpen(s):
@@ -215,8 +215,8 @@ func otherEnd(a record.SocketRow) func(record.SocketRow) bool {
 const established = "ESTABLISHED"
 
 // program is what a command runs on a host: the words behind its --.
-func (d Deed) program() []string {
-	words := strings.Fields(d.Command)
+func (t Task) program() []string {
+	words := strings.Fields(t.Command)
 	if i := slices.Index(words, "--"); i >= 0 {
 		return words[i+1:]
 	}

@@ -42,8 +42,8 @@ func Page(parts []Part) (string, error) {
 				fmt.Fprintf(&b, "\n### %s\n", s.Title)
 			}
 			write(&b, s.Before, sysctls)
-			for _, d := range s.Deeds {
-				b.WriteString("\n" + d.markdown())
+			for _, t := range s.Tasks {
+				b.WriteString("\n" + t.markdown())
 			}
 			write(&b, s.After, sysctls)
 		}
@@ -64,20 +64,20 @@ func write(b *strings.Builder, all []string, sysctls map[string]string) {
 }
 
 // markdown is what is to be done, for a page.
-func (d Deed) markdown() string {
+func (t Task) markdown() string {
 	switch {
-	case d.Command != "":
-		return fmt.Sprintf("Terminal %d:\n\n```console\n$ %s\n```\n", d.Terminal, d.Command)
-	case d.Line != "":
-		return fmt.Sprintf("Terminal %d, to the program there: `%s`\n", d.Terminal, d.Line)
+	case t.Command != "":
+		return fmt.Sprintf("Terminal %d:\n\n```console\n$ %s\n```\n", t.Terminal, t.Command)
+	case t.Line != "":
+		return fmt.Sprintf("Terminal %d, to the program there: `%s`\n", t.Terminal, t.Line)
 	}
-	return fmt.Sprintf("Terminal %d: %s\n", d.Terminal, d.Key)
+	return fmt.Sprintf("Terminal %d: %s\n", t.Terminal, t.Key)
 }
 
 // asked are the client's sysctls of the lab that the first step makes.
 func asked(parts []Part) (map[string]string, error) {
 	all := map[string]map[string]string{}
-	words := strings.Fields(parts[0].Steps[0].Deeds[0].Command)
+	words := strings.Fields(parts[0].Steps[0].Tasks[0].Command)
 	for i, word := range words {
 		if word == "--sysctl" && i+1 < len(words) {
 			if err := lab.ParseSysctl(words[i+1], all); err != nil {
@@ -92,9 +92,9 @@ func asked(parts []Part) (map[string]string, error) {
 func Commands(parts []Part) (all []string) {
 	for _, p := range parts {
 		for _, s := range p.Steps {
-			for _, d := range s.Deeds {
-				if d.Command != "" && !slices.Contains(all, d.Command) {
-					all = append(all, d.Command)
+			for _, t := range s.Tasks {
+				if t.Command != "" && !slices.Contains(all, t.Command) {
+					all = append(all, t.Command)
 				}
 			}
 		}

@@ -29,7 +29,7 @@ type Part struct {
 type Step struct {
 	Title  string   // "": it goes on with the one before
 	Before []string // paragraphs
-	Deeds  []Deed
+	Tasks  []Task
 	// Ends are the conditions that it is to end, of those that hold since they
 	// were wanted.
 	Ends   []Condition
@@ -39,9 +39,9 @@ type Step struct {
 	After  []string  // paragraphs, with figures
 }
 
-// A Deed is done in a terminal: a command, a line for the program there, or
+// A Task is done in a terminal: a command, a line for the program there, or
 // a key. One of them is set.
-type Deed struct {
+type Task struct {
 	Terminal           int // from 1
 	Command, Line, Key string
 }
@@ -125,7 +125,7 @@ func parseStep(text string) (s Step, err error) {
 
 // acts tells whether there is something to do or to be seen.
 func (s *Step) acts() bool {
-	return len(s.Deeds)+len(s.Awaits) > 0 || s.Have != "" || s.Enter
+	return len(s.Tasks)+len(s.Awaits) > 0 || s.Have != "" || s.Enter
 }
 
 // deedForm is a terminal and what is done there.
@@ -133,17 +133,17 @@ var deedForm = regexp.MustCompile(`^@([1-3]) ([$>^])(.+)$`)
 
 func (s *Step) directive(line string) error {
 	if m := deedForm.FindStringSubmatch(line); m != nil {
-		d := Deed{}
-		d.Terminal, _ = strconv.Atoi(m[1])
+		t := Task{}
+		t.Terminal, _ = strconv.Atoi(m[1])
 		switch text := strings.TrimSpace(m[3]); m[2] {
 		case "$":
-			d.Command = text
+			t.Command = text
 		case ">":
-			d.Line = text
+			t.Line = text
 		case "^":
-			d.Key = "Ctrl-" + text
+			t.Key = "Ctrl-" + text
 		}
-		s.Deeds = append(s.Deeds, d)
+		s.Tasks = append(s.Tasks, t)
 		return nil
 	}
 	word, rest, _ := strings.Cut(line, " ")

@@ -58,31 +58,31 @@ func (v *Voice) step(s *Step, g *Guide) {
 	for _, text := range s.Before {
 		v.say(g.measured(text))
 	}
-	v.deeds(s.Deeds, g)
+	v.tasks(s.Tasks, g)
 	if s.Enter {
-		v.deed("here", "Enter, when you have seen it")
+		v.task("here", "Enter, when you have seen it")
 		fmt.Fprintln(v.W)
 	}
 }
 
-// deeds says what to type, and where.
-func (v *Voice) deeds(all []Deed, g *Guide) {
-	for _, d := range all {
-		text := d.Key
+// tasks says what to type, and where.
+func (v *Voice) tasks(all []Task, g *Guide) {
+	for _, t := range all {
+		text := t.Key
 		switch {
-		case d.Command != "":
-			text = "$ " + g.Command(d.Command)
-		case d.Line != "":
-			text = "> " + d.Line
+		case t.Command != "":
+			text = "$ " + g.Command(t.Command)
+		case t.Line != "":
+			text = "> " + t.Line
 		}
-		v.deed(fmt.Sprintf("terminal %d", d.Terminal), text)
+		v.task(fmt.Sprintf("terminal %d", t.Terminal), text)
 	}
 	if len(all) > 0 {
 		fmt.Fprintln(v.W)
 	}
 }
 
-func (v *Voice) deed(where, what string) {
+func (v *Voice) task(where, what string) {
 	fmt.Fprintf(v.W, "  %-10s  %s\n", where, v.Screen().Strong(report.Clean(what)))
 }
 
@@ -104,7 +104,7 @@ func (v *Voice) after(s *Step, g *Guide) {
 // astray says what is wrong, and how to get back.
 func (v *Voice) astray(l *lack, g *Guide) {
 	v.say("! " + strings.ToUpper(l.why[:1]) + l.why[1:] + ".")
-	v.deeds(l.helps, g)
+	v.tasks(l.helps, g)
 }
 
 // remind says what is waited for.
@@ -118,7 +118,7 @@ func (v *Voice) remind(s *Step, what string, g *Guide) {
 		how = " Ctrl-C ends the tutorial.)"
 	}
 	v.say(text + how)
-	v.deeds(s.Deeds, g)
+	v.tasks(s.Tasks, g)
 }
 
 // Command is one with the lab's name where that is needed.

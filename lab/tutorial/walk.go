@@ -132,7 +132,7 @@ func (g *Guide) step(ctx context.Context, s *Step) error {
 		g.keep(s.Have)
 		return nil // it is so already
 	}
-	helps := func(d Deed) bool { return !slices.Contains(s.Deeds, d) }
+	helps := func(t Task) bool { return !slices.Contains(s.Tasks, t) }
 	if l != nil && l.why != g.told && slices.ContainsFunc(l.helps, helps) {
 		g.Voice.astray(l, g)
 	}
@@ -160,8 +160,8 @@ func (g *Guide) step(ctx context.Context, s *Step) error {
 func (g *Guide) begin(s *Step) *lack {
 	if s.Have == Connected {
 		g.argv = nil
-		for _, d := range s.Deeds {
-			g.argv = d.program()
+		for _, t := range s.Tasks {
+			g.argv = t.program()
 		}
 	}
 	if s.Have == "" {
