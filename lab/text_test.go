@@ -172,15 +172,23 @@ func TestText(t *testing.T) {
 		},
 		{"no text", file, `os.write(1, b"a\xff\xfe\x00\x1b[31mb\nc\n")`, []string{"stdout: a\ufffdb", "stdout: c"}},
 		{
-			"more than is looked at", file, `os.write(1, b"x" * 250 + b"\n" + b"y" * 300 + b"\nz\n"); os.write(1, b"next\n")`,
-			[]string{"stdout: " + strings.Repeat("x", 250), "stdout: yyyyy...", "stdout: next"},
+			"long writes", file, `os.write(1, b"x" * 250 + b"\n" + b"y" * 4000 + b"\nz\n"); os.write(1, b"next\n")`,
+			[]string{"stdout: " + strings.Repeat("x", 250), "stdout: " + strings.Repeat("y", 4000), "stdout: z", "stdout: next"},
+		},
+		{
+			"more than is looked at", file, `os.write(1, b"one\ntwo" + b"\0" * 300000); os.write(1, b"x\nnext\n")
+os.write(1, b"y" + b"\0" * 299999 + b"\n"); os.write(1, b"last\n")`,
+			[]string{
+				"stdout: one", fmt.Sprintf("stdout: two… %d octets not seen …x", 300007-(256<<10)), "stdout: next",
+				fmt.Sprintf("stdout: y… %d octets not seen …", 300001-(256<<10)), "stdout: last",
+			},
 		},
 		{"a line without an end", file, `[os.write(1, b"x" * 256) for i in range(17)]`, []string{
 			"stdout: " + strings.Repeat("x", observe.MaxLine), "stdout: " + strings.Repeat("x", 256),
 		}},
 		{
 			"vectors", file, `os.writev(1, [b"one\nt", b"", b"wo\n", b"three", b"four"]); os.pwritev(1, [b"x" * 100, b"y" * 200, b"\n"], -1, os.RWF_APPEND)`,
-			[]string{"stdout: one", "stdout: two", "stdout: three...", "stdout: " + strings.Repeat("x", 100) + strings.Repeat("y", 156) + "..."},
+			[]string{"stdout: one", "stdout: two", "stdout: threefour" + strings.Repeat("x", 100) + strings.Repeat("y", 200)},
 		},
 		{"what fails", file, `os.write(1, b"a\n"); os.close(1); os.close(2); os.system("true")
 try: os.write(1, b"b\n")
@@ -414,7 +422,7 @@ func TestTextWithoutEnd(t *testing.T) {
 	}
 	ended(t, p)
 	lines := texts(s.Finish(), p.PID)
-	if len(lines) != observe.MaxLines+3 {
+	if len(lines) != observe.MaxLines+4 {
 		t.Fatalf("%d lines; the last are\n%s", len(lines), strings.Join(lines[max(0, len(lines)-5):], "\n"))
 	}
 	for i, line := range lines[:observe.MaxLines] {
@@ -424,7 +432,7 @@ func TestTextWithoutEnd(t *testing.T) {
 	}
 	want := []string{
 		"output: bash writes more than 10000 lines or 1048576 octets: the rest is not recorded",
-		"type: the user types: go", "stdout: and out",
+		"type: the user types: go", "output: 605 octets that bash wrote are not recorded", "stdout: and out",
 	}
 	if d := cmp.Diff(want, lines[observe.MaxLines:]); d != "" {
 		t.Errorf("last lines (-want +got):\n%s", d)

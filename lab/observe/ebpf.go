@@ -39,7 +39,7 @@ const quietLooks = 8
 //     not seen;
 //   - of hosts with Text, the lines that processes write to descriptors 1 and 2,
 //     sockets and pipes that they made themselves excepted, and those that a
-//     terminal on 0 gives them: see MaxLines. Of a call's octets it tells the first 256, and "..." for others;
+//     terminal on 0 gives them: see MaxLines. Of what it does not see it tells how much it was;
 //     of a line that the terminal does not show, such as a password, that it is typed.
 //
 // Of the calls of a steady exchange it reports some thousands, then some

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -38,13 +39,20 @@ func TooMuch(e record.Event, name string) record.Event {
 // A bpfText is struct text_event.
 type bpfText struct {
 	fd      uint16
-	secret  bool // typed without echo: of data there is at most the line's end
-	whole   int  // octets that the call read or wrote
+	flags   uint16
 	columns int
-	data    []byte // what is known of them
+	unseen  int // octets before data of which nothing else is told
+	data    []byte
 }
 
-const bpfTextSize = bpfHeadSize + 16 // and the data
+// The flags of a struct text_event.
+const (
+	bpfTextSecret  = 1 << iota // typed without echo: of data there is at most the line's end
+	bpfTextEnd                 // the end of what is typed
+	bpfTextNewline             // the last of the unseen octets ended a line
+)
+
+const bpfTextSize = bpfHeadSize + 24 // and the data
 
 func decodeText(b []byte) (t bpfText, ok bool) {
 	if len(b) < bpfTextSize {
@@ -52,18 +60,26 @@ func decodeText(b []byte) (t bpfText, ok bool) {
 	}
 	ne := binary.NativeEndian
 	b = b[bpfHeadSize:]
-	t.fd, t.secret = ne.Uint16(b), ne.Uint16(b[2:]) != 0
-	t.whole, t.columns = int(ne.Uint32(b[4:])), int(ne.Uint32(b[8:]))
-	n := ne.Uint32(b[12:])
-	b = b[16:]
+	t.fd, t.flags = ne.Uint16(b), ne.Uint16(b[2:])
+	t.columns, t.unseen = int(ne.Uint32(b[4:])), int(ne.Uint64(b[16:]))
+	n := ne.Uint32(b[8:])
+	b = b[24:]
 	t.data = b[:min(int(n), len(b))]
 	return t, int(t.fd) < len(printer{}.lines)
+}
+
+// A bpfUnseenText is struct unseen_text: of descriptors 1 and 2.
+type bpfUnseenText struct {
+	Octets  [2]uint64
+	Newline [2]uint32
 }
 
 // printers make lines of what processes print and of what is typed into them.
 type printers struct {
 	// mute makes the programs leave a process out, or see it again.
 	mute, unmute func(processID)
+	// unseen takes what the programs have counted of a process and not told.
+	unseen func(processID) bpfUnseenText
 
 	mu        sync.Mutex // guards what follows, and muting
 	processes map[processID]*printer
@@ -72,12 +88,28 @@ type printers struct {
 // A printer is what is known of a process that prints.
 type printer struct {
 	lines         [3]textLine // by descriptor
-	count, octets int         // of what was told, since:
+	missed        [3]missed
+	count, octets int // of what was told, since:
 	since         int64
 	muted         bool
 	ended         bool // it read the end of its terminal's input
 	secret        bool // it has read part of a line that its terminal does not show
 }
+
+// missed are octets that a process wrote and that are in no line.
+type missed struct {
+	octets  int
+	newline bool // the last of them ended a line
+}
+
+func (m *missed) add(octets int, newline bool) {
+	if octets > 0 {
+		m.octets, m.newline = m.octets+octets, newline
+	}
+}
+
+// full tells whether the process has come to the bounds.
+func (p *printer) full() bool { return p.count >= MaxLines || p.octets >= MaxOutput }
 
 // add gives tell the events that come of a struct text_event.
 func (x *printers) add(id processID, e record.Event, t bpfText, tell func(record.Event)) {
@@ -88,35 +120,31 @@ func (x *printers) add(id processID, e record.Event, t bpfText, tell func(record
 		p = &printer{}
 		x.processes[id] = p
 	}
+	m := &p.missed[t.fd]
+	m.add(t.unseen, t.flags&bpfTextNewline != 0)
 	if p.muted {
+		m.add(len(t.data), bytes.HasSuffix(t.data, newline))
 		return
 	}
-	if t.fd == 0 && t.whole == 0 {
+	one := func(e record.Event) {
+		p.count++
+		tell(e)
+	}
+	switch {
+	case t.flags&bpfTextEnd != 0:
 		if !p.ended {
 			p.ended = true
 			e.Source, e.Kind, e.Text = record.Step, "eof", "the user types Ctrl-D"
 			tell(e)
 		}
-		return
-	}
-	if e.Time-p.since > int64(textPeriod) { // it prints little
-		p.count, p.octets, p.since = 0, 0, e.Time
-	}
-	p.octets += len(t.data)
-	l := &p.lines[t.fd]
-	l.columns = t.columns
-	one := func(e record.Event) {
-		p.count++
-		if p.count <= MaxLines && p.octets <= MaxOutput {
-			tell(e)
+	case t.flags&bpfTextSecret == 0:
+		if e.Time-p.since > int64(textPeriod) { // it prints little
+			p.count, p.octets, p.since = 0, 0, e.Time
 		}
-	}
-	say := func(line string) { one(textEvent(e, t.fd, line)) }
-	switch {
-	case !t.secret:
-		l.write(t.data, say)
-		if t.whole > len(t.data) {
-			l.write([]byte("...\n"), say)
+		if !p.write(e, t, one) {
+			p.muted = true
+			x.mute(id)
+			tell(TooMuch(e, e.Comm))
 		}
 	case len(t.data) == 0:
 		p.secret = true
@@ -124,10 +152,45 @@ func (x *printers) add(id processID, e record.Event, t bpfText, tell func(record
 		p.secret = false
 		one(secretEvent(e))
 	}
-	if p.count > MaxLines || p.octets > MaxOutput {
-		p.muted = true
-		x.mute(id)
-		tell(TooMuch(e, e.Comm))
+}
+
+var newline = []byte{'\n'}
+
+// write tells the lines that end, and is false when that is not done to the end,
+// for the bounds.
+func (p *printer) write(e record.Event, t bpfText, tell func(record.Event)) bool {
+	l, m := &p.lines[t.fd], &p.missed[t.fd]
+	l.columns = t.columns
+	p.octets += t.unseen
+	if !p.full() {
+		p.pass(e, t.fd, tell)
+	}
+	for line := range bytes.Lines(t.data) {
+		if p.full() {
+			m.add(len(line), bytes.HasSuffix(line, newline))
+			continue
+		}
+		p.octets += len(line)
+		l.write(line, func(text string) { tell(textEvent(e, t.fd, text)) })
+	}
+	return m.octets == 0
+}
+
+// pass tells where octets that were written are missing: in the line, unless it
+// begins after them.
+func (p *printer) pass(e record.Event, fd uint16, tell func(record.Event)) {
+	l, m := &p.lines[fd], p.missed[fd]
+	if p.missed[fd] = (missed{}); m.octets == 0 || fd == 0 || l.alternate {
+		return
+	}
+	if m.newline && l.empty() {
+		tell(missedEvent(e, m.octets))
+		return
+	}
+	say := func(text string) { tell(textEvent(e, fd, text)) }
+	l.miss(m.octets, say)
+	if m.newline {
+		l.rest(say)
 	}
 }
 
@@ -137,18 +200,25 @@ func (x *printers) end(id processID, e record.Event, tell func(record.Event)) {
 	defer x.mu.Unlock()
 	p := x.processes[id]
 	if p == nil {
-		return
+		p = &printer{}
 	}
 	delete(x.processes, id)
 	if p.muted {
 		x.unmute(id)
-		return
 	}
 	if p.secret {
 		tell(secretEvent(e))
 	}
-	for fd := range p.lines {
-		p.lines[fd].rest(func(line string) { tell(textEvent(e, uint16(fd), line)) })
+	counted := x.unseen(id)
+	for fd := range uint16(len(p.lines)) {
+		if fd > 0 {
+			p.missed[fd].add(int(counted.Octets[fd-1]), counted.Newline[fd-1] != 0)
+		}
+		if p.lines[fd].empty() {
+			p.missed[fd].newline = true // or it would be: nothing follows
+		}
+		p.pass(e, fd, tell)
+		p.lines[fd].rest(func(line string) { tell(textEvent(e, fd, line)) })
 	}
 }
 
@@ -172,7 +242,7 @@ func (x *printers) renew() {
 	defer x.mu.Unlock()
 	for id, p := range x.processes {
 		if p.count, p.octets = 0, 0; p.muted {
-			p.muted, p.lines = false, [3]textLine{}
+			p.muted = false
 			x.unmute(id)
 		}
 	}
@@ -199,8 +269,25 @@ func secretEvent(e record.Event) record.Event {
 	return e
 }
 
-// mutedKey is that of the map of muted processes.
-func mutedKey(id processID) uint64 { return uint64(id.host)<<32 | uint64(id.pid) }
+// missedEvent is that of octets which are in no line.
+func missedEvent(e record.Event, octets int) record.Event {
+	e.Source, e.Kind = record.Step, "output"
+	e.Text = fmt.Sprintf("%d octets that %s wrote are not recorded", octets, e.Comm)
+	return e
+}
+
+// processKey is that of a process in the maps of those that print.
+func processKey(id processID) uint64 { return uint64(id.host)<<32 | uint64(id.pid) }
+
+// unseenText takes what the programs have counted of a process's text and not
+// told.
+func (o *bpfObject) unseenText(id processID) (u bpfUnseenText) {
+	m, key := o.maps["unseen_texts"], processKey(id)
+	if m.Lookup(key, &u) == nil {
+		_ = m.Delete(key) // or it has been displaced
+	}
+	return u
+}
 
 // LeaveOut makes the programs tell nothing of what is written to a pipe, one end
 // of which is f: whoever reads it tells.

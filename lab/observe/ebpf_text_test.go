@@ -1,12 +1,14 @@
 package observe
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -26,7 +28,7 @@ func TestPrintersBound(t *testing.T) {
 		x := printers{mute: func(processID) { muted = true }, processes: map[processID]*printer{}}
 		for i := range 3 * MaxLines {
 			e := record.Event{Time: int64(i) * int64(test.every)}
-			x.add(processID{}, e, bpfText{fd: 1, whole: 2, data: []byte("x\n")}, func(e record.Event) {
+			x.add(processID{}, e, bpfText{fd: 1, data: []byte("x\n")}, func(e record.Event) {
 				if e.Source == record.Output {
 					told++
 				}
@@ -35,6 +37,67 @@ func TestPrintersBound(t *testing.T) {
 		if muted != test.muted || told != test.want {
 			t.Errorf("%s: %d lines told, muted %v; want %d, %v", name, told, muted, test.want, test.muted)
 		}
+	}
+}
+
+// What no event tells of is said where it was written, and no line is made of
+// pieces of others.
+func TestPrintersMissed(t *testing.T) {
+	const newline = bpfTextNewline
+	full := append(bytes.Repeat([]byte{0}, MaxOutput-2), 'x', '\n')
+	for _, test := range []struct {
+		name  string
+		texts []bpfText
+		left  bpfUnseenText // when the process ends
+		want  []string
+	}{
+		{
+			"in a line", []bpfText{{data: []byte("one\ntw")}, {unseen: 300}, {data: []byte("x\nnext\n")}}, bpfUnseenText{},
+			[]string{"stdout one", "stdout tw… 300 octets not seen …x", "stdout next"},
+		},
+		{
+			"up to a line's end", []bpfText{{data: []byte("one\ntw")}, {unseen: 300, flags: newline}, {data: []byte("next\n")}}, bpfUnseenText{},
+			[]string{"stdout one", "stdout tw… 300 octets not seen …", "stdout next"},
+		},
+		{
+			"whole lines", []bpfText{{data: []byte("one\n")}, {unseen: 300, flags: newline}, {data: []byte("next\n")}}, bpfUnseenText{},
+			[]string{"stdout one", "output 300 octets that p wrote are not recorded", "stdout next"},
+		},
+		{
+			"the beginning of a line", []bpfText{{data: []byte("one\n")}, {unseen: 300}, {data: []byte("x\nnext\n")}}, bpfUnseenText{},
+			[]string{"stdout one", "stdout … 300 octets not seen …x", "stdout next"},
+		},
+		{
+			"at the end", []bpfText{{data: []byte("one\ntw")}}, bpfUnseenText{Octets: [2]uint64{7, 8}},
+			[]string{"stdout one", "stdout tw… 7 octets not seen …", "output 8 octets that p wrote are not recorded"},
+		},
+		{"everything", nil, bpfUnseenText{Octets: [2]uint64{7, 0}}, []string{"output 7 octets that p wrote are not recorded"}},
+		{
+			"more octets than is told", []bpfText{{data: full}, {data: []byte("one\ntwo")}, {data: []byte("x\n")}},
+			bpfUnseenText{Octets: [2]uint64{1000, 0}},
+			[]string{
+				"stdout x", "output p writes more than 10000 lines or 1048576 octets: the rest is not recorded",
+				"output 1009 octets that p wrote are not recorded",
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			x := printers{
+				mute: func(processID) {}, unmute: func(processID) {}, unseen: func(processID) bpfUnseenText { return test.left },
+				processes: map[processID]*printer{},
+			}
+			var got []string
+			tell := func(e record.Event) { got = append(got, e.Kind+" "+e.Text) }
+			e := record.Event{Comm: "p"}
+			for _, text := range test.texts {
+				text.fd = 1
+				x.add(processID{}, e, text, tell)
+			}
+			x.end(processID{}, e, tell)
+			if d := cmp.Diff(test.want, got); d != "" {
+				t.Errorf("told (-want +got):\n%s", d)
+			}
+		})
 	}
 }
 

@@ -66,8 +66,9 @@ func (t *Tracer) Watch(clock Clock, sink Sink) (*Tracing, error) {
 	r := &Tracing{
 		tracer: t, clock: clock, course: course{sink: sink}, decoder: newBPFDecoder(clock, t.tick), done: make(chan struct{}),
 	}
-	r.decoder.printers.mute = func(id processID) { _ = t.object.maps["muted"].Put(mutedKey(id), uint32(1)) } // full: it is heard, and not told
-	r.decoder.printers.unmute = func(id processID) { _ = t.object.maps["muted"].Delete(mutedKey(id)) }
+	r.decoder.printers.mute = func(id processID) { _ = t.object.maps["muted"].Put(processKey(id), uint32(1)) } // full: it is heard, and not told
+	r.decoder.printers.unmute = func(id processID) { _ = t.object.maps["muted"].Delete(processKey(id)) }
+	r.decoder.printers.unseen = t.object.unseenText
 	r.decoder.rstReasons, r.decoder.dropReasons = t.object.rstReasons, t.object.dropReasons
 	r.more.L = &r.mu
 	if r.before.dropped, err = t.dropped(); err != nil {
@@ -271,7 +272,7 @@ func (r *Tracing) using() (release func(), err error) {
 // give takes a record out of the ring. It tells whether nothing was waiting
 // before: then the reader is to rouse it some time.
 func (r *Tracing) give(h *tracedHost, head bpfHead, raw []byte) (first bool) {
-	if head.kind == bpfTextKind || head.kind == bpfExit {
+	if head.kind == bpfTextKind || head.kind == bpfExit && h.Text {
 		r.decoder.printed(head, raw, func(e record.Event) { first = r.put(h, e) || first })
 	}
 	if e, ok := r.decoder.decode(head, raw); ok {

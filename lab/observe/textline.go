@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,10 +50,10 @@ func (l *textLine) write(b []byte, tell func(line string)) {
 		switch {
 		case c == '\n':
 			l.state = inText
-			l.flush()
+			l.flush(tell)
 			l.end(tell)
 		case c == 0x1b: // ends a string, too
-			l.flush()
+			l.flush(tell)
 			l.state = inEscape
 		case l.state == inEscape:
 			l.escape(c)
@@ -70,17 +71,33 @@ func (l *textLine) write(b []byte, tell func(line string)) {
 			l.state = inText
 			l.sequence(c)
 		case c < 0x20 || c == 0x7f:
-			l.flush()
-			l.control(c)
+			l.flush(tell)
+			l.control(c, tell)
 		default:
 			l.octet(c, tell)
 		}
 	}
 }
 
+// miss goes on with the line after octets that are not known, and says how many.
+func (l *textLine) miss(octets int, tell func(line string)) {
+	l.flush(tell)
+	note := fmt.Sprintf("… %d octets not seen …", octets)
+	if len(l.text)+len(note) > MaxLine {
+		l.end(tell)
+	}
+	l.state, l.at = inText, len(l.text)
+	for _, r := range note {
+		l.put(r, tell)
+	}
+}
+
+// empty tells whether nothing of the line has been written.
+func (l *textLine) empty() bool { return len(l.text)+len(l.partial) == 0 }
+
 // rest tells what was written of a line that does not go on.
 func (l *textLine) rest(tell func(line string)) {
-	l.flush()
+	l.flush(tell)
 	if len(l.text) > 0 {
 		l.end(tell)
 	}
@@ -109,9 +126,9 @@ func (l *textLine) octet(c byte, tell func(line string)) {
 }
 
 // flush puts the beginning of a character that does not go on.
-func (l *textLine) flush() {
+func (l *textLine) flush(tell func(line string)) {
 	if len(l.partial) > 0 && !l.bad {
-		l.put(utf8.RuneError, func(string) {})
+		l.put(utf8.RuneError, tell)
 	}
 	l.partial, l.bad = l.partial[:0], false
 }
@@ -144,14 +161,14 @@ func (l *textLine) row() int {
 	return 0
 }
 
-func (l *textLine) control(c byte) {
+func (l *textLine) control(c byte, tell func(line string)) {
 	switch c {
 	case '\r':
 		l.at = l.row()
 	case '\b':
 		l.move(-1)
 	case '\t':
-		l.put('\t', func(string) {})
+		l.put('\t', tell)
 	}
 }
 

@@ -41,6 +41,7 @@ func TestTextLine(t *testing.T) {
 		{"UTF-8 in pieces", 0, []string{"gr\xc3", "\xbc\xc3\x9fe \xe2\x82", "\xac\n"}, []string{"grüße €"}},
 		{"no UTF-8", 0, []string{"a\xff\xfe\xfdb\xc3\nc\x80\xe2\x82"}, []string{"a\ufffdb\ufffd", "c\ufffd"}},
 		{"C1 controls", 0, []string{"a\u0085\u009bb\n"}, []string{"ab"}},
+		{"a tab where the line is full", 0, []string{long, "\ty\n"}, []string{long, "\ty"}},
 		{"too long", 0, []string{long, "y\n"}, []string{long, "y"}},
 		{"nonsense", 10, []string{"\x1b[99999999999C\x1b[99999A\x1b[0P\x1b[-1Dx\x1b[;;H\x1b(0\x1b[\x1b7ok\n"}, []string{"ok"}},
 	} {

@@ -155,16 +155,21 @@ struct exec_event {
 	char argv[ARGV_MAX]; /* strings, each ended by a NUL, perhaps cut */
 };
 
-#define TEXT_MAX 256
+#define TEXT_MAX 4096 /* of what a call reads or writes, in one event */
 
 struct text_event {
 	struct head head;
 	__u16 fd;      /* 0: typed, 1 and 2: printed */
-	__u16 secret;  /* typed without echo: of data there is at most the line's end */
-	__u32 whole;   /* octets that the call read or wrote */
+	__u16 flags;   /* TEXT_SECRET, TEXT_END, TEXT_NEWLINE */
 	__u32 columns; /* of the terminal; 0: it is none */
 	__u32 len;     /* how much of data is filled */
+	__u32 unused;
+	__u64 unseen;  /* octets before data of which nothing else is told */
 	__u8 data[TEXT_MAX];
 };
+
+#define TEXT_SECRET 1  /* typed without echo: of data there is at most the line's end */
+#define TEXT_END 2     /* the end of what is typed */
+#define TEXT_NEWLINE 4 /* the last of the unseen octets ended a line */
 
 #endif

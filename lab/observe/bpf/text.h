@@ -30,19 +30,32 @@ struct {
 	__type(value, __u32);
 } pipes SEC(".maps");
 
+// What processes wrote and no event told of, by host and process id. An entry is
+// there from then on until the process ends, and user space takes it out.
+struct unseen_text {
+	__u64 octets[2];  // by descriptor: 1, 2
+	__u32 newline[2]; // whether the last of them ended a line
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct unseen_text);
+} unseen_texts SEC(".maps");
+
 // An event is made in memory and copied into the ring as far as it is filled:
 // a shell prints an octet a call. Whatever interrupts the program does not run
 // it again on the same processor (bpf_prog.active).
-struct text_room {
-	struct text_event event;
-	__u8 beyond[2 * TEXT_MAX]; // for the verifier: no end is passed
-};
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct text_room);
+	__type(value, struct text_event);
 } text_rooms SEC(".maps");
+
+// What is printed takes no more than half of the ring: whatever is faster than
+// the ring's reader must not displace what else is seen.
+#define TEXT_SHARE (2 << 20)
 
 // watched tells whether the task is one whose text is wanted.
 static __always_inline bool watched(struct task_struct *task, struct who *who)
@@ -80,47 +93,120 @@ static __always_inline bool heard(struct file *file)
 	return kind != S_IFSOCK;
 }
 
-// take copies up to n octets from user space behind what the event has.
-static __always_inline void take(struct text_room *room, __u64 from, __u64 n)
+// tell_text puts the event into the ring, with n octets from user space. It is 0
+// if they cannot be read or there is no room.
+__noinline int tell_text(struct text_event *e, __u64 from, __u32 n)
 {
-	__u32 at = room->event.len;
-
-	if (at >= TEXT_MAX)
-		return;
-	if (n > TEXT_MAX - at)
-		n = TEXT_MAX - at;
-	// The masks are for the verifier, out of the compiler's sight.
-	asm volatile("%0 &= 511" : "+r"(n));
-	asm volatile("%0 &= 255" : "+r"(at));
-	if (!bpf_probe_read_user(&room->event.data[at], n, (void *)from))
-		room->event.len = at + n;
+	if (!e || n > TEXT_MAX || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > TEXT_SHARE ||
+	    (n && bpf_probe_read_user(e->data, n, (void *)from)))
+		return 0;
+	e->len = n;
+	emit(e, __builtin_offsetof(struct text_event, data) + n);
+	return 1;
 }
 
-#define TEXT_IOVS 4
+#define TEXT_EVENTS 64 /* of a call: 256 KiB of a buffer, of which cat fills 128 or 256 */
 
-// take_vector copies from the first buffers of a vector.
-static __always_inline void take_vector(struct text_room *room, __u64 vector, __u64 count, __u64 left)
+// A call's buffers, as far as they are not told: n octets at at, and then those
+// of a vector; left of them all were written.
+struct buffers {
+	__u64 at, n;
+	__u64 vector, count;
+	__u64 left;
+};
+
+// tell_buffer tells of a buffer, or a part of it, and is 0 when no more is to be
+// told. The verifier looks at it once, and not each time that it is called.
+__noinline int tell_buffer(struct text_event *e, struct buffers *b)
 {
 	__u64 iov[2];
 
-	for (int i = 0; i < TEXT_IOVS; i++) {
-		if (i >= count || bpf_probe_read_user(iov, sizeof(iov), (void *)(vector + i * sizeof(iov))))
-			return;
-		__u64 n = iov[1] < left ? iov[1] : left;
-		take(room, iov[0], n);
-		left -= n;
+	if (!e || !b)
+		return 0;
+	if (!b->n) {
+		if (!b->count || bpf_probe_read_user(iov, sizeof(iov), (void *)b->vector))
+			return 0;
+		b->vector += sizeof(iov);
+		b->count--;
+		b->at = iov[0];
+		b->n = iov[1] < b->left ? iov[1] : b->left;
 	}
+	__u32 n = b->n < TEXT_MAX ? b->n : TEXT_MAX;
+	if (n && !tell_text(e, b->at, n))
+		return 0;
+	b->at += n;
+	b->n -= n;
+	b->left -= n;
+	return b->left > 0;
 }
 
-// take_end takes the last octet that was read if it is the end of a line.
-static __always_inline void take_end(struct text_room *room, __u64 from, __u64 n)
+static __always_inline void tell_buffers(struct text_event *e, struct buffers *b)
+{
+	for (int i = 0; i < TEXT_EVENTS; i++)
+		if (!tell_buffer(e, b))
+			break;
+}
+
+// ends_line tells whether an octet is the end of a line.
+static __always_inline bool ends_line(__u64 at)
 {
 	char last = 0;
 
-	if (!n || bpf_probe_read_user(&last, 1, (void *)(from + n - 1)) || last != '\n')
-		return;
-	room->event.data[0] = last;
-	room->event.len = 1;
+	return !bpf_probe_read_user(&last, 1, (void *)at) && last == '\n';
+}
+
+// note_unseen counts octets of which nothing is told.
+static __always_inline struct unseen_text *note_unseen(__u64 process, __u32 fd, __u64 n, bool newline)
+{
+	static const struct unseen_text none;
+	struct unseen_text *u = bpf_map_lookup_elem(&unseen_texts, &process);
+
+	if (!u) {
+		bpf_map_update_elem(&unseen_texts, &process, &none, BPF_NOEXIST);
+		u = bpf_map_lookup_elem(&unseen_texts, &process);
+		if (!u)
+			return 0;
+	}
+	__sync_fetch_and_add(&u->octets[fd == 2], n);
+	u->newline[fd == 2] = newline;
+	return u;
+}
+
+// tell_unseen tells of such octets, and is false if there is no room for it.
+static __always_inline bool tell_unseen(struct text_event *e, struct unseen_text *u)
+{
+	__u64 *octets = &u->octets[e->fd == 2], n = *octets;
+
+	if (!n)
+		return true;
+	e->unseen = n;
+	e->flags = u->newline[e->fd == 2] ? TEXT_NEWLINE : 0;
+	bool told = tell_text(e, 0, 0);
+	e->unseen = 0;
+	e->flags = 0;
+	if (told)
+		__sync_fetch_and_add(octets, -n);
+	return told;
+}
+
+// typed tells what was read from a terminal.
+static __always_inline void typed(struct text_event *e, struct tty_struct *tty, __u64 from, __u64 n)
+{
+	struct buffers line = {.at = from, .n = n, .left = n};
+	bool all;
+
+	if (!n) {
+		e->flags = TEXT_END;
+		all = tell_text(e, 0, 0);
+	} else if (!shows(tty)) {
+		e->flags = TEXT_SECRET;
+		all = tell_text(e, from + n - 1, ends_line(from + n - 1));
+	} else {
+		tell_buffers(e, &line);
+		all = !line.left;
+	}
+	if (!all)
+		lost();
 }
 
 SEC("tp_btf/sys_exit")
@@ -145,7 +231,8 @@ int text(__u64 *ctx)
 	if (!watched(task, &who))
 		return 0;
 	__u64 process = (__u64)who.host << 32 | who.pid;
-	if (bpf_map_lookup_elem(&muted, &process))
+	bool quiet = bpf_map_lookup_elem(&muted, &process);
+	if (quiet && call == CALL_READ)
 		return 0;
 	struct file *file = file_at(task, fd);
 	if (!file || !heard(file))
@@ -154,26 +241,32 @@ int text(__u64 *ctx)
 	// What is read a key at a time is the business of who edits the line.
 	if (call == CALL_READ && (!tty || !(BPF_CORE_READ(tty, termios.c_lflag) & ICANON)))
 		return 0;
-	struct text_room *room = bpf_map_lookup_elem(&text_rooms, &zero);
-	if (!room)
+	struct text_event *e = bpf_map_lookup_elem(&text_rooms, &zero);
+	if (!e)
 		return 0;
 
-	struct text_event *e = &room->event;
 	start_task(&e->head, EVENT_TEXT, &who);
 	BPF_CORE_READ_INTO(&e->head.comm, task, group_leader, comm);
-	e->whole = ret > 0x7fffffff ? 0x7fffffff : ret;
 	e->fd = fd;
-	e->secret = call == CALL_READ && !shows(tty);
+	e->flags = 0;
 	e->columns = tty ? BPF_CORE_READ(tty, winsize.ws_col) : 0;
-	e->len = 0;
-	if (e->secret)
-		take_end(room, LATE1(regs), ret);
-	else if (call == CALL_READ || call == CALL_WRITE)
-		take(room, LATE1(regs), ret);
-	else
-		take_vector(room, LATE1(regs), LATE2(regs), ret);
-	__u32 len = *(volatile __u32 *)&e->len;
-	emit(e, __builtin_offsetof(struct text_event, data) + (len > TEXT_MAX ? TEXT_MAX : len));
+	e->unseen = 0;
+	__u64 from = LATE1(regs);
+	if (call == CALL_READ) {
+		typed(e, tty, from, ret);
+		return 0;
+	}
+	struct buffers b = {.at = from, .n = ret, .left = ret};
+	if (call != CALL_WRITE)
+		b = (struct buffers){.vector = from, .count = LATE2(regs), .left = ret};
+	struct unseen_text *u = bpf_map_lookup_elem(&unseen_texts, &process);
+	if (!quiet && (!u || tell_unseen(e, u)))
+		tell_buffers(e, &b);
+	if (!b.left)
+		return 0;
+	u = note_unseen(process, fd, b.left, call == CALL_WRITE && ends_line(from + ret - 1));
+	if (u && !quiet)
+		tell_unseen(e, u);
 	return 0;
 }
 
