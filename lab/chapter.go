@@ -77,19 +77,20 @@ const lookOn = 2500 * time.Millisecond
 // follow calls f until the end. While nothing happens it waits for something.
 func (c *chapter) follow(ctx context.Context, f func(r *record.Record, until int64)) error {
 	defer c.join()()
-	sleep := func(d time.Duration, changed <-chan struct{}) error {
+	sleep := func(d time.Duration, changed <-chan struct{}) (all bool, err error) {
 		var timer <-chan time.Time
 		if d > 0 {
 			timer = time.After(d)
 		}
 		select {
 		case <-timer:
+			all = true
 		case <-changed:
 		case <-c.over:
 		case <-ctx.Done():
-			return ctx.Err()
+			err = ctx.Err()
 		}
-		return nil
+		return all, err
 	}
 	for lookedOn := false; ; {
 		changed := c.e.timeline.changed()
@@ -102,18 +103,17 @@ func (c *chapter) follow(ctx context.Context, f func(r *record.Record, until int
 		var err error
 		switch settled := until-int64(jitter) > c.e.timeline.last(); {
 		case r == nil: // it is being judged
-			err = sleep(0, nil)
+			_, err = sleep(0, nil)
 		case !settled:
 			lookedOn = false
 		case !lookedOn:
-			lookedOn = true
-			err = sleep(lookOn, changed)
+			lookedOn, err = sleep(lookOn, changed)
 		default:
 			lookedOn = false
-			err = sleep(0, changed)
+			_, err = sleep(0, changed)
 		}
 		if err == nil {
-			err = sleep(wait, nil)
+			_, err = sleep(wait, nil)
 		}
 		if err != nil {
 			return err

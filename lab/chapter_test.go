@@ -71,3 +71,23 @@ func TestFollowQuiet(t *testing.T) {
 		}
 	})
 }
+
+// What says nothing new, or comes late, is no reason not to look on.
+func TestFollowLooksOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &Experiment{scenario: &scenarios.Scenario{}, known: &known{started: true}}
+		c := newChapter(e)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer func() { cancel(); synctest.Wait() }()
+		var last atomic.Int64
+		began := time.Now()
+		go c.follow(ctx, func(*record.Record, int64) { last.Store(int64(time.Since(began))) })
+		time.Sleep(time.Second)
+		e.timeline.poke()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if at := time.Duration(last.Load()); at < time.Second+lookOn {
+			t.Errorf("looked last after %v, want %v after what came at 1 s", at, lookOn)
+		}
+	})
+}
