@@ -52,28 +52,39 @@ func TestPrintersMissed(t *testing.T) {
 		want  []string
 	}{
 		{
-			"in a line", []bpfText{{data: []byte("one\ntw")}, {unseen: 300}, {data: []byte("x\nnext\n")}}, bpfUnseenText{},
+			"in a line",
+			[]bpfText{{data: []byte("one\ntw")}, {unseen: 300}, {data: []byte("x\nnext\n")}},
+			bpfUnseenText{},
 			[]string{"stdout one", "stdout tw… 300 octets not seen …x", "stdout next"},
 		},
 		{
-			"up to a line's end", []bpfText{{data: []byte("one\ntw")}, {unseen: 300, flags: newline}, {data: []byte("next\n")}}, bpfUnseenText{},
+			"up to a line's end",
+			[]bpfText{{data: []byte("one\ntw")}, {unseen: 300, flags: newline}, {data: []byte("next\n")}},
+			bpfUnseenText{},
 			[]string{"stdout one", "stdout tw… 300 octets not seen …", "stdout next"},
 		},
 		{
-			"whole lines", []bpfText{{data: []byte("one\n")}, {unseen: 300, flags: newline}, {data: []byte("next\n")}}, bpfUnseenText{},
+			"whole lines",
+			[]bpfText{{data: []byte("one\n")}, {unseen: 300, flags: newline}, {data: []byte("next\n")}},
+			bpfUnseenText{},
 			[]string{"stdout one", "output 300 octets that p wrote are not recorded", "stdout next"},
 		},
 		{
-			"the beginning of a line", []bpfText{{data: []byte("one\n")}, {unseen: 300}, {data: []byte("x\nnext\n")}}, bpfUnseenText{},
+			"the beginning of a line",
+			[]bpfText{{data: []byte("one\n")}, {unseen: 300}, {data: []byte("x\nnext\n")}},
+			bpfUnseenText{},
 			[]string{"stdout one", "stdout … 300 octets not seen …x", "stdout next"},
 		},
 		{
-			"at the end", []bpfText{{data: []byte("one\ntw")}}, bpfUnseenText{Octets: [2]uint64{7, 8}},
+			"at the end",
+			[]bpfText{{data: []byte("one\ntw")}},
+			bpfUnseenText{Octets: [2]uint64{7, 8}},
 			[]string{"stdout one", "stdout tw… 7 octets not seen …", "output 8 octets that p wrote are not recorded"},
 		},
 		{"everything", nil, bpfUnseenText{Octets: [2]uint64{7, 0}}, []string{"output 7 octets that p wrote are not recorded"}},
 		{
-			"more octets than is told", []bpfText{{data: full}, {data: []byte("one\ntwo")}, {data: []byte("x\n")}},
+			"more octets than is told",
+			[]bpfText{{data: full}, {data: []byte("one\ntwo")}, {data: []byte("x\n")}},
 			bpfUnseenText{Octets: [2]uint64{1000, 0}},
 			[]string{
 				"stdout x", "output p writes more than 10000 lines or 1048576 octets: the rest is not recorded",
