@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,7 @@ func recordCommand(s streams) *cobra.Command {
 		Use:   "record",
 		Short: "Record what happens in a lab that is up, as a run is recorded",
 		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
+			if len(args) > 0 || nameGiven(c) != "" {
 				return startOrStop(c)
 			}
 			return nil
@@ -87,16 +88,17 @@ func recordCommand(s streams) *cobra.Command {
 	}
 	start.Flags().StringVar(&out, "out", "", usage+" when it ends")
 	stop.Flags().StringVar(&out, "out", "", usage+" (default: as lab record start said)")
-	for _, verb := range []*cobra.Command{start, stop} {
+	for _, verb := range []*cobra.Command{c, start, stop} {
 		nameFlag(verb, &name, whichLab)
-		c.AddCommand(verb)
 	}
+	c.AddCommand(start, stop)
 	return c
 }
 
 // startOrStop is of a lab record that says neither.
 func startOrStop(c *cobra.Command) error {
-	return usageError(errors.New("start or stop?"), "sudo lab record start, and later sudo lab record stop; see "+c.CommandPath()+" --help")
+	name := cmp.Or(nameGiven(c), byhand.DefaultName)
+	return usageError(errors.New("start or stop?"), byhand.Command(name, "record start")+", and later "+byhand.Command(name, "record stop"))
 }
 
 // recordedBatch is a batch of the one run that was recorded.

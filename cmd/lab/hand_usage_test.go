@@ -42,7 +42,7 @@ func TestHandUsage(t *testing.T) {
 		{"unknown argument \"client\" of lab status\nhint: see lab status --help\n", "status client"},
 		{"unknown argument \"foo\" of lab watch\nhint: see lab watch --help\n", "watch foo"},
 		{"unknown argument \"foo\" of lab tutorial\nhint: see lab tutorial --help\n", "tutorial foo"},
-		{"start or stop?\nhint: sudo lab record start, ", "record"},
+		{named("start or stop?\nhint: sudo lab record start %[1]s, and later sudo lab record stop %[1]s\n"), "record"},
 		{named("hint: sudo lab down %[1]s; sudo lab up %[1]s --path switch --standby\n"), "fault failover"},
 		{named("hint: sudo lab down %[1]s; sudo lab up %[1]s --path router --firewall drop\n"), "fault forget-flow"},
 		{named("hint: for example sudo lab fault %s crash; see lab fault --help\n"), "fault"},
@@ -56,7 +56,8 @@ func TestHandUsage(t *testing.T) {
 	}
 	for _, c := range []struct{ says, command string }{
 		{"unknown argument \"foo\" of lab ls\nhint: see lab ls --help\n", "ls foo"},
-		{"start or stop?", "record sideways"},
+		{"start or stop?\nhint: sudo lab record start, ", "record sideways"},
+		{"start or stop?\nhint: sudo lab record start, ", "record --out x"},
 		{"hint: a lab is named by an option: sudo lab status --name two; see lab status --help\n", "status two"},
 		{"unknown argument \"client\" of lab status\nhint: see lab status --help\n", "status client"},
 		{"unknown argument \"router\" of lab watch\nhint: see lab watch --help\n", "watch router"},
