@@ -190,6 +190,11 @@ os.write(1, b"y" + b"\0" * 299999 + b"\n"); os.write(1, b"last\n")`,
 			"vectors", file, `os.writev(1, [b"one\nt", b"", b"wo\n", b"three", b"four"]); os.pwritev(1, [b"x" * 100, b"y" * 200, b"\n"], -1, os.RWF_APPEND)`,
 			[]string{"stdout: one", "stdout: two", "stdout: threefour" + strings.Repeat("x", 100) + strings.Repeat("y", 200)},
 		},
+		{
+			"what the kernel copies", file,
+			`os.write(1, b"0123456789\ntw"); os.copy_file_range(1, 1, 6, 0); os.sendfile(1, 1, 6, 4); os.write(1, b"o\n"); os.sendfile(1, 1, 0, 10)`,
+			[]string{"stdout: 0123456789", "stdout: tw… 10 octets not seen …o", "output: 10 octets that python3 wrote are not recorded"},
+		},
 		{"what fails", file, `os.write(1, b"a\n"); os.close(1); os.close(2); os.system("true")
 try: os.write(1, b"b\n")
 except OSError: pass`, []string{"stdout: a"}},
@@ -436,6 +441,35 @@ func TestTextWithoutEnd(t *testing.T) {
 	}
 	if d := cmp.Diff(want, lines[observe.MaxLines:]); d != "" {
 		t.Errorf("last lines (-want +got):\n%s", d)
+	}
+}
+
+// What is printed faster than anybody reads displaces nothing else, and each octet
+// of it is told or counted.
+func TestTextOfFlood(t *testing.T) {
+	t.Parallel()
+	needPrograms(t, "dd")
+	s := openText(t)
+	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	const blocks, size = 400, 256 << 10
+	p := runText(t, s, devNull(t), file, devNull(t), "dd", "if=/dev/zero", fmt.Sprint("bs=", size), fmt.Sprint("count=", blocks))
+	ended(t, p)
+	r := s.Finish()
+	want := []string{
+		"output: dd writes more than 10000 lines or 1048576 octets: the rest is not recorded",
+		fmt.Sprintf("output: %d octets that dd wrote are not recorded", blocks*size-observe.MaxOutput),
+	}
+	if d := cmp.Diff(want, texts(r, p.PID)); d != "" {
+		t.Errorf("lines (-want +got):\n%s", d)
+	}
+	for _, why := range r.Reasons {
+		if strings.Contains(why, "lost") {
+			t.Error(why)
+		}
 	}
 }
 

@@ -158,22 +158,24 @@ var newline = []byte{'\n'}
 
 // write tells the lines that end, and is false when that is not done to the end,
 // for the bounds.
-func (p *printer) write(e record.Event, t bpfText, tell func(record.Event)) bool {
+func (p *printer) write(e record.Event, t bpfText, tell func(record.Event)) (whole bool) {
 	l, m := &p.lines[t.fd], &p.missed[t.fd]
+	whole = true
 	l.columns = t.columns
 	p.octets += t.unseen
-	if !p.full() {
+	if !p.full() && (len(t.data) > 0 || m.newline) { // else there may be more to come
 		p.pass(e, t.fd, tell)
 	}
 	for line := range bytes.Lines(t.data) {
 		if p.full() {
 			m.add(len(line), bytes.HasSuffix(line, newline))
+			whole = false
 			continue
 		}
 		p.octets += len(line)
 		l.write(line, func(text string) { tell(textEvent(e, t.fd, text)) })
 	}
-	return m.octets == 0
+	return whole
 }
 
 // pass tells where octets that were written are missing: in the line, unless it

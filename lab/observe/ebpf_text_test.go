@@ -53,7 +53,7 @@ func TestPrintersMissed(t *testing.T) {
 	}{
 		{
 			"in a line",
-			[]bpfText{{data: []byte("one\ntw")}, {unseen: 300}, {data: []byte("x\nnext\n")}},
+			[]bpfText{{data: []byte("one\ntw")}, {unseen: 200}, {unseen: 100}, {data: []byte("x\nnext\n")}},
 			bpfUnseenText{},
 			[]string{"stdout one", "stdout tw… 300 octets not seen …x", "stdout next"},
 		},

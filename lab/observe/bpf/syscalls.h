@@ -46,6 +46,8 @@
 
 /* Those that make a pipe. */
 #define MAKES_PIPE(number) ((number) == 22 || (number) == 293)
+/* copy_file_range */
+#define COPIES(number) ((number) == 326)
 
 /* The number of the call, when it returns. Its arguments are there too, but
  * the first may have made room for the result. */
@@ -106,6 +108,7 @@
 	X(441, CALL_EPOLL_PWAIT2)
 
 #define MAKES_PIPE(number) ((number) == 59)
+#define COPIES(number) ((number) == 285)
 
 #define NUMBER(r) ((__u64)(__u32)(r)->syscallno)
 #define ARG0(r) ((r)->regs[0])

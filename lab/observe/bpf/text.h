@@ -222,10 +222,11 @@ int text(__u64 *ctx)
 		note_pipe(task, LATE0(regs));
 		return 0;
 	}
-	__u32 call = wanted(task, NUMBER(regs));
-	if (call != CALL_READ && call != CALL_WRITE && call != CALL_WRITEV && call != CALL_PWRITEV2)
+	__u32 call = COPIES(NUMBER(regs)) && !IS_COMPAT(task) ? CALL_SPLICE : wanted(task, NUMBER(regs));
+	if (call != CALL_READ && call != CALL_WRITE && call != CALL_WRITEV && call != CALL_PWRITEV2 &&
+	    call != CALL_SENDFILE && call != CALL_SPLICE)
 		return 0;
-	__u64 fd = (__u32)LATE0(regs);
+	__u64 fd = (__u32)(call == CALL_SPLICE ? LATE2(regs) : LATE0(regs));
 	if (call == CALL_READ ? fd != 0 || ret < 0 : (fd != 1 && fd != 2) || ret <= 0)
 		return 0;
 	if (!watched(task, &who))
@@ -256,9 +257,14 @@ int text(__u64 *ctx)
 		typed(e, tty, from, ret);
 		return 0;
 	}
-	struct buffers b = {.at = from, .n = ret, .left = ret};
-	if (call != CALL_WRITE)
-		b = (struct buffers){.vector = from, .count = LATE2(regs), .left = ret};
+	struct buffers b = {.left = ret}; // of what the kernel copies itself there are none
+	if (call == CALL_WRITE) {
+		b.at = from;
+		b.n = ret;
+	} else if (call == CALL_WRITEV || call == CALL_PWRITEV2) {
+		b.vector = from;
+		b.count = LATE2(regs);
+	}
 	struct unseen_text *u = bpf_map_lookup_elem(&unseen_texts, &process);
 	if (!quiet && (!u || tell_unseen(e, u)))
 		tell_buffers(e, &b);
