@@ -14,16 +14,26 @@ import (
 func TestRenew(t *testing.T) {
 	client, server := testPair(t)
 	tracer := testOpenTracer(t)
-	const runs, dials = 5, 200
+	const runs, dials = 5, 200 // at least
 	logs := make([]eventLog, runs)
 	clocks := make([]Clock, runs)
 	clocks[0] = testClock(t)
 	tracing := testWatch(t, tracer, clocks[0], logs[0].add, client, server)
 	testListen(t, server.Net, "10.77.0.2:7000")
+	dialled, begun := 0, make(chan struct{}) // all runs have
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for range dials {
+		for ; ; dialled++ {
+			select {
+			case <-begun:
+				if dialled >= dials {
+					return
+				}
+			case <-t.Context().Done():
+				return
+			default:
+			}
 			testDial(t, client.Net, "10.77.0.2:7000")
 		}
 	}()
@@ -43,6 +53,7 @@ func TestRenew(t *testing.T) {
 			t.Error("it goes on to report everything")
 		}
 	}
+	close(begun)
 	<-done
 	testTracerFlush(t, tracing)
 	made := 0
@@ -60,8 +71,8 @@ func TestRenew(t *testing.T) {
 			}
 		}
 	}
-	if made != dials {
-		t.Errorf("%d of %d connections are told of", made, dials)
+	if made != dialled {
+		t.Errorf("%d of %d connections are told of", made, dialled)
 	}
 	if n, err := tracing.Dropped(); n != 0 || err != nil {
 		t.Errorf("%d dropped, %v", n, err)
