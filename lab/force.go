@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -159,41 +158,6 @@ func (s *Session) tellForgotten() {
 			Time: s.e.clock.Now(), Source: record.Fault, Kind: "heal", Text: "the flows that the firewall forgot stay forgotten: only new connections pass",
 		})
 	}
-}
-
-// ofFaults tells whether a step is about what faults have stopped, and about no
-// process in particular.
-func (s *Session) ofFaults(f scenarios.Freeze) bool {
-	_, noHost := s.net.Host(f.Who)
-	return s.typed && f.Thaw && f.PID == 0 && (f.Who == "" || noHost == nil)
-}
-
-// thaw lets go on what faults have stopped, on a host or, if that is "", on any.
-func (s *Session) thaw(ctx context.Context, step scenarios.Freeze) error {
-	s.forces.mu.Lock()
-	frozen := s.forces.processes(s.net)
-	s.forces.mu.Unlock()
-	frozen = slices.DeleteFunc(frozen, func(f Force) bool { return step.Who != "" && step.Who != f.Host })
-	for _, f := range frozen {
-		one := step
-		one.Who, one.PID = f.Host, f.PID
-		if _, err := s.e.do(ctx, one); err != nil {
-			return err
-		}
-		s.forces.note(one, s.e.froze)
-	}
-	if len(frozen) == 0 {
-		return fmt.Errorf("%w: no fault has stopped a process%s", ErrScenario, on(step.Who))
-	}
-	return nil
-}
-
-// on says where, if that is known.
-func on(host string) string {
-	if host == "" {
-		return ""
-	}
-	return " of " + host
 }
 
 // InForce lists the faults that are in force now, the oldest first; before them

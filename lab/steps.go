@@ -124,34 +124,6 @@ func (e *Experiment) process(who string) (*topology.Host, int, error) {
 	return p.process.Host, p.process.PID, nil
 }
 
-func (e *Experiment) freeze(s scenarios.Freeze) error {
-	h, pid, err := e.stoppable(s)
-	if err != nil {
-		return err
-	}
-	e.froze = frozenProcess{h.Name, h.Boot(), pid}
-	if s.Thaw {
-		e.mark("thaw", h.Name, fmt.Sprintf("SIGCONT to process %d", pid))
-		return h.Thaw(pid)
-	}
-	e.mark("freeze", h.Name, fmt.Sprintf("SIGSTOP to process %d", pid))
-	return h.Freeze(pid)
-}
-
-// stoppable is the process that is meant: one that is named, or whom process
-// finds.
-func (e *Experiment) stoppable(s scenarios.Freeze) (*topology.Host, int, error) {
-	if s.PID == 0 {
-		return e.process(s.Who)
-	}
-	h, err := e.net.Host(s.Who)
-	if err != nil {
-		return nil, 0, err
-	}
-	p, err := e.processOf(h, s.PID)
-	return h, p.PID, err
-}
-
 // zero is the time zero of a run without a fault.
 func (e *Experiment) zero(s scenarios.Zero) error {
 	if err := e.watch.everything(); err != nil {
