@@ -35,6 +35,9 @@ func tracedActs() map[string]func() error {
 		"blocked": actBlocked,
 		"uring":   actURing,
 		"fifo":    actFIFO,
+		"copies":  actCopies,
+		"print":   actPrint,
+		"typed":   actTyped,
 		"exec": func() error {
 			return unix.Exec(os.Getenv(tracedFileEnv), []string{"compat"}, nil)
 		},
@@ -64,15 +67,80 @@ func testAct(t *testing.T, act string) (events []record.Event, spared uint64) {
 
 // actFIFO prints into a FIFO.
 func actFIFO() error {
-	fd, err := unix.Open(os.Getenv(tracedFileEnv), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err := printTo(os.Getenv(tracedFileEnv)); err != nil {
+		return err
+	}
+	_, err := os.Stdout.WriteString("to a fifo\n")
+	return err
+}
+
+// What actCopies copies: so often in each of the threads, so many octets.
+const copyThreads, copies, copied = 4, 20_000, 10
+
+// actCopies has the kernel copy to the standard output, in several threads.
+func actCopies() error {
+	from, err := os.Open("/proc/self/exe")
 	if err != nil {
 		return err
 	}
-	if err := unix.Dup3(fd, 1, 0); err != nil {
+	defer from.Close()
+	if err := printTo("/dev/zero"); err != nil {
 		return err
 	}
-	_, err = os.Stdout.WriteString("to a fifo\n")
+	done := make(chan error, copyThreads)
+	for range copyThreads {
+		go func() {
+			for range copies {
+				var at int64
+				if n, err := unix.Sendfile(1, int(from.Fd()), &at, copied); n != copied {
+					done <- fmt.Errorf("%d octets copied: %w", n, err)
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	var errs []error
+	for range copyThreads {
+		errs = append(errs, <-done)
+	}
+	return errors.Join(errs...)
+}
+
+// actPrint prints more than the ring has room for.
+func actPrint() error {
+	if err := printTo("/dev/zero"); err != nil {
+		return err
+	}
+	block := make([]byte, 64<<10)
+	for range 80 {
+		if _, err := unix.Write(1, block); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// actTyped reads a line from a terminal when a child has printed much.
+func actTyped() error {
+	fd, err := unix.Open(os.Getenv(tracedFileEnv), unix.O_RDONLY|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(inChild("print"), unix.Dup3(fd, 0, 0)); err != nil {
+		return err
+	}
+	_, err = unix.Read(0, make([]byte, 80))
 	return err
+}
+
+// printTo makes a file the standard output.
+func printTo(name string) error {
+	fd, err := unix.Open(name, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	return unix.Dup3(fd, 1, 0)
 }
 
 // pairOfSockets are the two ends of a connection that is served at 127.0.0.1:7000.
@@ -145,7 +213,15 @@ func actPoll() error {
 	if _, err := unix.Poll([]unix.PollFd{{Fd: int32(c), Events: unix.POLLIN}}, 1000); err != nil {
 		return err
 	}
-	if err := errors.Join(os.Setenv(tracedActEnv, "child"), os.Setenv(tracedFDEnv, strconv.Itoa(c))); err != nil {
+	if err := os.Setenv(tracedFDEnv, strconv.Itoa(c)); err != nil {
+		return err
+	}
+	return inChild("child")
+}
+
+// inChild has a child do an act.
+func inChild(act string) error {
+	if err := os.Setenv(tracedActEnv, act); err != nil {
 		return err
 	}
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{"traced"}, &syscall.ProcAttr{

@@ -25,8 +25,8 @@ const (
 	MaxOutput = 1 << 20
 )
 
-// textPeriod is in what time a program may print as much: one that does so for
-// days is told of all the while.
+// textPeriod is in what time a program may print as much: one that prints less
+// is told of for days. One that prints more is muted until Renew or Everything.
 const textPeriod = 10 * time.Minute
 
 // TooMuch is the event of a program whose output has come to the bounds.
@@ -65,7 +65,7 @@ func decodeText(b []byte) (t bpfText, ok bool) {
 	n := ne.Uint32(b[8:])
 	b = b[24:]
 	t.data = b[:min(int(n), len(b))]
-	return t, int(t.fd) < len(printer{}.lines)
+	return t, int(t.fd) < len(printer{}.lines) && t.unseen >= 0
 }
 
 // A bpfUnseenText is struct unseen_text: of descriptors 1 and 2.
@@ -162,7 +162,6 @@ func (p *printer) write(e record.Event, t bpfText, tell func(record.Event)) (who
 	l, m := &p.lines[t.fd], &p.missed[t.fd]
 	whole = true
 	l.columns = t.columns
-	p.octets += t.unseen
 	if !p.full() && (len(t.data) > 0 || m.newline) { // else there may be more to come
 		p.pass(e, t.fd, tell)
 	}
@@ -224,7 +223,7 @@ func (x *printers) end(id processID, e record.Event, tell func(record.Event)) {
 	}
 }
 
-// drop forgets the processes of a host.
+// drop forgets the processes of a host, and what was counted of them.
 func (x *printers) drop(host uint32) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -235,6 +234,7 @@ func (x *printers) drop(host uint32) {
 		if delete(x.processes, id); p.muted {
 			x.unmute(id)
 		}
+		x.unseen(id)
 	}
 }
 

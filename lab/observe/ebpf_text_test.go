@@ -2,8 +2,11 @@ package observe
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/seed-6fefc909/tcplab/internal/testenv"
 	"github.com/seed-6fefc909/tcplab/lab/record"
 )
 
@@ -81,6 +85,12 @@ func TestPrintersMissed(t *testing.T) {
 			bpfUnseenText{Octets: [2]uint64{7, 8}},
 			[]string{"stdout one", "stdout tw… 7 octets not seen …", "output 8 octets that p wrote are not recorded"},
 		},
+		{
+			"more than the bound",
+			[]bpfText{{unseen: 2 * MaxOutput}, {data: []byte("x\nnext\n")}},
+			bpfUnseenText{},
+			[]string{"stdout … 2097152 octets not seen …x", "stdout next"},
+		},
 		{"everything", nil, bpfUnseenText{Octets: [2]uint64{7, 0}}, []string{"output 7 octets that p wrote are not recorded"}},
 		{
 			"more octets than is told",
@@ -109,6 +119,91 @@ func TestPrintersMissed(t *testing.T) {
 				t.Errorf("told (-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// With a host goes what was counted of its processes, and no other's.
+func TestPrintersDrop(t *testing.T) {
+	var taken []processID
+	x := printers{
+		unseen:    func(id processID) bpfUnseenText { taken = append(taken, id); return bpfUnseenText{} },
+		processes: map[processID]*printer{},
+	}
+	for host := range uint32(3) {
+		x.add(processID{host: host, pid: 7}, record.Event{}, bpfText{fd: 1, unseen: 10}, func(record.Event) {})
+	}
+	x.drop(1)
+	if len(taken) != 1 || taken[0] != (processID{host: 1, pid: 7}) || len(x.processes) != 2 {
+		t.Errorf("taken of %v, %d processes are left", taken, len(x.processes))
+	}
+}
+
+// A number of unseen octets that is none is not taken for one.
+func TestDecodeTextUnseen(t *testing.T) {
+	raw := make([]byte, bpfTextSize)
+	for _, unseen := range []int64{10, -10} {
+		binary.NativeEndian.PutUint64(raw[bpfHeadSize+16:], uint64(unseen))
+		if text, ok := decodeText(raw); ok != (unseen > 0) {
+			t.Errorf("%d: %+v, %v", unseen, text, ok)
+		}
+	}
+}
+
+// What the kernel copies for several threads of a process is counted once.
+func TestTextOfThreads(t *testing.T) {
+	t.Setenv(tracedActEnv, "copies")
+	h, start, cmd := testTracedHost(t)
+	h.Text = true
+	var log eventLog
+	tracing := testTracer(t, testClock(t), log.add, h)
+	start()
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	testTracerFlush(t, tracing)
+	var got []string
+	for _, e := range log.sorted() {
+		if e.Source == record.Step {
+			words, _, _ := strings.Cut(e.Text, " that")
+			got = append(got, words)
+		}
+	}
+	if d := cmp.Diff([]string{fmt.Sprintf("%d octets", copyThreads*copies*copied)}, got); d != "" {
+		t.Errorf("told (-want +got):\n%s", d)
+	}
+}
+
+// What is typed is told while there is no room for what is printed.
+func TestTextTypedBesideFlood(t *testing.T) {
+	testenv.NeedRoot(t)
+	keyboard, tty := testenv.Terminal(t)
+	defer keyboard.Close()
+	defer tty.Close()
+	if _, err := keyboard.WriteString("a command\n"); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(tracedActEnv, "typed")
+	t.Setenv(tracedFileEnv, tty.Name())
+	h, start, cmd := testTracedHost(t)
+	h.Text = true
+	var log eventLog
+	tracing := testTracer(t, testClock(t), log.add, h)
+	tracing.decoder.printers.mu.Lock() // the ring's reader stops at the first text
+	start()
+	err := cmd.Wait()
+	tracing.decoder.printers.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	testTracerFlush(t, tracing)
+	if n := log.count(func(e record.Event) bool { return e.Text == "the user types: a command" }); n != 1 {
+		t.Errorf("the line is told %d times", n)
+	}
+	if n := log.count(func(e record.Event) bool { return strings.HasSuffix(e.Text, " wrote are not recorded") }); n == 0 {
+		t.Error("there was room for all that was printed")
+	}
+	if n, err := tracing.Dropped(); n != 0 || err != nil {
+		t.Errorf("%d dropped, %v", n, err)
 	}
 }
 

@@ -30,8 +30,10 @@ struct {
 	__type(value, __u32);
 } pipes SEC(".maps");
 
-// What processes wrote and no event told of, by host and process id. An entry is
-// there from then on until the process ends, and user space takes it out.
+// What processes wrote and no event told of, by host and process id. User space
+// takes an entry out when the process ends, or its host goes and it has heard of
+// the process. The one that has not been used for longest may be displaced before:
+// of its octets nothing is told.
 struct unseen_text {
 	__u64 octets[2];  // by descriptor: 1, 2
 	__u32 newline[2]; // whether the last of them ended a line
@@ -54,7 +56,8 @@ struct {
 } text_rooms SEC(".maps");
 
 // What is printed takes no more than half of the ring: whatever is faster than
-// the ring's reader must not displace what else is seen.
+// the ring's reader must not displace what else is seen. What is typed may take
+// the rest.
 #define TEXT_SHARE (2 << 20)
 
 // watched tells whether the task is one whose text is wanted.
@@ -97,7 +100,7 @@ static __always_inline bool heard(struct file *file)
 // if they cannot be read or there is no room.
 __noinline int tell_text(struct text_event *e, __u64 from, __u32 n)
 {
-	if (!e || n > TEXT_MAX || bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > TEXT_SHARE ||
+	if (!e || n > TEXT_MAX || (e->fd != 0 && bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) > TEXT_SHARE) ||
 	    (n && bpf_probe_read_user(e->data, n, (void *)from)))
 		return 0;
 	e->len = n;
@@ -172,10 +175,11 @@ static __always_inline struct unseen_text *note_unseen(__u64 process, __u32 fd, 
 	return u;
 }
 
-// tell_unseen tells of such octets, and is false if there is no room for it.
+// tell_unseen tells of such octets, and is false if there is no room for it. It
+// takes them first: another thread of the process may be here as well.
 static __always_inline bool tell_unseen(struct text_event *e, struct unseen_text *u)
 {
-	__u64 *octets = &u->octets[e->fd == 2], n = *octets;
+	__u64 *octets = &u->octets[e->fd == 2], n = __sync_lock_test_and_set(octets, 0);
 
 	if (!n)
 		return true;
@@ -184,8 +188,8 @@ static __always_inline bool tell_unseen(struct text_event *e, struct unseen_text
 	bool told = tell_text(e, 0, 0);
 	e->unseen = 0;
 	e->flags = 0;
-	if (told)
-		__sync_fetch_and_add(octets, -n);
+	if (!told)
+		__sync_fetch_and_add(octets, n);
 	return told;
 }
 
