@@ -142,6 +142,7 @@ func (e *Experiment) processOf(h *topology.Host, pid int) (topology.ProcessInfo,
 const (
 	zombie  = 'Z'
 	stopped = 'T'
+	traced  = 't' // stopped by a debugger
 )
 
 // aim says which process it is that a signal goes to.
@@ -167,7 +168,7 @@ func kill(signal unix.Signal) deed {
 		}
 		what := aim(f, signal, p)
 		if f.Kind == "kill-unread" && unread == 0 {
-			what += "; 0 octets lie unread: this sends a FIN, and no RST"
+			what += "; no octet lies unread in a connection of its own"
 		}
 		e.held.PID = p.PID
 		at, err := h.Signal(p.PID, signal)

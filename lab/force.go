@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -102,17 +103,21 @@ func (f *forces) freeze(p frozenProcess, now time.Time) {
 }
 
 // processes are those that a fault has stopped and that are it yet: of what goes
-// on, by whomever, it is forgotten. It needs mu.
+// on, by whomever, it is forgotten. One that a debugger stops, too, is stopped. It
+// needs mu.
 func (f *forces) processes(n *topology.Network) []Force {
 	var list []Force
 	still := map[frozenProcess]time.Time{}
 	for _, h := range n.Hosts() {
 		boot := h.Boot()
-		all, _ := h.Processes() // of a host that is down there are none
+		all, err := h.Processes()
+		if err != nil && !h.Down() { // they are not known now
+			maps.Copy(still, f.frozen)
+		}
 		for _, p := range all {
 			key := frozenProcess{h.Name, boot, p.PID}
 			since, frozen := f.frozen[key]
-			if !frozen || p.State != stopped {
+			if !frozen || p.State != stopped && p.State != traced {
 				continue
 			}
 			still[key] = since

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -51,18 +52,20 @@ func (s *Session) thaw(ctx context.Context, step scenarios.Freeze) error {
 	frozen := s.forces.processes(s.net)
 	s.forces.mu.Unlock()
 	frozen = slices.DeleteFunc(frozen, func(f Force) bool { return step.Who != "" && step.Who != f.Host })
-	for _, f := range frozen {
-		one := step
-		one.Who, one.PID = f.Host, f.PID
-		if _, err := s.e.do(ctx, one); err != nil {
-			return err
-		}
-		s.forces.note(one, s.e.froze)
-	}
 	if len(frozen) == 0 {
 		return fmt.Errorf("%w: no fault has stopped a process%s", ErrScenario, on(step.Who))
 	}
-	return nil
+	var errs []error
+	for _, f := range frozen {
+		one := step
+		one.Who, one.PID = f.Host, f.PID
+		_, err := s.e.do(ctx, one)
+		if err == nil {
+			s.forces.note(one, s.e.froze)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // on says where, if that is known.

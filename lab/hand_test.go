@@ -463,5 +463,5 @@ func TestHandTold(t *testing.T) {
 	did("fault forget-flow", "no heal brings it back", true)
 	did("heal", forgotten, true)
 	did("heal", forgotten, false)
-	did("fault kill-unread", "0 octets lie unread: this sends a FIN, and no RST", true)
+	did("fault kill-unread", "no octet lies unread in a connection of its own", true)
 }

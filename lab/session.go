@@ -173,6 +173,7 @@ func (s *Session) do(ctx context.Context, file string, line int, text string) (s
 		}
 	case scenarios.Freeze:
 		if s.ofFaults(step) {
+			defer s.e.forget()
 			return nil, s.thaw(ctx, step)
 		}
 	}

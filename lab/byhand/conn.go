@@ -19,7 +19,7 @@ import (
 
 // Version is that of the protocol. A supervisor answers only to its own,
 // but to opDown.
-const Version = 1
+const Version = 2
 
 // maxLine bounds a line, in octets: a record has a hundred thousands of events at
 // most, and frames beside.

@@ -79,8 +79,9 @@ func (l *Lab) Exec(ctx context.Context, handOver func(), host string, x lab.Exec
 	if err != nil {
 		return End{}, err
 	}
+	early := signals.waiting()
 	if err = c.send(note{PID: entrant.PID}); err == nil {
-		signals.pass(func(s unix.Signal) { _ = c.send(note{Signal: int(s)}) }, t.tells) // a supervisor that is gone is heard of
+		signals.pass(early, func(s unix.Signal) { _ = c.send(note{Signal: int(s)}) }, t.tells) // a supervisor that is gone is heard of
 		err = l.hear(c, &done{})
 	}
 	if err != nil {

@@ -53,6 +53,8 @@ func (s *supervisor) instead(line string) string {
 		return processes
 	case kind == "reboot":
 		return ""
+	case !scenarios.OfProcess(kind):
+		return Command(s.config.Name, "status") + " shows the connections"
 	}
 	h, p := s.victim(kind, host)
 	switch {
@@ -68,9 +70,6 @@ func (s *supervisor) instead(line string) string {
 // host; nil if there is none. One that can be thawed may be on another host, if
 // there is none on that.
 func (s *supervisor) victim(kind, host string) (*topology.Host, topology.ProcessInfo) {
-	if !scenarios.OfProcess(kind) {
-		return nil, topology.ProcessInfo{}
-	}
 	var victim *topology.Host
 	var process topology.ProcessInfo
 	for _, h := range s.session.Network().Hosts() {

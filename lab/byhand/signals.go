@@ -39,17 +39,26 @@ func (c caught) release() {
 	}
 }
 
-// pass gives send those that have come, and those that will, unless the program
-// was told of them, too.
-func (c caught) pass(send func(unix.Signal), told func(unix.Signal) bool) {
+// waiting tells which have come and were not passed on.
+func (c caught) waiting() []bool {
+	var waiting []bool
 	for _, came := range c {
-		early := len(came) > 0 // before there was a program
+		waiting = append(waiting, len(came) > 0)
+	}
+	return waiting
+}
+
+// pass gives send those that have come, and those that will, unless the program
+// was told of them, too; of the early ones, that waited before there was a program,
+// it was not.
+func (c caught) pass(early []bool, send func(unix.Signal), told func(unix.Signal) bool) {
+	for i, came := range c {
 		go func() {
 			for s := range came {
-				if number := s.(unix.Signal); early || !told(number) {
+				if number := s.(unix.Signal); early[i] || !told(number) {
 					send(number)
 				}
-				early = false
+				early[i] = false
 			}
 		}()
 	}

@@ -37,7 +37,7 @@ func TestCaught(t *testing.T) {
 	defer c.release()
 	raise(t, append(slices.Repeat([]unix.Signal{unix.SIGUSR1}, 2*len(deadly)), unix.SIGTERM)...)
 	sent, asked := make(chan unix.Signal, 4*len(deadly)), make(chan unix.Signal)
-	c.pass(func(s unix.Signal) { sent <- s }, func(s unix.Signal) bool { asked <- s; return s == unix.SIGUSR1 })
+	c.pass(c.waiting(), func(s unix.Signal) { sent <- s }, func(s unix.Signal) bool { asked <- s; return s == unix.SIGUSR1 })
 	if early := []unix.Signal{<-sent, <-sent}; !slices.Contains(early, unix.SIGUSR1) || !slices.Contains(early, unix.SIGTERM) {
 		t.Errorf("of those that came early %v are passed on", early)
 	}

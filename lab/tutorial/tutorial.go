@@ -128,11 +128,11 @@ func (s *Step) acts() bool {
 	return len(s.Tasks)+len(s.Awaits) > 0 || s.Have != "" || s.Enter
 }
 
-// deedForm is a terminal and what is done there.
-var deedForm = regexp.MustCompile(`^@([1-3]) ([$>^])(.+)$`)
+// taskForm is a terminal and what is done there.
+var taskForm = regexp.MustCompile(`^@([1-3]) ([$>^])(.+)$`)
 
 func (s *Step) directive(line string) error {
-	if m := deedForm.FindStringSubmatch(line); m != nil {
+	if m := taskForm.FindStringSubmatch(line); m != nil {
 		t := Task{}
 		t.Terminal, _ = strconv.Atoi(m[1])
 		switch text := strings.TrimSpace(m[3]); m[2] {

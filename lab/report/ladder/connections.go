@@ -62,11 +62,11 @@ func (c *connections) find(e *record.Event) (x ends, known bool) {
 	switch p := e.Packet; {
 	case p == nil:
 	case p.Proto == "tcp" && p.Flags&(record.FlagSYN|record.FlagACK) == record.FlagSYN:
-		if !c.open[here] && !c.open[there] {
+		if e.Kind == record.KindOut && !c.open[here] && !c.open[there] {
 			c.begin(here)
 			return here, true
 		}
-	case p.Proto == "tcp" && !known && !back && p.Flags&record.FlagRST == 0:
+	case p.Proto == "tcp" && !known && !back && p.Len > 0: // else it may be at its end
 		if (e.Host == "client") != (e.Kind == record.KindOut) {
 			here = there
 		}

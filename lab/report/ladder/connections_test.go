@@ -30,6 +30,21 @@ func doing(port int, kind string, flags int) record.Event {
 	return e
 }
 
+// The end of a connection that began before the record is not another one.
+func TestHalfSeenConnection(t *testing.T) {
+	r := &record.Record{Hosts: []record.Host{{Name: "client", MAC: "c"}, {Name: "server", MAC: "s"}}, Events: []record.Event{
+		doing(2000, record.KindOut, record.FlagACK), doing(2000, record.KindIn, record.FlagFIN|record.FlagACK),
+		doing(3000, record.KindOut, record.FlagSYN), doing(3000, record.KindCall, 0),
+	}}
+	for i := range r.Events {
+		r.Events[i].Time = int64(i) * ms
+	}
+	rows := ladder.Rows(r)
+	if last := rows[len(rows)-1].Client; last != "write() = 6" {
+		t.Errorf("of the only connection: %q", last)
+	}
+}
+
 // While there are several connections it is told which one each thing is of, and
 // not before the second is there, nor after the end of all but one.
 func TestSeveralConnections(t *testing.T) {

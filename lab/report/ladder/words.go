@@ -1,6 +1,7 @@
 package ladder
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -54,13 +55,18 @@ func Text(r *record.Record, i int) string {
 	return e.String()
 }
 
-// carrier says what the network card was told of its link, "" if that is as it
-// should be, or if the fault that did it says the same at once.
+// carrier says what the network card was told of its link, "" of one that comes up
+// for the first time, as it should, or if the fault that did it says the same at once.
 func carrier(r *record.Record, i int) string {
 	e := &r.Events[i]
 	text := "link " + e.Link
 	if (r.Fault.Kind == "" || e.Time < r.Fault.Time) && e.Link == record.LinkUp {
-		return ""
+		wasDown := func(b record.Event) bool {
+			return b.Source == record.Wire && b.Packet == nil && b.Link != record.LinkUp && b.Host == e.Host && b.Boot == e.Boot
+		}
+		if !slices.ContainsFunc(r.Events[:i], wasDown) {
+			return ""
+		}
 	}
 	for j := i + 1; j < len(r.Events) && r.Events[j].Time-e.Time < int64(time.Millisecond); j++ {
 		if f := &r.Events[j]; f.Source == record.Fault && f.Host == e.Host && f.Text == text {

@@ -46,6 +46,19 @@ func TestSameState(t *testing.T) {
 	}
 }
 
+// That a link comes up is told if it had been down.
+func TestLinkUp(t *testing.T) {
+	up := record.Event{Host: "client", Boot: 1, Source: record.Wire, Kind: record.KindCarrier, Link: record.LinkUp}
+	down := up
+	down.Link = record.LinkDown
+	r := &record.Record{Events: []record.Event{up, down, up}}
+	for i, want := range []string{"", "link down", "link up"} {
+		if got := ladder.Text(r, i); got != want {
+			t.Errorf("%d: %q, want %q", i, got, want)
+		}
+	}
+}
+
 // A link that goes down is told once: by the fault that did it, if one says so.
 func TestLinkDownIsTheFaults(t *testing.T) {
 	for name, c := range map[string]struct {
