@@ -70,6 +70,7 @@ func checkWaits(t *testing.T, waits []*Wait) {
 	t.Helper()
 	waits = slices.DeleteFunc(waits, func(w *Wait) bool { return w == nil || w.Timer == "" })
 	var sent []int
+	const late = 500 * time.Millisecond // by which timers of a busy machine may be, together
 	for i, w := range waits {
 		if w.Timer != "retransmit" || w.State != "ESTABLISHED" || w.Of != 5 || w.Decider != "net.ipv4.tcp_retries2=5" || !slices.Equal(w.Errors, []string{"ETIMEDOUT"}) {
 			t.Errorf("wait %d: %+v", i, w)
@@ -77,7 +78,7 @@ func checkWaits(t *testing.T, waits []*Wait) {
 		if w.Earliest > w.Latest || i > 0 && w.Latest >= waits[i-1].Latest {
 			t.Errorf("wait %d: the end is expected in %v to %v, before it was in %v", i, w.Earliest, w.Latest, waits[i-1].Latest)
 		}
-		if w.Sent == w.Of && (w.Next < w.Earliest-100*time.Millisecond || w.Next > w.Latest+100*time.Millisecond) {
+		if w.Sent == w.Of && (w.Next < w.Earliest-late || w.Next > w.Latest+late) {
 			t.Errorf("wait %d: the last, of %v, the end is expected in %v to %v", i, w.Next, w.Earliest, w.Latest)
 		}
 		sent = append(sent, w.Sent)

@@ -79,9 +79,7 @@ func TestHandJobs(t *testing.T) {
 		if out, status := c.Wait(); status != 148 || !testtmux.Contains("Stopped")(out) {
 			t.Errorf("Ctrl-Z: status %d, %q", status, out)
 		}
-		if state := h.runs("client", program).State; state != "T" {
-			t.Errorf("after Ctrl-Z %s is in state %s", program, state)
-		}
+		h.until("it is stopped, too", func(s *byhand.Status) bool { q, _ := processOf(s, "client", program); return q.State == "T" })
 	}
 	stop("cat")
 	resumed := func(times int) { // cat: what is typed is no longer for the shell

@@ -24,7 +24,7 @@ func (s *supervisor) exec(ctx context.Context, c *conn, x *exec) error {
 	}
 	entry, err := s.session.Admit(x.Host, x.User, x.Argv)
 	if errors.Is(err, lab.ErrDown) {
-		return hostDown(err, s.config.Name, x.Host)
+		return s.hostDown(err, x.Host)
 	}
 	if err != nil {
 		return usage(err, "")
@@ -40,7 +40,7 @@ func (s *supervisor) exec(ctx context.Context, c *conn, x *exec) error {
 	}
 	p, err := entry.Started(n.PID)
 	if errors.Is(err, lab.ErrDown) { // meanwhile
-		return hostDown(err, s.config.Name, x.Host)
+		return s.hostDown(err, x.Host)
 	}
 	if err != nil {
 		return err

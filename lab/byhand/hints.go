@@ -15,14 +15,14 @@ import (
 func (s *supervisor) refusal(line string, err error) *Error {
 	name := s.config.Name
 	if need, ok := errors.AsType[*scenarios.NeedError](err); ok {
-		var flags []string
+		anew := s.anew()
 		for _, line := range need.Build {
-			flags = append(flags, "--"+line)
+			anew += " --" + line
 		}
-		return usage(need, Command(name, "down")+"; "+Command(name, "up", flags...))
+		return usage(need, anew)
 	}
 	if down, ok := errors.AsType[*scenarios.DownError](err); ok {
-		return hostDown(down, name, down.Host)
+		return s.hostDown(down, down.Host)
 	}
 	if errors.Is(err, lab.ErrDown) { // meanwhile
 		return hostDown(err, name, "HOST")
@@ -34,6 +34,21 @@ func (s *supervisor) refusal(line string, err error) *Error {
 		return &Error{err.Error(), s.instead(line), Refused}
 	}
 	return nil
+}
+
+// anew is what is typed for such a lab in the place of this one.
+func (s *supervisor) anew() string {
+	return Command(s.config.Name, "down") + "; sudo " + s.config.Command
+}
+
+// hostDown is of a host that is down, perhaps for good.
+func (s *supervisor) hostDown(err error, host string) *Error {
+	for _, f := range s.session.InForce() {
+		if f.Kind == "failover" && f.Host == host {
+			return &Error{err.Error() + ", and the standby has its address", s.anew() + " makes a lab in which it is up", Refused}
+		}
+	}
+	return hostDown(err, s.config.Name, host)
 }
 
 // hostDown is of a host of a lab that is down.

@@ -54,11 +54,13 @@ static __always_inline struct file **files_of(struct task_struct *task)
 	return BPF_CORE_READ(task, files, fdt, fd);
 }
 
-// copy_sets copies the first 64 descriptors of select's sets.
+// copy_sets copies the first 64 descriptors of select's sets, of which either may
+// be missing.
 static __always_inline void copy_sets(struct thread *t)
 {
 	struct call_event *c = &t->call;
 
+	__builtin_memset(c->data, 0, 16);
 	if (t->buf)
 		bpf_probe_read_user(c->data, 8, (void *)t->buf);
 	if (c->arg[2])

@@ -121,7 +121,7 @@ func (t *telling) which(i int, text string) string {
 	}
 	switch {
 	case e.Source == record.Output && who != "":
-		return who + ": " + e.Text
+		return who + ": " + short(e.Text)
 	case e.Syscall == nil && port == 0:
 		return text
 	case e.Syscall == nil:

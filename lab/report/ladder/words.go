@@ -1,6 +1,7 @@
 package ladder
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func Text(r *record.Record, i int) string {
 		}
 		return e.Text
 	case record.Output:
-		return e.Comm + ": " + e.Text
+		return e.Comm + ": " + short(e.Text)
 	case record.Syscall:
 		return call(e)
 	case record.Socket:
@@ -53,6 +54,17 @@ func Text(r *record.Record, i int) string {
 		}
 	}
 	return e.String()
+}
+
+// mostPrinted is how much of a line that a program printed is told, in octets: some
+// have no end.
+const mostPrinted = 512
+
+func short(text string) string {
+	if len(text) <= mostPrinted {
+		return text
+	}
+	return fmt.Sprintf("%s... (%s octets)", strings.ToValidUTF8(text[:mostPrinted], ""), Thousands(len(text)))
 }
 
 // carrier says what the network card was told of its link, "" of one that comes up

@@ -1,6 +1,7 @@
 package ladder_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/seed-6fefc909/tcplab/lab/record"
@@ -43,6 +44,14 @@ func TestSameState(t *testing.T) {
 	r := &record.Record{Events: []record.Event{{Source: record.Socket, Kind: record.KindState, State: &record.State{From: "FIN_WAIT1", To: "FIN_WAIT1"}}}}
 	if got := ladder.Text(r, 0); got != "" {
 		t.Errorf("it says %q", got)
+	}
+}
+
+// Of a line that goes on and on the beginning is told, and how long it is.
+func TestLongLine(t *testing.T) {
+	r := &record.Record{Events: []record.Event{{Source: record.Output, Kind: record.KindStdout, Comm: "tr", Text: strings.Repeat("ä", 2000)}}}
+	if got, want := ladder.Text(r, 0), "tr: "+strings.Repeat("ä", 256)+"... (4,000 octets)"; got != want {
+		t.Errorf("got %q", got)
 	}
 }
 
