@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
@@ -29,6 +30,7 @@ func tracedActs() map[string]func() error {
 	return map[string]func() error{
 		"netpoll": actNetpoll,
 		"poll":    actPoll,
+		"select":  actSelect,
 		"child":   actChild,
 		"calls":   actCalls,
 		"flood":   actFlood,
@@ -217,6 +219,30 @@ func actPoll() error {
 		return err
 	}
 	return inChild("child")
+}
+
+// actSelect waits for a pipe's ends, and then for one of them.
+func actSelect() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var fds [2]int
+	if err := unix.Pipe(fds[:]); err != nil {
+		return err
+	}
+	if _, err := unix.Write(fds[1], []byte("x")); err != nil {
+		return err
+	}
+	for _, write := range []*unix.FdSet{{}, nil} {
+		read := &unix.FdSet{}
+		read.Set(fds[0])
+		if write != nil {
+			write.Set(fds[1])
+		}
+		if _, err := unix.Select(fds[1]+1, read, write, nil, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inChild has a child do an act.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -53,6 +54,20 @@ func TestPollIsToldOfHangUp(t *testing.T) {
 	ready, pids := ofWait(events, "poll")
 	if len(ready) != 2 || pids[0] == pids[1] || ready[0] != ready[1] || ready[0].Events != "POLLIN|POLLHUP" || ready[0].Local == "" {
 		t.Errorf("the parent and its child were told %+v (processes %v), want both POLLIN|POLLHUP", ready, pids)
+	}
+}
+
+// A set that is not given is not the last call's.
+func TestSelectSets(t *testing.T) {
+	events, _ := testAct(t, "select")
+	var got []string
+	for i := range events {
+		if c := events[i].Syscall; c != nil && strings.HasSuffix(c.Name, "select6") && strings.Contains(c.Arg, "read") {
+			got = append(got, regexp.MustCompile("[0-9]+:").ReplaceAllString(c.Arg, ""))
+		}
+	}
+	if want := []string{"read write", "read"}; !slices.Equal(got, want) {
+		t.Errorf("select was told of %q, want %q", got, want)
 	}
 }
 
