@@ -116,3 +116,17 @@ func TestHandStopped(t *testing.T) {
 		t.Errorf("thaw: %q", out)
 	}
 }
+
+// A lab in the place of one that cannot do something has the other's options.
+func TestHandAnew(t *testing.T) {
+	t.Parallel()
+	h := newHandUp(t, "--delay", "5ms")
+	name := " --name " + h.name
+	h.refused(exitUsage, "hint: sudo lab down"+name+"; sudo lab up"+name+" --delay 5ms --path switch --standby\n", "fault", "failover")
+	h.must("down")
+	h.must("up", "--path", "switch", "--standby")
+	h.must("fault", "failover")
+	for _, args := range [][]string{{"exec", "server", "--", "true"}, {"fault", "kill"}, {"fault", "failover"}} {
+		h.refused(1, "hint: sudo lab down"+name+"; sudo lab up"+name+" --path switch --standby makes a lab in which it is up\n", args...)
+	}
+}
