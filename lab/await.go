@@ -137,6 +137,9 @@ func (s *Session) expectation(e *Experiment, event string) (x scenarios.Expect, 
 		}
 	}
 	lines.Built()
+	for _, h := range s.net.Hosts() {
+		_ = lines.Program(h.Name, h.Name) // it may be started yet, but where the host is down
+	}
 	for _, p := range e.launched() {
 		if err := lines.Program(p.name, p.process.Host.Name); err != nil {
 			return x, err

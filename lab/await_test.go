@@ -88,6 +88,17 @@ func TestAwait(t *testing.T) {
 	}
 }
 
+// The end of a program is waited for that is not started yet.
+func TestAwaitExit(t *testing.T) {
+	h := openHand(t, lab.Options{Path: topology.Direct}, lab.Hand{})
+	h.unseen("server exits", lab.LastAct)
+	exit := h.await(t.Context(), "client exits 3", lab.Now)
+	h.do("start client sh -c 'exit 3'")
+	if seen, err := exit(); err != nil || seen.Event.Process.Status != 3 {
+		t.Errorf("the end: %v, %v", seen, err)
+	}
+}
+
 // An event is seen while a step takes its time, and in the next experiment.
 func TestAwaitBeside(t *testing.T) {
 	h := openHand(t, lab.Options{Path: topology.Router, Grace: time.Second}, lab.Hand{})

@@ -39,6 +39,12 @@ came since then counts, too.
 			if len(args) < 2 {
 				return usageError(errors.New("wait for what?"), example(c, "client", "receives", "RST"))
 			}
+			for _, arg := range args {
+				flag, ok := strings.CutPrefix(arg, "--")
+				if flag, _, _ = strings.Cut(flag, "="); ok && c.Flags().Lookup(flag) != nil && c.ArgsLenAtDash() < 0 {
+					return usageError(fmt.Errorf("%s is behind the event", arg), "options come before it: "+typed(c, "--"+flag, "...", args[0], args[1])+"; or -- does, where it is a part of it")
+				}
+			}
 			return nil
 		},
 		ValidArgsFunction: completeHost,

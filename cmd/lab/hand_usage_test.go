@@ -37,6 +37,7 @@ func TestHandUsage(t *testing.T) {
 		{named("hint: for example sudo lab exec %s server -- "), "exec client"},
 		{named("hint: options come before the host: sudo lab exec %s --user ... client -- PROGRAM\n"), "exec client --user root true"},
 		{named("hint: for example sudo lab await %s client receives RST\n"), "await"},
+		{named("--within=1s is behind the event\nhint: options come before it: sudo lab await %s --within ... client prints; "), "await client prints x --within=1s"},
 		{named("a shell on which host?\nhint: for example sudo lab shell %s client\n"), "shell"},
 		{`unknown argument "ls" behind the host` + "\n", "shell client ls"},
 		{"unknown argument \"client\" of lab status\nhint: see lab status --help\n", "status client"},
