@@ -102,6 +102,7 @@ func (e *Experiment) soFar(all bool) (r *record.Record, until int64) {
 		}
 	}
 	k.tidier.ends = ends
+	k.tidier.names = e.timeline.oldNames()
 	events = k.tidier.tidy(events)
 	until = sent - delay - int64(jitter) // what was asked until then was answered
 	if r.Duration = max(0, until); all {

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -15,6 +16,7 @@ type tidier struct {
 	dead  []deadBoot
 	ends  []observe.End // none: there is no network
 	delay time.Duration // of the client's link, each way
+	names processNames  // that are known before the first event
 }
 
 // tidier knows what the run knows so far.
@@ -45,7 +47,7 @@ func (t tidier) tidy(events []record.Event) []record.Event {
 			kept = append(kept, ev)
 		}
 	}
-	nameProcesses(kept)
+	nameProcesses(kept, t.names)
 	kept = slices.DeleteFunc(kept, func(ev record.Event) bool { return ev.Comm == topology.UsherName })
 	observe.NameReady(kept)
 	if len(t.ends) > 0 {
@@ -74,6 +76,13 @@ func (n processNames) learn(ev *record.Event) {
 	}
 }
 
+// forget forgets a process that ends.
+func (n processNames) forget(ev *record.Event) {
+	if ev.Source == record.Process && ev.Kind == record.KindExit {
+		delete(n, processOf(ev))
+	}
+}
+
 // name gives an event of a process its name, if it is known.
 func (n processNames) name(ev *record.Event) {
 	if name := n[processOf(ev)]; name != "" && ev.Source != record.Output {
@@ -81,9 +90,10 @@ func (n processNames) name(ev *record.Event) {
 	}
 }
 
-// nameProcesses gives every event of a process the process's name.
-func nameProcesses(events []record.Event) {
+// nameProcesses gives every event of a process the process's name; some are known.
+func nameProcesses(events []record.Event, known processNames) {
 	n := processNames{}
+	maps.Copy(n, known)
 	for i := range events {
 		n.learn(&events[i])
 		n.name(&events[i])
@@ -93,6 +103,7 @@ func nameProcesses(events []record.Event) {
 // named is an event with the name that its process had then.
 func (t *timeline) named(ev record.Event) record.Event {
 	n := processNames{}
+	maps.Copy(n, t.oldNames())
 	t.each(func(earlier *record.Event) {
 		if earlier.Time <= ev.Time {
 			n.learn(earlier)

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -22,6 +23,7 @@ type timeline struct {
 	mu     sync.Mutex
 	chunks [][]record.Event
 	gone   int           // chunks that were dropped, before those
+	names  processNames  // of the processes that run, from the dropped ones
 	latest int64         // the time of the latest event
 	seen   int           // events that observers told of
 	lost   uint64        // those that there was no room for
@@ -75,6 +77,13 @@ func (t *timeline) add(e record.Event) {
 	t.chunks[last] = append(t.chunks[last], e)
 	t.latest = max(t.latest, e.Time)
 	if t.keep > 0 && t.kept()-chunkSize >= t.keep {
+		if t.names == nil {
+			t.names = processNames{}
+		}
+		for i := range t.chunks[0] {
+			t.names.learn(&t.chunks[0][i])
+			t.names.forget(&t.chunks[0][i])
+		}
 		t.chunks = slices.Delete(t.chunks, 0, 1)
 		t.gone++
 	}
@@ -96,6 +105,13 @@ func (t *timeline) last() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.latest
+}
+
+// oldNames are those of the processes that began before what is kept.
+func (t *timeline) oldNames() processNames {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.names)
 }
 
 // forgotten is how many of the first events were not kept.

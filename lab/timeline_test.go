@@ -48,6 +48,31 @@ func TestTimelineBounded(t *testing.T) {
 	}
 }
 
+// What a process is called is known as long as it runs, though its beginning is not
+// kept.
+func TestTimelineNames(t *testing.T) {
+	line := timeline{keep: chunkSize}
+	process := func(pid int, kind string) record.Event {
+		return record.Event{Host: "server", PID: pid, Source: record.Process, Kind: kind, Comm: "exe", Process: &record.ProcEvent{Argv: []string{"echo-server"}}}
+	}
+	line.add(process(7, record.KindExec))
+	line.add(process(8, record.KindExec))
+	line.add(process(8, record.KindExit))
+	for range 3 * chunkSize {
+		line.add(record.Event{})
+	}
+	if names := line.oldNames(); len(names) != 1 {
+		t.Errorf("known are %v", names)
+	}
+	events := []record.Event{process(7, record.KindExit), process(8, record.KindExit)}
+	if nameProcesses(events, line.oldNames()); events[0].Comm != "echo-server" || events[1].Comm != "exe" {
+		t.Errorf("named %q and %q", events[0].Comm, events[1].Comm)
+	}
+	if e := line.named(process(7, record.KindExit)); e.Comm != "echo-server" {
+		t.Errorf("named %q", e.Comm)
+	}
+}
+
 // Who waits is told of every event, though chunks go meanwhile.
 func TestTimelineBoundedAwait(t *testing.T) {
 	line := timeline{keep: 1}

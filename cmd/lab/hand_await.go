@@ -42,7 +42,7 @@ came since then counts, too.
 			for _, arg := range args {
 				flag, ok := strings.CutPrefix(arg, "--")
 				if flag, _, _ = strings.Cut(flag, "="); ok && c.Flags().Lookup(flag) != nil && c.ArgsLenAtDash() < 0 {
-					return usageError(fmt.Errorf("%s is behind the event", arg), "options come before it: "+typed(c, "--"+flag, "...", args[0], args[1])+"; or -- does, where it is a part of it")
+					return usageError(fmt.Errorf("%s is behind the event", arg), "options come before it: "+typed(c, "--"+flag, "...", args[0], args[1])+"; -- before the event makes it a part of that")
 				}
 			}
 			return nil
