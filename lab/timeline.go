@@ -229,10 +229,12 @@ func (t *timeline) rest(c *cursor) [][]record.Event {
 }
 
 // await gives look the events so far, and then those that come, in pieces,
-// until it returns true. It is called with no events, too: after a poke.
+// until it returns true, or ctx has ended: with all that came until then. It is
+// called with no events, too: after a poke. The error is ctx's cause.
 func (t *timeline) await(ctx context.Context, look func(events []record.Event) bool) error {
 	var c cursor
 	for {
+		over := ctx.Err() != nil
 		t.mu.Lock()
 		pieces := t.rest(&c)
 		grown := t.waiting()
@@ -245,10 +247,17 @@ func (t *timeline) await(ctx context.Context, look func(events []record.Event) b
 				return nil
 			}
 		}
+		if over {
+			return context.Cause(ctx)
+		}
 		select {
 		case <-grown:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			select {
+			case <-grown: // while it was looked
+			default:
+				return context.Cause(ctx)
+			}
 		}
 	}
 }

@@ -2,6 +2,8 @@ package lab
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -90,6 +92,30 @@ func TestTimelineBoundedAwait(t *testing.T) {
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// What comes while somebody looks is looked at, though the wait ends meanwhile.
+func TestTimelineAwaitEnds(t *testing.T) {
+	errOver := errors.New("over")
+	for range 100 {
+		var line timeline
+		ctx, end := context.WithCancelCause(t.Context())
+		var seen []int64
+		look := func(events []record.Event) bool {
+			if len(seen) == 0 && len(events) == 0 {
+				line.add(record.Event{Time: 1})
+				end(errOver)
+			}
+			for _, e := range events {
+				seen = append(seen, e.Time)
+				line.add(record.Event{Time: e.Time + 1}) // too late
+			}
+			return false
+		}
+		if err := line.await(ctx, look); !errors.Is(err, errOver) || !slices.Equal(seen, []int64{1}) {
+			t.Fatalf("seen %d, %v; want what came at 1, and the cause", seen, err)
+		}
 	}
 }
 
