@@ -116,7 +116,7 @@ func (s *Session) await(ctx context.Context, e *Experiment, event string, since 
 			if s.observes(e) {
 				found = m.look(events)
 			} else { // the kernel answers others by now
-				found = m.sees(events)
+				found = m.sees(events) || x.Event.What == scenarios.Exits && m.ended()
 			}
 		})
 		return found

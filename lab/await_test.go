@@ -3,6 +3,7 @@ package lab_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -155,6 +156,22 @@ func TestAwaitAsks(t *testing.T) {
 		if seen, err := wait(); !errors.Is(err, os.ErrClosed) {
 			t.Errorf("of a session that was closed: %v, %v", seen, err)
 		}
+	}
+}
+
+// A program's end is seen though an experiment ends just then.
+func TestAwaitRenew(t *testing.T) {
+	h := openHand(t, lab.Options{Path: topology.Switch}, lab.Hand{})
+	for after := time.Duration(0); after < 12*time.Millisecond; after += 200 * time.Microsecond {
+		name := fmt.Sprintf("after-%d", after.Microseconds())
+		h.do(fmt.Sprintf("start -as %s client sleep %f", name, after.Seconds()))
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		exit := h.await(ctx, name+" exits 0", lab.LastAct)
+		h.renew("next", 0, false)
+		if _, err := exit(); err != nil && !scenarios.IsSyntax(err) { // the wait began too late: no such program is left
+			t.Fatalf("%s: %v", name, err)
+		}
+		cancel()
 	}
 }
 
