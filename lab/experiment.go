@@ -65,6 +65,7 @@ type Experiment struct {
 	known   *known
 	reading sync.RWMutex // held for reading while others look at the events
 	judging bool         // guarded by reading: the events are the judges'
+	tidying sync.Mutex   // held while the events' packets and calls are tidied
 }
 
 // New prepares a run of a scenario. It builds nothing yet.
@@ -200,14 +201,28 @@ func (e *Experiment) notReached(from int) {
 
 // finish makes the record out of all that was seen.
 func (e *Experiment) finish(failure error) *record.Record {
+	return e.conclude(e.gather(), failure)
+}
+
+// A gathering is all that was seen, of which nothing is judged.
+type gathering struct {
+	record    *record.Record // without events
+	events    [][]record.Event
+	tidier    tidier
+	dropped   uint64 // events that were lost
+	forgotten int    // events that were not kept
+}
+
+// gather ends what is seen. It needs the observers, and copies no events: what comes
+// before another experiment observes is lost.
+func (e *Experiment) gather() gathering {
 	e.setStatus("judging")
 	e.reading.Lock()
 	e.judging = true
 	e.reading.Unlock()
 	r := e.header()
 	if e.watch == nil {
-		r.Outcome, r.Reasons = record.Inconclusive, []string{failure.Error()}
-		return r
+		return gathering{record: r}
 	}
 	e.drainOutputs()
 	for _, p := range e.programs {
@@ -233,9 +248,21 @@ func (e *Experiment) finish(failure error) *record.Record {
 		}
 		r.Programs = append(r.Programs, d)
 	}
-	r.Events = e.tidier().tidy(append(e.timeline.all(), underWay...))
-	v := newView(r, e.serverAddr)
 	r.Connections = append(r.Connections, e.noted...)
+	return gathering{r, append(e.timeline.pieces(), underWay), e.tidier(), dropped, e.timeline.forgotten()}
+}
+
+// conclude makes the record of what was gathered. It needs no observers.
+func (e *Experiment) conclude(g gathering, failure error) *record.Record {
+	r := g.record
+	if e.watch == nil {
+		r.Outcome, r.Reasons = record.Inconclusive, []string{failure.Error()}
+		return r
+	}
+	e.tidying.Lock()
+	r.Events = g.tidier.tidy(slices.Concat(g.events...))
+	e.tidying.Unlock()
+	v := newView(r, e.serverAddr)
 	r.Why = append(slices.Clip(r.Why), e.withDefaults()...)
 	r.Detection = v.detection()
 	if e.idle.Model != "" && v.firstWrite() == nil {
@@ -248,7 +275,7 @@ func (e *Experiment) finish(failure error) *record.Record {
 	if r.Fault.Kind != "" {
 		r.Signature = v.signature(e.scenario)
 	}
-	judge(r, v, dropped, failure)
+	judge(r, v, g.dropped, failure)
 	if e.net != nil {
 		if err := e.net.Check(); err != nil {
 			inconclusive(r, "the network broke: "+err.Error())
@@ -258,8 +285,8 @@ func (e *Experiment) finish(failure error) *record.Record {
 			r.Reasons = append(r.Reasons, fmt.Sprintf("but the machine was too busy to keep to the delay: a frame was %v late", late.Round(time.Millisecond)))
 		}
 	}
-	if n := e.timeline.forgotten(); n > 0 {
-		inconclusive(r, fmt.Sprintf("the first %d events were not kept", n))
+	if g.forgotten > 0 {
+		inconclusive(r, fmt.Sprintf("the first %d events were not kept", g.forgotten))
 	}
 	if step, err := e.clock.Step(); err != nil || step > clockTolerance || step < -clockTolerance {
 		inconclusive(r, fmt.Sprintf("the wall clock was set by %v during the run: packets and other events cannot be ordered", time.Duration(step)))

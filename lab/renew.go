@@ -26,29 +26,37 @@ import (
 func (s *Session) Renew(h Hand, frames bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.renew(h, frames)
+	over, err := s.begin(h, frames)
+	over()
+	return err
 }
 
 // Conclude makes the record of all that was seen so far, with what was captured,
 // and begins a new experiment as Renew does, which keeps no frames. Both are one
 // step: whatever else is asked for is in that record, or in force or under way when
-// the next begins. An error is Renew's; the record is there all the same.
+// the next begins. The record is judged last, while the next is observed. An error is
+// Renew's; the record is there all the same.
 func (s *Session) Conclude(next Hand) (r *record.Record, captures []*record.Capture, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r = s.finish()
+	last := s.current.Load()
+	g := last.e.gather()
 	for _, h := range s.net.Hosts() {
-		if c := s.e.Capture(h.Name); c != nil {
+		if c := last.e.Capture(h.Name); c != nil {
 			captures = append(captures, c)
 		}
 	}
-	return r, captures, s.renew(next, false)
+	over, err := s.begin(next, false)
+	last.finished = last.e.conclude(g, nil)
+	over()
+	return last.finished, captures, err
 }
 
-// renew needs mu.
-func (s *Session) renew(h Hand, frames bool) error {
+// begin is Renew, but that who follows the experiment before is told of its end by
+// over. It needs mu.
+func (s *Session) begin(h Hand, frames bool) (over func(), err error) {
 	if s.closed {
-		return fmt.Errorf("renew session: %w", os.ErrClosed)
+		return func() {}, fmt.Errorf("renew session: %w", os.ErrClosed)
 	}
 	old := s.e
 	errs := []error{old.watch.catchUp()}
@@ -67,11 +75,12 @@ func (s *Session) renew(h Hand, frames bool) error {
 	errs = append(errs, old.watch.close())
 	s.power.Unlock()
 	next := newChapter(e)
-	s.current.Swap(next).end(next)
+	last := s.current.Swap(next)
+	over = func() { last.end(next) }
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("renew session: %w", err)
+		return over, fmt.Errorf("renew session: %w", err)
 	}
-	return nil
+	return over, nil
 }
 
 // alive are the hosts that no fault has ended. It needs mu.

@@ -301,6 +301,33 @@ func TestConclude(t *testing.T) {
 	}
 }
 
+// The next experiment is observed while the record of the last one is judged.
+func TestConcludeSoon(t *testing.T) {
+	h := openHand(t, lab.Options{Path: topology.Switch}, lab.Hand{})
+	h.renew("recorded", 0, true)
+	for range 200_000 { // which takes its time to judge
+		h.s.Mark("client", "somebody acts")
+	}
+	began := time.Now()
+	r, _, err := h.s.Conclude(lab.Hand{Name: "lab", Command: "lab record start"})
+	took := time.Since(began)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if gap := started(t, h.s.Finish()).Sub(started(t, r)) - time.Duration(r.Duration); gap < 0 || gap > took/2 {
+		t.Errorf("nothing was observed for %v of the %v that it took", gap, took)
+	}
+}
+
+func started(t *testing.T, r *record.Record) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339Nano, r.Started)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
 // What a step did is told, and nothing of what others did while it waited.
 func TestDone(t *testing.T) {
 	t.Parallel()

@@ -152,14 +152,14 @@ func (t *timeline) wake() {
 }
 
 // all is a copy of what is known so far, in the order in which it became known.
-func (t *timeline) all() []record.Event {
+func (t *timeline) all() []record.Event { return slices.Concat(t.pieces()...) }
+
+// pieces are the events so far, in the order in which they became known. They must
+// not be written to.
+func (t *timeline) pieces() [][]record.Event {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var events []record.Event
-	for _, c := range t.chunks {
-		events = append(events, c...)
-	}
-	return events
+	return t.rest(&cursor{})
 }
 
 // copied is a copy of those events so far that want is true for, in the order
@@ -180,10 +180,7 @@ func (t *timeline) copied(want func(*record.Event) bool) []record.Event {
 // each gives f the events so far, in the order in which they became known. They
 // must not be written to.
 func (t *timeline) each(f func(*record.Event)) {
-	t.mu.Lock()
-	pieces := t.rest(&cursor{})
-	t.mu.Unlock() // the observers must not wait for the rest
-	for _, piece := range pieces {
+	for _, piece := range t.pieces() {
 		for i := range piece {
 			f(&piece[i])
 		}
