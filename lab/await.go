@@ -73,7 +73,10 @@ func (s *Session) Await(ctx context.Context, event string, since Since) (*Seen, 
 		cancel()
 		switch {
 		case err == nil:
-			return &Seen{event, c.e.timeline.named(*ev), ev.Time - from}, nil
+			c.e.tidying.Lock()
+			own := detached(*ev)
+			c.e.tidying.Unlock()
+			return &Seen{event, c.e.timeline.named(own), own.Time - from}, nil
 		case !over:
 			return nil, err
 		}

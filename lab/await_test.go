@@ -87,6 +87,13 @@ func TestAwait(t *testing.T) {
 	if seen, err := again(); err != nil {
 		t.Errorf("the next client: %v, %v", seen, err)
 	}
+	// What was seen stays as it was, whatever a record says of it.
+	sent := h.awaited("server sends FIN", lab.Since(kill.Start()))
+	h.s.Finish()
+	later := h.awaited("server sends FIN", lab.Since(kill.Start()))
+	if sent.Event.Packet.Fate != "" || later.Event.Packet.Fate != record.FateArrived {
+		t.Errorf("the FIN's fate was %q, and is %q", sent.Event.Packet.Fate, later.Event.Packet.Fate)
+	}
 }
 
 // The end of a program is waited for that is not started yet.

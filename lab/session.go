@@ -215,7 +215,11 @@ func (s *Session) expect(ctx context.Context, x scenarios.Expect) (*record.Event
 	if got := s.e.expectations[len(s.e.expectations)-1]; !got.OK && !got.Optional {
 		return nil, &UnmetError{got, got.Unknown, s.e.fault.Time}
 	}
-	return s.e.found, nil
+	if s.e.found == nil {
+		return nil, nil
+	}
+	seen := detached(*s.e.found)
+	return &seen, nil
 }
 
 // runs tells whether a command was started under the name, or on the host.
@@ -315,11 +319,6 @@ var ErrDown = topology.ErrDown
 func (s *Session) Finish() *record.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.finish()
-}
-
-// finish needs mu.
-func (s *Session) finish() *record.Record {
 	r := s.e.finish(nil)
 	s.current.Load().finished = r
 	return r
