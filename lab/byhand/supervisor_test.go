@@ -457,7 +457,7 @@ func TestHostDown(t *testing.T) {
 
 // A fault tells what it did, and one that would be another here is refused.
 func TestDo(t *testing.T) {
-	l := up(t, Config{})
+	l := up(t, Config{Command: "lab up --name x"})
 	did, err := l.Do("fault crash")
 	if err != nil || len(did) != 2 || did[0] != "crash: link down" {
 		t.Errorf("a crash did %q, %v", did, err)
