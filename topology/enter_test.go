@@ -275,6 +275,50 @@ func TestEnterAndWait(t *testing.T) {
 	}
 }
 
+// entrantName is Argv[0] of this executable where it enters a host.
+const entrantName = "entrant"
+
+// enterAndStop runs a program behind the door at descriptor 3, and is stopped before
+// it leaves that.
+func enterAndStop() {
+	e, err := topology.Enter(os.NewFile(3, "door"), script("exec sleep 1000"))
+	if err == nil {
+		err = unix.Kill(os.Getpid(), unix.SIGSTOP)
+	}
+	if err == nil {
+		err = e.Leave()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// Who was stopped before its usher had ended is let go on when the network is taken
+// down.
+func TestEntrantStopped(t *testing.T) {
+	n := newNetwork(t, topology.Config{Path: topology.Direct})
+	entrant := exec.Command(topology.Self)
+	entrant.Args = []string{entrantName}
+	entrant.ExtraFiles = []*os.File{doorOf(t, n.Server)}
+	entrant.Stderr = os.Stderr
+	if err := entrant.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var status unix.WaitStatus
+	if _, err := unix.Wait4(entrant.Process.Pid, &status, unix.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("it is not stopped: %v, %v", status, err)
+	}
+	if err := n.Close(); err != nil {
+		t.Error(err)
+		_ = entrant.Process.Kill()
+	}
+	if err := entrant.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 // What nsenter started in a host, and does not wait for while it is stopped, keeps
 // no host up. Who takes the network down is told of it.
 func TestStoppedOutside(t *testing.T) {

@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 		holdSocket()
 	case tracerName:
 		traceInit()
+	case entrantName:
+		enterAndStop()
 	}
 	flag.Parse()
 	// Most of these tests wait: for a timer, or for silence. More of them at

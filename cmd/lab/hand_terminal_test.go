@@ -74,7 +74,7 @@ func TestHandJobs(t *testing.T) {
 	stop := func(program string) {
 		t.Helper()
 		c := p.Start(on + program)
-		h.runs("client", program)
+		h.until("it is let in", func(s *byhand.Status) bool { q, _ := processOf(s, "client", program); return q.Parent == 1 })
 		p.Press("C-z")
 		if out, status := c.Wait(); status != 148 || !testtmux.Contains("Stopped")(out) {
 			t.Errorf("Ctrl-Z: status %d, %q", status, out)
