@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -40,6 +41,7 @@ func tracedActs() map[string]func() error {
 		"copies":  actCopies,
 		"print":   actPrint,
 		"typed":   actTyped,
+		"signals": actSignals,
 		"exec": func() error {
 			return unix.Exec(os.Getenv(tracedFileEnv), []string{"compat"}, nil)
 		},
@@ -134,6 +136,12 @@ func actTyped() error {
 	}
 	_, err = unix.Read(0, make([]byte, 80))
 	return err
+}
+
+// actSignals sends itself a signal that it does not catch, and one that it ignores.
+func actSignals() error {
+	signal.Ignore(unix.SIGUSR1)
+	return errors.Join(unix.Kill(os.Getpid(), unix.SIGCONT), unix.Kill(os.Getpid(), unix.SIGUSR1))
 }
 
 // printTo makes a file the standard output.

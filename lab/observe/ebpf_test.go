@@ -326,6 +326,21 @@ func TestTracerReportsProgram(t *testing.T) {
 	}
 }
 
+// A SIGCONT that its process does not catch is told, though the kernel calls it
+// ignored; what is ignored indeed is not.
+func TestTracerReportsSignals(t *testing.T) {
+	events, _ := testAct(t, "signals")
+	var got []string
+	for _, e := range events {
+		if e.Kind == record.KindSignal && e.Process.Sender == e.PID {
+			got = append(got, e.Process.Signal)
+		}
+	}
+	if diff := cmp.Diff([]string{"SIGCONT"}, got); diff != "" {
+		t.Errorf("signals of the process to itself (-want +got):\n%s", diff)
+	}
+}
+
 func TestInFlight(t *testing.T) {
 	t.Setenv(tracedBlockedEnv, "1")
 	h, start, cmd := testTracedHost(t)

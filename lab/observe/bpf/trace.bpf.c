@@ -295,8 +295,14 @@ int signal_generate(__u64 *ctx)
 	struct proc_event e = {};
 	struct who who, sender;
 	__u64 info = ctx[1];
+	__s32 result = ctx[4];
 
-	if ((__s32)ctx[4] != 0 /* TRACE_SIGNAL_DELIVERED */ || !identify(task, &who))
+	// What a SIGCONT does it has done where it is then ignored (prepare_signal).
+	bool continued = (__s32)ctx[0] == 18 /* SIGCONT */ && result == 1 /* TRACE_SIGNAL_IGNORED */;
+
+	if (result != 0 /* TRACE_SIGNAL_DELIVERED */ && !continued)
+		return 0;
+	if (!identify(task, &who))
 		return 0;
 	start_task(&e.head, EVENT_SIGNAL, &who);
 	BPF_CORE_READ_INTO(&e.head.comm, task, comm);
