@@ -11,16 +11,24 @@ import (
 	"github.com/seed-6fefc909/tcplab/lab/scenarios"
 )
 
+// testChapter is one in which nothing has happened, to be followed until the end of
+// the test's bubble.
+func testChapter(t *testing.T) (*chapter, context.Context) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(func() { cancel(); synctest.Wait() })
+	return newChapter(&Experiment{scenario: &scenarios.Scenario{}, known: &known{started: true}}), ctx
+}
+
 // What is told is shared, and kept for as long as somebody follows.
 func TestFollowShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &Experiment{scenario: &scenarios.Scenario{}, known: &known{started: true}}
-		e.timeline.add(record.Event{Source: record.Step, Kind: "mark"})
-		c := newChapter(e)
+		c, ctx := testChapter(t)
+		c.e.timeline.add(record.Event{Source: record.Step, Kind: "mark"})
 		var leave [2]context.CancelFunc
 		var told [2]*record.Record
 		for i := range leave {
-			ctx, cancel := context.WithCancel(t.Context())
+			ctx, cancel := context.WithCancel(ctx)
 			leave[i] = cancel
 			go c.follow(ctx, func(r *record.Record, _ int64) { told[i] = r })
 		}
@@ -46,10 +54,7 @@ func TestFollowShared(t *testing.T) {
 // another.
 func TestFollowQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &Experiment{scenario: &scenarios.Scenario{}, known: &known{started: true}}
-		c := newChapter(e)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer func() { cancel(); synctest.Wait() }()
+		c, ctx := testChapter(t)
 		var calls, told atomic.Int64
 		go c.follow(ctx, func(r *record.Record, _ int64) {
 			calls.Add(1)
@@ -67,7 +72,7 @@ func TestFollowQuiet(t *testing.T) {
 			if more := calls.Load() - before; more > 0 {
 				t.Errorf("%d calls while nothing happened", more)
 			}
-			e.timeline.add(record.Event{Time: n, Source: record.Step, Kind: "mark"})
+			c.e.timeline.add(record.Event{Time: n, Source: record.Step, Kind: "mark"})
 		}
 	})
 }
@@ -75,15 +80,12 @@ func TestFollowQuiet(t *testing.T) {
 // What says nothing new, or comes late, is no reason not to look on.
 func TestFollowLooksOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &Experiment{scenario: &scenarios.Scenario{}, known: &known{started: true}}
-		c := newChapter(e)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer func() { cancel(); synctest.Wait() }()
+		c, ctx := testChapter(t)
 		var last atomic.Int64
 		began := time.Now()
 		go c.follow(ctx, func(*record.Record, int64) { last.Store(int64(time.Since(began))) })
 		time.Sleep(time.Second)
-		e.timeline.poke()
+		c.e.timeline.poke()
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		if at := time.Duration(last.Load()); at < time.Second+lookOn {

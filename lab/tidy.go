@@ -102,8 +102,7 @@ func nameProcesses(events []record.Event, known processNames) {
 
 // named is an event with the name that its process had then.
 func (t *timeline) named(ev record.Event) record.Event {
-	n := processNames{}
-	maps.Copy(n, t.oldNames())
+	n := t.oldNames()
 	t.each(func(earlier *record.Event) {
 		if earlier.Time <= ev.Time {
 			n.learn(earlier)

@@ -107,11 +107,14 @@ func (t *timeline) last() int64 {
 	return t.latest
 }
 
-// oldNames are those of the processes that began before what is kept.
+// oldNames are those of the processes that began before what is kept. They are the
+// caller's.
 func (t *timeline) oldNames() processNames {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return maps.Clone(t.names)
+	names := processNames{}
+	maps.Copy(names, t.names)
+	return names
 }
 
 // forgotten is how many of the first events were not kept.

@@ -52,14 +52,7 @@ func tracedActs() map[string]func() error {
 func testAct(t *testing.T, act string) (events []record.Event, spared uint64) {
 	t.Helper()
 	t.Setenv(tracedActEnv, act)
-	h, start, cmd := testTracedHost(t)
-	var log eventLog
-	tracing := testTracer(t, testClock(t), log.add, h)
-	start()
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	testTracerFlush(t, tracing)
+	log, tracing := testProgram(t, false)
 	spared, err := tracing.Spared()
 	if err != nil {
 		t.Fatal(err)

@@ -232,15 +232,23 @@ func testTracedHost(t testing.TB) (h Host, start func(), cmd *exec.Cmd) {
 	}, cmd
 }
 
-func TestTracerReportsProgram(t *testing.T) {
+// testProgram observes a program in a host of its own, from its start to its end.
+func testProgram(t *testing.T, text bool) (*eventLog, *Tracing) {
+	t.Helper()
 	h, start, cmd := testTracedHost(t)
+	h.Text = text
 	var log eventLog
-	tracer := testTracer(t, testClock(t), log.add, h)
+	tracing := testTracer(t, testClock(t), log.add, h)
 	start()
 	if err := cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	testTracerFlush(t, tracer)
+	testTracerFlush(t, tracing)
+	return &log, tracing
+}
+
+func TestTracerReportsProgram(t *testing.T) {
+	log, _ := testProgram(t, false)
 
 	var calls, states, tcp, procs []string
 	pid := 0

@@ -152,15 +152,7 @@ func TestDecodeTextUnseen(t *testing.T) {
 // What the kernel copies for several threads of a process is counted once.
 func TestTextOfThreads(t *testing.T) {
 	t.Setenv(tracedActEnv, "copies")
-	h, start, cmd := testTracedHost(t)
-	h.Text = true
-	var log eventLog
-	tracing := testTracer(t, testClock(t), log.add, h)
-	start()
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	testTracerFlush(t, tracing)
+	log, _ := testProgram(t, true)
 	var got []string
 	for _, e := range log.sorted() {
 		if e.Source == record.Step {
